@@ -1,0 +1,73 @@
+//! Apps.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{AppId, AppName, DropletId, Metadata, SpaceId, Timestamp};
+
+/// Whether an app should run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum AppState {
+    /// Its processes should run.
+    Started,
+    /// Nothing of it should run.
+    Stopped,
+}
+
+/// How an app's packages become droplets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifecycle {
+    /// Buildpacks by name, in order; empty for detection.
+    pub buildpacks: Vec<String>,
+    /// The stack that was asked for; none for the default.
+    pub stack: Option<String>,
+}
+
+/// An app: a named thing that people push, start and scale.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct App {
+    /// Identity.
+    pub id: AppId,
+    /// The space it lives in.
+    pub space: SpaceId,
+    /// Unique in its space, whatever the case.
+    pub name: AppName,
+    /// Whether it should run.
+    pub state: AppState,
+    /// How it is built.
+    pub lifecycle: Lifecycle,
+    /// The user's environment variables.
+    pub env: BTreeMap<String, String>,
+    /// What runs when it runs.
+    pub current_droplet: Option<DropletId>,
+    /// Grows with every start and restart; instances of another generation are replaced.
+    pub generation: u64,
+    /// App features that differ from their default, by name.
+    #[serde(default)]
+    pub features: BTreeMap<String, bool>,
+    /// First user id on the host of this app's own range; none until it is first needed.
+    #[serde(default)]
+    pub uid_range: Option<u32>,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+// The environment often holds secrets.
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("id", &self.id)
+            .field("space", &self.space)
+            .field("name", &self.name)
+            .field("state", &self.state)
+            .field("generation", &self.generation)
+            .field("current_droplet", &self.current_droplet)
+            .finish_non_exhaustive()
+    }
+}

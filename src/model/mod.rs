@@ -1,0 +1,50 @@
+//! What things are: the domain in pure types. No clock, file, socket, lock or random number
+//! but the making of fresh identifiers.
+
+mod app;
+mod build;
+mod domain;
+mod droplet;
+mod event;
+mod health;
+mod id;
+mod instance;
+mod job;
+mod metadata;
+mod name;
+mod org;
+mod package;
+mod process;
+mod role;
+mod route;
+mod size;
+mod space;
+mod timestamp;
+mod user;
+
+pub use app::{App, AppState, Lifecycle};
+pub use build::{Build, BuildState, Failure};
+pub use domain::Domain;
+pub use droplet::{Droplet, DropletBuildpack, DropletKind, DropletState};
+pub use event::{Actor, Event, EventTarget};
+pub use health::{HealthCheck, HealthKind, ReadinessCheck};
+pub use id::{
+    AppId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId, JobId,
+    OrgId, PackageId, ProcessId, RoleId, RouteId, SpaceId, TokenId, UserId,
+};
+pub use instance::{Exit, InstanceState, InstanceView, Observed, Usage};
+pub use job::{Job, JobError, JobState};
+pub use metadata::Metadata;
+pub use name::{
+    AppName, DomainName, InvalidName, OrgName, ProcessType, RouteHost, RoutePath, SpaceName,
+    Username,
+};
+pub use org::Org;
+pub use package::{Package, PackageState};
+pub use process::Process;
+pub use role::{Role, RoleKind, RoleScope};
+pub use route::{AppProtocol, Destination, Route};
+pub use size::{InvalidSize, Megabytes};
+pub use space::Space;
+pub use timestamp::Timestamp;
+pub use user::{RefreshToken, User};

@@ -1,0 +1,22 @@
+//! Organizations.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Metadata, OrgId, OrgName, Timestamp};
+
+/// An organization: the tenant that owns spaces, quotas and private domains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Org {
+    /// Identity.
+    pub id: OrgId,
+    /// Unique on the platform, whatever the case.
+    pub name: OrgName,
+    /// A suspended organization can be seen but not changed, except by admins.
+    pub suspended: bool,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}

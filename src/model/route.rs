@@ -1,0 +1,83 @@
+//! Routes and their destinations.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AppId, DestinationId, DomainId, DomainName, Metadata, ProcessType, RouteHost, RouteId,
+    RoutePath, SpaceId, Timestamp,
+};
+
+/// A URL on the platform: host, domain and path, and where its requests go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Route {
+    /// Identity.
+    pub id: RouteId,
+    /// The space that owns it.
+    pub space: SpaceId,
+    /// The domain it is under.
+    pub domain: DomainId,
+    /// The part before the domain; empty for the domain itself, `*` for any.
+    pub host: RouteHost,
+    /// The path prefix; empty for all paths.
+    pub path: RoutePath,
+    /// Where its requests go.
+    pub destinations: Vec<Destination>,
+    /// Options by Cloud Foundry's names, such as `loadbalancing`.
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl Route {
+    /// The full host name, without a port: `app.example.kr`.
+    #[must_use]
+    pub fn fqdn(&self, domain: &DomainName) -> String {
+        if self.host.is_empty() {
+            domain.to_string()
+        } else {
+            format!("{}.{domain}", self.host)
+        }
+    }
+
+    /// The route as the API's `url` shows it: host name and path, no scheme.
+    #[must_use]
+    pub fn url(&self, domain: &DomainName) -> String {
+        format!("{}{}", self.fqdn(domain), self.path)
+    }
+}
+
+/// How the gateway speaks to a destination.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AppProtocol {
+    /// HTTP/1.1.
+    #[default]
+    Http1,
+    /// HTTP/2 without TLS, by prior knowledge.
+    Http2,
+}
+
+/// One app's process that serves a route.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Destination {
+    /// Identity.
+    pub id: DestinationId,
+    /// The app.
+    pub app: AppId,
+    /// Which of its processes.
+    pub process_type: ProcessType,
+    /// The port that the app listens on; none for the default, 8080.
+    pub port: Option<u16>,
+    /// Share of requests among the route's destinations, 1 to 100; none for an equal share.
+    pub weight: Option<u8>,
+    /// How to speak to it.
+    #[serde(default)]
+    pub protocol: AppProtocol,
+}

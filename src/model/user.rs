@@ -1,0 +1,50 @@
+//! Users and what proves who they are.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Metadata, Timestamp, TokenId, UserId, Username};
+
+/// A person or a client that can log in.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// Identity.
+    pub id: UserId,
+    /// Unique in its origin, whatever the case.
+    pub username: Username,
+    /// The identity provider that knows the user; `uaa` for the platform's own.
+    pub origin: String,
+    /// The password as an argon2id PHC string; none where another provider checks it.
+    pub password_hash: Option<String>,
+    /// May do everything (`cloud_controller.admin`).
+    pub admin: bool,
+    /// Labels and annotations.
+    pub metadata: Metadata,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+impl std::fmt::Debug for User {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("User")
+            .field("id", &self.id)
+            .field("username", &self.username)
+            .field("origin", &self.origin)
+            .field("admin", &self.admin)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A refresh token that was handed out. The token itself is not kept, only its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefreshToken {
+    /// Identity; the token's `jti`.
+    pub id: TokenId,
+    /// Whose it is.
+    pub user: UserId,
+    /// SHA-256 of the secret part, in hexadecimal.
+    pub digest: String,
+    /// When it stops working.
+    pub expires_at: Timestamp,
+}

@@ -1,0 +1,8 @@
+//! Which backend gets a request: pure data and decisions.
+//!
+//! A [`RouteTable`] is immutable; the reconciler makes a new one when routes or instances
+//! change and hands it to the gateway as a whole.
+
+mod table;
+
+pub use table::{Backend, Entry, RouteTable, Target};

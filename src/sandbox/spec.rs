@@ -1,0 +1,114 @@
+//! What the daemon tells a shim: plain data, versioned, since a shim may be older than the
+//! daemon that speaks to it.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// The version of [`Spec`] that this binary writes.
+pub const SPEC_VERSION: u32 = 1;
+
+/// One sandbox: what runs in it, what it sees and what it may use.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// [`SPEC_VERSION`] of the writer.
+    pub version: u32,
+    /// The instance's identity; names its cgroup.
+    pub id: String,
+    /// The instance's own folder on the host. Holds this spec, sockets, status, log files
+    /// and the private writable layer; exists and is empty when the sandbox is spawned.
+    pub dir: PathBuf,
+    /// The folder that is seen as `/home/vcap`, read-only below a private writable layer.
+    /// None for an empty one.
+    pub home: Option<PathBuf>,
+    /// Whether `home` is written directly, without a layer (builds write their result).
+    pub home_writable: bool,
+    /// More of the host, after the root is composed, in this order.
+    pub binds: Vec<Bind>,
+    /// The command and its arguments; the first is looked up in `PATH` inside.
+    pub argv: Vec<String>,
+    /// The whole environment.
+    pub env: Vec<(String, String)>,
+    /// The working directory inside.
+    pub cwd: String,
+    /// Host name inside.
+    pub hostname: String,
+    /// Who the processes inside are on the host.
+    pub ids: Ids,
+    /// What network there is inside.
+    pub network: Network,
+    /// What it may use.
+    pub limits: Limits,
+    /// Bytes that its log files may take together; older lines go first.
+    pub log_bytes: u64,
+}
+
+// The environment often holds secrets.
+impl std::fmt::Debug for Spec {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Spec")
+            .field("id", &self.id)
+            .field("dir", &self.dir)
+            .field("home", &self.home)
+            .field("ids", &self.ids)
+            .field("network", &self.network)
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of the host that is seen inside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bind {
+    /// On the host.
+    pub source: PathBuf,
+    /// Absolute path inside; made where it does not exist.
+    pub target: PathBuf,
+    /// Whether it may be written.
+    pub writable: bool,
+}
+
+/// Who the processes inside are on the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ids {
+    /// A range of the app's own: 65,536 user and group ids from `first`. Needs root.
+    Range {
+        /// The host's id for id 0 inside.
+        first: u32,
+    },
+    /// The user who runs the platform, alone.
+    Own,
+}
+
+/// The id of `vcap`, the user that apps and builds run as inside (as in Cloud Foundry).
+pub const VCAP: u32 = 2000;
+
+/// How many ids an app's range has.
+pub const RANGE: u32 = 65_536;
+
+/// What network there is inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// Loopback alone; reached through [`dial`](super::dial).
+    Isolated,
+    /// The host's own (builds).
+    Host,
+}
+
+/// What a sandbox may use; none for no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Memory and swap together, in bytes. At the limit everything inside is killed.
+    pub memory: Option<u64>,
+    /// Share of processor time against other sandboxes, cgroup v2 scale: 1 to 10,000, 100 is
+    /// the default.
+    pub cpu_weight: Option<u32>,
+    /// Ceiling in thousandths of a core.
+    pub cpu_milli: Option<u32>,
+    /// Processes and threads.
+    pub pids: Option<u32>,
+    /// Open files of one process.
+    pub files: Option<u64>,
+}

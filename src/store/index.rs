@@ -1,0 +1,389 @@
+//! The ways to find records other than by their key.
+
+use imbl::{OrdMap, OrdSet};
+
+use super::Record;
+use crate::model::{
+    App, AppId, Build, BuildId, Domain, DomainId, DomainName, Droplet, DropletId, EventId, Job,
+    JobId, Org, OrgId, Package, PackageId, Process, ProcessId, Role, RoleId, RoleScope, RouteHost,
+    RouteId, RoutePath, Space, SpaceId, Timestamp, TokenId, User, UserId,
+};
+
+/// Secondary indexes over the records. Names are in lower case: they are unique whatever
+/// the case, as in Cloud Foundry.
+#[derive(Debug, Clone, Default)]
+pub struct Indexes {
+    orgs: OrdMap<String, OrgId>,
+    spaces: OrdMap<(OrgId, String), SpaceId>,
+    users: OrdMap<(String, String), UserId>,
+    roles_by_user: OrdSet<(UserId, RoleId)>,
+    roles_by_scope: OrdSet<(RoleScope, RoleId)>,
+    tokens_by_user: OrdSet<(UserId, TokenId)>,
+    domains: OrdMap<DomainName, DomainId>,
+    apps: OrdMap<(SpaceId, String), AppId>,
+    processes: OrdSet<(AppId, String, Timestamp, ProcessId)>,
+    packages: OrdSet<(AppId, Timestamp, PackageId)>,
+    builds: OrdSet<(AppId, Timestamp, BuildId)>,
+    staging: OrdSet<(Timestamp, BuildId)>,
+    droplets: OrdSet<(AppId, Timestamp, DropletId)>,
+    routes: OrdMap<(DomainId, RouteHost, RoutePath), RouteId>,
+    routes_by_space: OrdSet<(SpaceId, RouteId)>,
+    routes_by_app: OrdSet<(AppId, RouteId)>,
+    events: OrdSet<(Timestamp, EventId)>,
+    events_by_target: OrdSet<(String, Timestamp, EventId)>,
+    jobs: OrdSet<(Timestamp, JobId)>,
+}
+
+/// How an entry goes in or out; lets one list of entries serve both.
+trait Entry {
+    fn map<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, value: V);
+    fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K);
+}
+
+/// Puts entries in.
+#[derive(Debug)]
+pub(super) struct Insert;
+/// Takes entries out.
+#[derive(Debug)]
+pub(super) struct Remove;
+
+impl Entry for Insert {
+    fn map<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, value: V) {
+        map.insert(key, value);
+    }
+    fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K) {
+        set.insert(key);
+    }
+}
+
+impl Entry for Remove {
+    fn map<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, _: V) {
+        map.remove(&key);
+    }
+    fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K) {
+        set.remove(&key);
+    }
+}
+
+fn lower(name: &str) -> String {
+    name.to_lowercase()
+}
+
+impl Indexes {
+    /// Adds the entries of `record`.
+    pub(super) fn insert(&mut self, record: &Record) {
+        self.each::<Insert>(record);
+    }
+
+    /// Removes the entries of `record`.
+    pub(super) fn remove(&mut self, record: &Record) {
+        self.each::<Remove>(record);
+    }
+
+    /// Runs `entry` for `record`.
+    pub(super) fn update(&mut self, record: &Record, entry: fn(&mut Self, &Record)) {
+        entry(self, record);
+    }
+
+    fn each<E: Entry>(&mut self, record: &Record) {
+        match record {
+            Record::Org(org) => E::map(&mut self.orgs, lower(&org.name), org.id),
+            Record::Space(space) => {
+                E::map(&mut self.spaces, (space.org, lower(&space.name)), space.id);
+            }
+            Record::User(user) => {
+                E::map(
+                    &mut self.users,
+                    (lower(&user.username), user.origin.clone()),
+                    user.id,
+                );
+            }
+            Record::Role(role) => {
+                E::set(&mut self.roles_by_user, (role.user, role.id));
+                E::set(&mut self.roles_by_scope, (role.scope, role.id));
+            }
+            Record::RefreshToken(token) => {
+                E::set(&mut self.tokens_by_user, (token.user, token.id));
+            }
+            Record::Domain(domain) => E::map(&mut self.domains, domain.name.clone(), domain.id),
+            Record::App(app) => E::map(&mut self.apps, (app.space, lower(&app.name)), app.id),
+            Record::Process(process) => E::set(
+                &mut self.processes,
+                (
+                    process.app,
+                    process.process_type.to_string(),
+                    process.created_at,
+                    process.id,
+                ),
+            ),
+            Record::Package(package) => {
+                E::set(
+                    &mut self.packages,
+                    (package.app, package.created_at, package.id),
+                );
+            }
+            Record::Build(build) => {
+                E::set(&mut self.builds, (build.app, build.created_at, build.id));
+                if build.state == crate::model::BuildState::Staging {
+                    E::set(&mut self.staging, (build.created_at, build.id));
+                }
+            }
+            Record::Droplet(droplet) => {
+                E::set(
+                    &mut self.droplets,
+                    (droplet.app, droplet.created_at, droplet.id),
+                );
+            }
+            Record::Route(route) => {
+                let url = (route.domain, route.host.clone(), route.path.clone());
+                E::map(&mut self.routes, url, route.id);
+                E::set(&mut self.routes_by_space, (route.space, route.id));
+                for destination in &route.destinations {
+                    E::set(&mut self.routes_by_app, (destination.app, route.id));
+                }
+            }
+            Record::Event(event) => {
+                E::set(&mut self.events, (event.created_at, event.id));
+                let target = event.target.guid.clone();
+                E::set(
+                    &mut self.events_by_target,
+                    (target, event.created_at, event.id),
+                );
+            }
+            Record::Job(job) => E::set(&mut self.jobs, (job.created_at, job.id)),
+        }
+    }
+}
+
+/// The smallest and largest identifiers, for ranges over index entries.
+fn nil<T: From<uuid::Uuid>>() -> T {
+    T::from(uuid::Uuid::nil())
+}
+
+macro_rules! uuid_from {
+    ($($id:ident),*) => {$(
+        impl From<uuid::Uuid> for $id {
+            fn from(uuid: uuid::Uuid) -> Self {
+                Self::from_uuid(uuid)
+            }
+        }
+    )*};
+}
+uuid_from!(
+    AppId, BuildId, DomainId, DropletId, EventId, JobId, OrgId, PackageId, ProcessId, RoleId,
+    RouteId, SpaceId, TokenId, UserId
+);
+
+const START: Timestamp = Timestamp::from_millis(0);
+
+impl super::State {
+    /// The organization with this name, whatever the case.
+    #[must_use]
+    pub fn org_by_name(&self, name: &str) -> Option<&Org> {
+        self.orgs
+            .get(self.indexes.orgs.get(&lower(name))?)
+            .map(AsRef::as_ref)
+    }
+
+    /// The space of `org` with this name, whatever the case.
+    #[must_use]
+    pub fn space_by_name(&self, org: OrgId, name: &str) -> Option<&Space> {
+        self.spaces
+            .get(self.indexes.spaces.get(&(org, lower(name)))?)
+            .map(AsRef::as_ref)
+    }
+
+    /// The spaces of `org`, by name.
+    pub fn spaces_of(&self, org: OrgId) -> impl Iterator<Item = &Space> + '_ {
+        self.indexes
+            .spaces
+            .range((org, String::new())..)
+            .take_while(move |((owner, _), _)| *owner == org)
+            .filter_map(|(_, id)| self.spaces.get(id).map(AsRef::as_ref))
+    }
+
+    /// The user with this name, whatever the case, in `origin`.
+    #[must_use]
+    pub fn user_by_name(&self, name: &str, origin: &str) -> Option<&User> {
+        let key = (lower(name), origin.to_owned());
+        self.users
+            .get(self.indexes.users.get(&key)?)
+            .map(AsRef::as_ref)
+    }
+
+    /// The users with this name, whatever the case, in every origin.
+    pub fn users_named(&self, name: &str) -> impl Iterator<Item = &User> + '_ {
+        let name = lower(name);
+        self.indexes
+            .users
+            .range((name.clone(), String::new())..)
+            .take_while(move |((user, _), _)| *user == name)
+            .filter_map(|(_, id)| self.users.get(id).map(AsRef::as_ref))
+    }
+
+    /// The roles of `user`.
+    pub fn roles_of_user(&self, user: UserId) -> impl Iterator<Item = &Role> + '_ {
+        self.indexes
+            .roles_by_user
+            .range((user, nil())..)
+            .take_while(move |(owner, _)| *owner == user)
+            .filter_map(|(_, id)| self.roles.get(id).map(AsRef::as_ref))
+    }
+
+    /// The roles that hold in exactly `scope`.
+    pub fn roles_in(&self, scope: RoleScope) -> impl Iterator<Item = &Role> + '_ {
+        self.indexes
+            .roles_by_scope
+            .range((scope, nil())..)
+            .take_while(move |(at, _)| *at == scope)
+            .filter_map(|(_, id)| self.roles.get(id).map(AsRef::as_ref))
+    }
+
+    /// The refresh tokens of `user`.
+    pub fn tokens_of(&self, user: UserId) -> impl Iterator<Item = TokenId> + '_ {
+        self.indexes
+            .tokens_by_user
+            .range((user, nil())..)
+            .take_while(move |(owner, _)| *owner == user)
+            .map(|(_, id)| *id)
+    }
+
+    /// The domain with this name.
+    #[must_use]
+    pub fn domain_by_name(&self, name: &DomainName) -> Option<&Domain> {
+        self.domains
+            .get(self.indexes.domains.get(name)?)
+            .map(AsRef::as_ref)
+    }
+
+    /// The app of `space` with this name, whatever the case.
+    #[must_use]
+    pub fn app_by_name(&self, space: SpaceId, name: &str) -> Option<&App> {
+        self.apps
+            .get(self.indexes.apps.get(&(space, lower(name)))?)
+            .map(AsRef::as_ref)
+    }
+
+    /// The apps of `space`, by name.
+    pub fn apps_of(&self, space: SpaceId) -> impl Iterator<Item = &App> + '_ {
+        self.indexes
+            .apps
+            .range((space, String::new())..)
+            .take_while(move |((owner, _), _)| *owner == space)
+            .filter_map(|(_, id)| self.apps.get(id).map(AsRef::as_ref))
+    }
+
+    /// The processes of `app`, by type.
+    pub fn processes_of(&self, app: AppId) -> impl Iterator<Item = &Process> + '_ {
+        self.indexes
+            .processes
+            .range((app, String::new(), START, nil())..)
+            .take_while(move |(owner, ..)| *owner == app)
+            .filter_map(|(.., id)| self.processes.get(id).map(AsRef::as_ref))
+    }
+
+    /// The process of `app` with this type.
+    #[must_use]
+    pub fn process_by_type(&self, app: AppId, process_type: &str) -> Option<&Process> {
+        self.processes_of(app)
+            .find(|process| process.process_type.as_str() == process_type)
+    }
+
+    /// The packages of `app`, oldest first.
+    pub fn packages_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Package> + '_ {
+        range(&self.indexes.packages, app)
+            .filter_map(|id| self.packages.get(&id).map(AsRef::as_ref))
+    }
+
+    /// The builds of `app`, oldest first.
+    pub fn builds_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Build> + '_ {
+        range(&self.indexes.builds, app).filter_map(|id| self.builds.get(&id).map(AsRef::as_ref))
+    }
+
+    /// The builds that wait or run, oldest first.
+    pub fn staging_builds(&self) -> impl Iterator<Item = &Build> + '_ {
+        self.indexes
+            .staging
+            .iter()
+            .filter_map(|(_, id)| self.builds.get(id).map(AsRef::as_ref))
+    }
+
+    /// The droplets of `app`, oldest first.
+    pub fn droplets_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Droplet> + '_ {
+        range(&self.indexes.droplets, app)
+            .filter_map(|id| self.droplets.get(&id).map(AsRef::as_ref))
+    }
+
+    /// The route with exactly this host and path under `domain`.
+    #[must_use]
+    pub fn route_by_url(
+        &self,
+        domain: DomainId,
+        host: &RouteHost,
+        path: &RoutePath,
+    ) -> Option<&crate::model::Route> {
+        let key = (domain, host.clone(), path.clone());
+        self.routes
+            .get(self.indexes.routes.get(&key)?)
+            .map(AsRef::as_ref)
+    }
+
+    /// The routes of `space`.
+    pub fn routes_of_space(
+        &self,
+        space: SpaceId,
+    ) -> impl Iterator<Item = &crate::model::Route> + '_ {
+        self.indexes
+            .routes_by_space
+            .range((space, nil())..)
+            .take_while(move |(owner, _)| *owner == space)
+            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
+    }
+
+    /// The routes with `app` among their destinations.
+    pub fn routes_of_app(&self, app: AppId) -> impl Iterator<Item = &crate::model::Route> + '_ {
+        self.indexes
+            .routes_by_app
+            .range((app, nil())..)
+            .take_while(move |(owner, _)| *owner == app)
+            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
+    }
+
+    /// All audit events, oldest first.
+    pub fn events_by_time(&self) -> impl DoubleEndedIterator<Item = &crate::model::Event> + '_ {
+        self.indexes
+            .events
+            .iter()
+            .filter_map(|(_, id)| self.events.get(id).map(AsRef::as_ref))
+    }
+
+    /// The audit events of one target, oldest first.
+    pub fn events_of<'a>(
+        &'a self,
+        target: &str,
+    ) -> impl DoubleEndedIterator<Item = &'a crate::model::Event> + 'a {
+        let from = (target.to_owned(), START, nil());
+        let until = (target.to_owned(), Timestamp::from_millis(u64::MAX), nil());
+        self.indexes
+            .events_by_target
+            .range(from..=until)
+            .filter_map(|(.., id)| self.events.get(id).map(AsRef::as_ref))
+    }
+
+    /// All jobs, oldest first.
+    pub fn jobs_by_time(&self) -> impl DoubleEndedIterator<Item = &Job> + '_ {
+        self.indexes
+            .jobs
+            .iter()
+            .filter_map(|(_, id)| self.jobs.get(id).map(AsRef::as_ref))
+    }
+}
+
+/// The third parts of the entries of `app`, oldest first.
+fn range<T: Ord + Copy + From<uuid::Uuid>>(
+    set: &OrdSet<(AppId, Timestamp, T)>,
+    app: AppId,
+) -> impl DoubleEndedIterator<Item = T> + '_ {
+    let until = (app, Timestamp::from_millis(u64::MAX), nil());
+    set.range((app, START, nil())..=until).map(|(.., id)| *id)
+}

@@ -1,0 +1,165 @@
+//! The kinds of record that the store keeps, each with its key.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Indexes, State};
+use crate::model::{
+    App, AppId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
+    Org, OrgId, Package, PackageId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId,
+    Space, SpaceId, TokenId, User, UserId,
+};
+
+macro_rules! records {
+    ($($table:ident: $name:ident($id:ident) = $tag:literal),* $(,)?) => {
+        /// The kinds of record.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Kind {
+            $(
+                #[doc = concat!("`", $tag, "`")]
+                #[serde(rename = $tag)]
+                $name,
+            )*
+        }
+
+        impl Kind {
+            /// The kind's name on disk.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $tag,)* }
+            }
+
+            /// Every kind.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+        }
+
+        /// A whole record.
+        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+        #[serde(tag = "kind", content = "value")]
+        pub enum Record {
+            $(
+                #[doc = concat!("`", $tag, "`")]
+                #[serde(rename = $tag)]
+                $name(Arc<$name>),
+            )*
+        }
+
+        /// What a record is found by.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(tag = "kind", content = "id")]
+        pub enum Key {
+            $(
+                #[doc = concat!("`", $tag, "`")]
+                #[serde(rename = $tag)]
+                $name($id),
+            )*
+        }
+
+        impl Record {
+            /// The record's key.
+            #[must_use]
+            pub fn key(&self) -> Key {
+                match self { $(Self::$name(value) => Key::$name(value.id),)* }
+            }
+        }
+
+        impl Key {
+            /// The kind of record that it finds.
+            #[must_use]
+            pub const fn kind(self) -> Kind {
+                match self { $(Self::$name(_) => Kind::$name,)* }
+            }
+        }
+
+        $(
+            impl From<$name> for Record {
+                fn from(value: $name) -> Self {
+                    Self::$name(Arc::new(value))
+                }
+            }
+
+            impl From<$id> for Key {
+                fn from(id: $id) -> Self {
+                    Self::$name(id)
+                }
+            }
+        )*
+
+        impl State {
+            /// The record with this key.
+            #[must_use]
+            pub fn record(&self, key: Key) -> Option<Record> {
+                match key {
+                    $(Key::$name(id) => self.$table.get(&id).cloned().map(Record::$name),)*
+                }
+            }
+
+            /// Every record, kind by kind.
+            pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
+                std::iter::empty()
+                    $(.chain(self.$table.values().cloned().map(Record::$name)))*
+            }
+
+            /// Applies one change, indexes included.
+            pub(super) fn apply(&mut self, change: &Change) {
+                let key = change.key();
+                if let Some(old) = self.record(key) {
+                    self.indexes.update(&old, Indexes::remove);
+                }
+                match change {
+                    Change::Put(record) => {
+                        self.indexes.update(record, Indexes::insert);
+                        match record {
+                            $(Record::$name(value) => {
+                                self.$table.insert(value.id, Arc::clone(value));
+                            })*
+                        }
+                    }
+                    Change::Delete(key) => match key {
+                        $(Key::$name(id) => { self.$table.remove(id); })*
+                    },
+                }
+            }
+        }
+    };
+}
+
+// The order is the order of dependence: a record refers to records of earlier kinds.
+records! {
+    orgs: Org(OrgId) = "org",
+    spaces: Space(SpaceId) = "space",
+    users: User(UserId) = "user",
+    roles: Role(RoleId) = "role",
+    tokens: RefreshToken(TokenId) = "refresh_token",
+    domains: Domain(DomainId) = "domain",
+    apps: App(AppId) = "app",
+    processes: Process(ProcessId) = "process",
+    packages: Package(PackageId) = "package",
+    builds: Build(BuildId) = "build",
+    droplets: Droplet(DropletId) = "droplet",
+    routes: Route(RouteId) = "route",
+    events: Event(EventId) = "event",
+    jobs: Job(JobId) = "job",
+}
+
+/// One change of a commit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Change {
+    /// Adds the record or takes its predecessor's place.
+    Put(Record),
+    /// Removes the record, if there is one.
+    Delete(Key),
+}
+
+impl Change {
+    /// The key of the record that changes.
+    #[must_use]
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Put(record) => record.key(),
+            Self::Delete(key) => *key,
+        }
+    }
+}

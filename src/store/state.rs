@@ -1,0 +1,55 @@
+//! Desired state in memory.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::Indexes;
+use crate::model::{
+    App, AppId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
+    Org, OrgId, Package, PackageId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId,
+    Space, SpaceId, TokenId, User, UserId,
+};
+
+/// Records of one kind by their key. Clones share what did not change.
+pub type Table<K, V> = OrdMap<K, Arc<V>>;
+
+/// An immutable snapshot of desired state.
+///
+/// Cloning is cheap whatever the size, which is what lets readers keep one as long as
+/// they like while commits go on.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Grows by one with each commit.
+    pub revision: u64,
+    /// Organizations.
+    pub orgs: Table<OrgId, Org>,
+    /// Spaces.
+    pub spaces: Table<SpaceId, Space>,
+    /// Users.
+    pub users: Table<UserId, User>,
+    /// Roles.
+    pub roles: Table<RoleId, Role>,
+    /// Refresh tokens.
+    pub tokens: Table<TokenId, RefreshToken>,
+    /// Domains.
+    pub domains: Table<DomainId, Domain>,
+    /// Apps.
+    pub apps: Table<AppId, App>,
+    /// Processes.
+    pub processes: Table<ProcessId, Process>,
+    /// Packages.
+    pub packages: Table<PackageId, Package>,
+    /// Builds.
+    pub builds: Table<BuildId, Build>,
+    /// Droplets.
+    pub droplets: Table<DropletId, Droplet>,
+    /// Routes.
+    pub routes: Table<RouteId, Route>,
+    /// Audit events.
+    pub events: Table<EventId, Event>,
+    /// Jobs.
+    pub jobs: Table<JobId, Job>,
+    /// Ways to find them.
+    pub indexes: Indexes,
+}
