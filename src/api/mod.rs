@@ -1,1 +1,44 @@
-//! To come.
+//! The control API over HTTP: requests become actions, results become JSON; no rule of the
+//! domain is in here.
+
+mod error;
+mod extract;
+mod v3;
+
+pub use error::Failure;
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::sync::watch;
+
+use crate::{actions::Actions, identity::Identity, model::Observed};
+
+/// What handlers work with; clones share it.
+#[derive(Debug, Clone)]
+pub struct Api {
+    /// The door to desired state.
+    pub actions: Actions,
+    /// Who callers are.
+    pub identity: Identity,
+    /// What runs, as the reconciler sees it.
+    pub observed: watch::Receiver<Arc<Observed>>,
+}
+
+/// How a request reached the gateway; put into its extensions there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tls(pub bool);
+
+/// Every endpoint.
+pub fn router(api: Api) -> Router {
+    Router::new()
+        .nest("/v3", v3::router())
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .with_state(api)
+}
+
+/// Answers what no endpoint answers.
+async fn unknown() -> Failure {
+    crate::wire::Error::unknown_request("Unknown request").into()
+}

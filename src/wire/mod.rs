@@ -1,1 +1,13 @@
-//! To come.
+//! The control API's JSON: what comes in and goes out, one file per resource, and what all
+//! resources share: lists, links, errors. Pure: strings in, values out.
+
+pub mod error;
+pub mod list;
+pub mod organization;
+pub mod query;
+pub mod shared;
+
+pub use error::Error;
+pub use list::{Page, paginate};
+pub use query::Query;
+pub use shared::{Base, Links, MetadataPatch, Relationship, ToMany, ToOne};

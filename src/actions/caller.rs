@@ -1,0 +1,132 @@
+//! Who asks.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::ActionError;
+use crate::{
+    authz::{Grants, Place, Verb, may},
+    model::{Actor, OrgId, RoleScope, SpaceId, User},
+    store::State,
+};
+
+/// An authenticated user and what they hold in the state at the time of the request.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    /// The user.
+    pub user: Arc<User>,
+    /// What they hold.
+    pub grants: Grants,
+}
+
+impl Caller {
+    /// The caller with what `state` grants to `user`.
+    #[must_use]
+    pub fn new(state: &State, user: Arc<User>) -> Self {
+        let mut grants = Grants {
+            admin: user.admin,
+            ..Grants::default()
+        };
+        let mut roles: BTreeMap<RoleScope, Vec<_>> = BTreeMap::new();
+        for role in state.roles_of_user(user.id) {
+            roles.entry(role.scope).or_default().push(role.kind);
+            if let RoleScope::Space(space) = role.scope
+                && let Some(space) = state.spaces.get(&space)
+            {
+                grants.orgs_of_spaces.push(space.org);
+            }
+        }
+        grants.roles = roles;
+        Self { user, grants }
+    }
+
+    /// The caller as the actor of an audit event.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor {
+            guid: self.user.id.to_string(),
+            kind: "user".to_owned(),
+            name: self.user.username.to_string(),
+        }
+    }
+
+    /// Whether the caller may do `verb` in `space`.
+    #[must_use]
+    pub fn may_in_space(&self, state: &State, verb: Verb, space: SpaceId) -> bool {
+        state.spaces.get(&space).is_some_and(|found| {
+            may(
+                &self.grants,
+                verb,
+                Place::Space {
+                    space,
+                    org: found.org,
+                },
+            )
+        })
+    }
+
+    /// Whether the caller may do `verb` in `org`.
+    #[must_use]
+    pub fn may_in_org(&self, verb: Verb, org: OrgId) -> bool {
+        may(&self.grants, verb, Place::Org(org))
+    }
+
+    /// Passes where the caller may do `verb` to something in `space`; `resource` names it.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`] where the caller may not even see it, and
+    /// [`ActionError::Forbidden`] where they may see it but not do this.
+    pub fn need_in_space(
+        &self,
+        state: &State,
+        verb: Verb,
+        space: SpaceId,
+        resource: &'static str,
+    ) -> Result<(), ActionError> {
+        if !self.may_in_space(state, Verb::ReadSpace, space) {
+            return Err(ActionError::NotFound(resource));
+        }
+        if !self.may_in_space(state, verb, space) {
+            return Err(ActionError::Forbidden);
+        }
+        let suspended = state
+            .spaces
+            .get(&space)
+            .and_then(|space| state.orgs.get(&space.org))
+            .is_some_and(|org| org.suspended);
+        let writes = matches!(
+            verb,
+            Verb::WriteApps | Verb::OperateApps | Verb::UpdateSpace
+        );
+        if suspended && writes && !self.grants.admin {
+            return Err(ActionError::OrgSuspended);
+        }
+        Ok(())
+    }
+
+    /// Passes where the caller may do `verb` to `org`.
+    ///
+    /// # Errors
+    /// As [`Caller::need_in_space`].
+    pub fn need_in_org(&self, verb: Verb, org: OrgId) -> Result<(), ActionError> {
+        if !self.may_in_org(Verb::ReadOrg, org) {
+            return Err(ActionError::NotFound("Organization"));
+        }
+        if self.may_in_org(verb, org) {
+            Ok(())
+        } else {
+            Err(ActionError::Forbidden)
+        }
+    }
+
+    /// Passes where the caller is an admin.
+    ///
+    /// # Errors
+    /// [`ActionError::Forbidden`].
+    pub const fn need_admin(&self) -> Result<(), ActionError> {
+        if self.grants.admin {
+            Ok(())
+        } else {
+            Err(ActionError::Forbidden)
+        }
+    }
+}

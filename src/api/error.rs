@@ -1,0 +1,85 @@
+//! The one place where failures become HTTP statuses and Cloud Foundry's error codes.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::{actions::ActionError, blobs::BlobError, wire::Error};
+
+/// Why a request failed, ready to be sent. Internal causes go to the log, not to the client.
+#[derive(Debug)]
+pub struct Failure(Vec<Error>);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl From<ActionError> for Failure {
+    fn from(error: ActionError) -> Self {
+        let one = match error {
+            ActionError::NotFound(resource) => Error::not_found(resource),
+            ActionError::Forbidden => Error::forbidden(),
+            ActionError::OrgSuspended => Error::org_suspended("The organization is suspended"),
+            ActionError::Unprocessable(detail) => Error::unprocessable(detail),
+            ActionError::Several(details) => {
+                return Self(details.into_iter().map(Error::unprocessable).collect());
+            }
+            ActionError::Taken(detail) => Error::uniqueness(detail),
+            ActionError::BadRequest(detail) => Error::bad_request(detail),
+            ActionError::BitsUploaded => Error::bits_uploaded(
+                "Bits may be uploaded only once. Create a new package to upload different bits.",
+            ),
+            ActionError::StagingInProgress => Error::staging_in_progress(
+                "Only one build can be STAGING at a time per application.",
+            ),
+            ActionError::Blob(error @ BlobError::TooLarge { .. }) => {
+                Error::too_large(error.to_string())
+            }
+            ActionError::Blob(BlobError::Refused(detail)) => Error::unprocessable(detail),
+            ActionError::Blob(BlobError::Missing(_)) => {
+                Error::unprocessable("The bits are no longer kept; upload them again.")
+            }
+            ActionError::Blob(error @ BlobError::Io { .. }) => internal(&error),
+            ActionError::Store(error) => internal(&error),
+        };
+        one.into()
+    }
+}
+
+/// Tells the log the whole chain and the client that it was not their fault. A full disk is
+/// told, since waiting or the operator can mend it.
+fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
+    let mut chain = error.to_string();
+    let mut source = error.source();
+    let mut full = false;
+    while let Some(cause) = source {
+        chain.push_str(": ");
+        chain.push_str(&cause.to_string());
+        full |= cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull);
+        source = cause.source();
+    }
+    tracing::error!(error = chain, "a request failed");
+    if full {
+        return Error::unavailable(
+            "The platform's disk is full, so nothing was changed. Try again once the operator \
+             has made room.",
+        );
+    }
+    Error::unknown("An unknown error occurred.")
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = self.0.first().map_or(500, |error| error.status);
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let errors: Vec<_> = self.0.iter().map(Error::json).collect();
+        (status, Json(json!({ "errors": errors }))).into_response()
+    }
+}

@@ -1,0 +1,156 @@
+//! What handlers take from a request.
+
+use std::str::FromStr;
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Path, Request},
+    http::{header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+
+use super::{Api, Failure, Tls};
+use crate::{actions::Caller, wire};
+
+/// Largest JSON or YAML body, in bytes.
+const MAX_BODY: usize = 4 * 1024 * 1024;
+
+/// The address under which the client reached the API.
+#[derive(Debug, Clone)]
+pub(super) struct Base(pub(super) wire::Base);
+
+impl<S: Sync> FromRequestParts<S> for Base {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        let tls = parts.extensions.get::<Tls>().is_some_and(|tls| tls.0);
+        let authority = parts
+            .uri
+            .authority()
+            .map(|authority| authority.to_string())
+            .or_else(|| Some(parts.headers.get(header::HOST)?.to_str().ok()?.to_owned()))
+            .ok_or_else(|| wire::Error::bad_request("The request has no Host header."))?;
+        Ok(Self(wire::Base::new(
+            if tls { "https" } else { "http" },
+            &authority,
+        )))
+    }
+}
+
+/// The caller, by the request's bearer token.
+#[derive(Debug)]
+pub(super) struct Auth(pub(super) Caller);
+
+impl FromRequestParts<Api> for Auth {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
+        let token =
+            bearer(parts).ok_or_else(|| wire::Error::not_authenticated("Authentication error"))?;
+        let state = api.actions.store.state();
+        let user = api
+            .identity
+            .verify(&state, token, api.actions.now())
+            .ok_or_else(|| wire::Error::invalid_auth_token("Invalid Auth Token"))?;
+        Ok(Self(Caller::new(&state, user)))
+    }
+}
+
+/// The token of `Authorization: bearer ...`, whatever the case of the scheme (RFC 9110, 11.1).
+pub(super) fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+/// A guid in the path; one that is not a guid names nothing that exists.
+#[derive(Debug)]
+pub(super) struct Id<T>(pub(super) T);
+
+impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| wire::Error::unknown_request("Unknown request"))?;
+        let id = text
+            .parse()
+            .map_err(|_| wire::Error::not_found(resource(parts.uri.path())))?;
+        Ok(Self(id))
+    }
+}
+
+/// What Cloud Foundry calls the things under a path such as `/v3/apps/x`.
+pub(super) fn resource(path: &str) -> &'static str {
+    match path.split('/').nth(2).unwrap_or_default() {
+        "organizations" => "Organization",
+        "spaces" => "Space",
+        "apps" => "App",
+        "processes" => "Process",
+        "packages" => "Package",
+        "builds" => "Build",
+        "droplets" => "Droplet",
+        "routes" => "Route",
+        "domains" => "Domain",
+        "roles" => "Role",
+        "users" => "User",
+        "jobs" => "Job",
+        "deployments" => "Deployment",
+        "audit_events" => "Event",
+        _ => "Resource",
+    }
+}
+
+/// The raw query string; handlers parse it with the parameters that they know.
+#[derive(Debug)]
+pub(super) struct RawQuery(String);
+
+impl RawQuery {
+    /// The parameters, of which only `valid` and those of every list may be there.
+    pub(super) fn parse(&self, valid: &[&str]) -> Result<wire::Query, Failure> {
+        Ok(wire::Query::parse(&self.0, valid)?)
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RawQuery {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+    }
+}
+
+/// A JSON body, whatever its content type says. An empty one counts as `{}`.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let bytes = read(request.into_body()).await?;
+        let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        // A syntax error is the client's mistake in form (400), a wrong member in content (422).
+        let value = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
+            serde_json::error::Category::Data => wire::Error::unprocessable(error.to_string()),
+            _ => wire::Error::message_parse(format!("Request invalid due to parse error: {error}")),
+        })?;
+        Ok(Self(value))
+    }
+}
+
+/// The whole of a small body.
+///
+/// # Errors
+/// 413 where it is larger than [`MAX_BODY`], 400 where it breaks off.
+pub(super) async fn read(body: axum::body::Body) -> Result<bytes::Bytes, Failure> {
+    axum::body::to_bytes(body, MAX_BODY).await.map_err(|error| {
+        let limited = std::error::Error::source(&error)
+            .is_some_and(|cause| cause.is::<http_body_util::LengthLimitError>());
+        if limited {
+            wire::Error::too_large(format!("The body is larger than {MAX_BODY} bytes.")).into()
+        } else {
+            wire::Error::bad_request("The request's body broke off.").into()
+        }
+    })
+}

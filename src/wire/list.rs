@@ -1,0 +1,70 @@
+//! Lists and their pages.
+
+use serde_json::{Map, Value, json};
+
+use super::{Base, Error, Query};
+
+/// Most results on one page (Cloud Foundry's own limit).
+const MAX_PER_PAGE: usize = 5000;
+/// Results on a page where the client does not say.
+const PER_PAGE: usize = 50;
+
+/// One page of a list.
+#[derive(Debug)]
+pub struct Page<T> {
+    /// What is on it.
+    pub items: Vec<T>,
+    total: usize,
+    number: usize,
+    per_page: usize,
+}
+
+/// The page that `query` asks for, out of `all`, which are filtered and in order.
+///
+/// # Errors
+/// [`Error::bad_query_parameter`] where `page` or `per_page` is not a number in range.
+pub fn paginate<T>(query: &Query, all: Vec<T>) -> Result<Page<T>, Error> {
+    let number = query.number("page", 1, usize::MAX)?;
+    let per_page = query.number("per_page", PER_PAGE, MAX_PER_PAGE)?;
+    let total = all.len();
+    let skip = (number - 1).saturating_mul(per_page);
+    let items = all.into_iter().skip(skip).take(per_page).collect();
+    Ok(Page {
+        items,
+        total,
+        number,
+        per_page,
+    })
+}
+
+impl<T> Page<T> {
+    /// The list document: `pagination`, `resources` and, where there is some, `included`.
+    /// `path` is the list's own (`/v3/apps`).
+    pub fn json(
+        &self,
+        base: &Base,
+        path: &str,
+        query: &Query,
+        included: Option<Map<String, Value>>,
+        present: impl FnMut(&T) -> Value,
+    ) -> Value {
+        let pages = self.total.div_ceil(self.per_page).max(1);
+        let link =
+            |page: usize| base.link(&format!("{path}?{}", query.with_page(page, self.per_page)));
+        let mut document = json!({
+            "pagination": {
+                "total_results": self.total,
+                "total_pages": pages,
+                "first": link(1),
+                "last": link(pages),
+                "next": (self.number < pages).then(|| link(self.number + 1)),
+                "previous": (self.number > 1).then(|| link(self.number - 1)),
+            },
+            "resources": self.items.iter().map(present).collect::<Vec<_>>(),
+        });
+        if let Some(included) = included {
+            document["included"] = Value::Object(included);
+        }
+        document
+    }
+}

@@ -1,0 +1,202 @@
+//! Shapes that many resources share.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::model::Metadata;
+
+/// The address under which the client reached the API, without a slash at its end:
+/// `https://api.example.kr`. Every link in an answer starts with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base(String);
+
+impl Base {
+    /// The base for a scheme and an authority (host and port).
+    #[must_use]
+    pub fn new(scheme: &str, authority: &str) -> Self {
+        Self(format!("{scheme}://{authority}"))
+    }
+
+    /// `{"href": base + path}`.
+    #[must_use]
+    pub fn link(&self, path: &str) -> Value {
+        json!({ "href": format!("{}{path}", self.0) })
+    }
+
+    /// The same with a method, as Cloud Foundry marks links that are not to be fetched.
+    #[must_use]
+    pub fn action(&self, path: &str, method: &str) -> Value {
+        json!({ "href": format!("{}{path}", self.0), "method": method })
+    }
+
+    /// The whole address of a path.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.0)
+    }
+
+    /// The base as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Builder for a resource's `links`.
+#[derive(Debug)]
+pub struct Links<'a> {
+    base: &'a Base,
+    map: Map<String, Value>,
+}
+
+impl<'a> Links<'a> {
+    /// No links yet.
+    #[must_use]
+    pub fn new(base: &'a Base) -> Self {
+        Self {
+            base,
+            map: Map::new(),
+        }
+    }
+
+    /// With a link to `path` under `name`.
+    #[must_use]
+    pub fn to(mut self, name: &str, path: &str) -> Self {
+        self.map.insert(name.to_owned(), self.base.link(path));
+        self
+    }
+
+    /// With an action at `path` under `name`.
+    #[must_use]
+    pub fn action(mut self, name: &str, path: &str, method: &str) -> Self {
+        self.map
+            .insert(name.to_owned(), self.base.action(path, method));
+        self
+    }
+
+    /// The JSON object.
+    #[must_use]
+    pub fn json(self) -> Value {
+        Value::Object(self.map)
+    }
+}
+
+/// `{"guid": "..."}` as it comes in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Relationship {
+    /// The other object's guid.
+    pub guid: String,
+}
+
+/// `{"data": {"guid": "..."} | null}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToOne {
+    /// The other object, if any.
+    pub data: Option<Relationship>,
+}
+
+/// `{"data": [{"guid": "..."}]}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToMany {
+    /// The other objects.
+    pub data: Vec<Relationship>,
+}
+
+/// `{"data": {"guid": id}}`.
+#[must_use]
+pub fn to_one(id: impl std::fmt::Display) -> Value {
+    json!({ "data": { "guid": id.to_string() } })
+}
+
+/// Changes to labels and annotations: a value sets, `null` removes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MetadataPatch {
+    /// Labels by name.
+    pub labels: BTreeMap<String, Option<String>>,
+    /// Annotations by name.
+    pub annotations: BTreeMap<String, Option<String>>,
+}
+
+impl MetadataPatch {
+    /// Checks every key and value and applies them to `metadata`.
+    ///
+    /// # Errors
+    /// Words for the user about the first key or value that is not allowed
+    /// (Cloud Foundry API v3, "Metadata": keys `[prefix/]name`, name at most 63 characters,
+    /// prefix a DNS name of at most 253; label values at most 63, annotations 5,000).
+    pub fn apply(&self, metadata: &mut Metadata) -> Result<(), String> {
+        for (key, value) in &self.labels {
+            check_key(key)?;
+            if let Some(value) = value
+                && !value.is_empty()
+                && !is_name(value)
+            {
+                return Err(format!(
+                    "Metadata label value error: '{value}' must be at most 63 letters, digits, \
+                     '-', '_' or '.', starting and ending with a letter or digit"
+                ));
+            }
+            set(&mut metadata.labels, key, value.as_ref());
+        }
+        for (key, value) in &self.annotations {
+            check_key(key)?;
+            if value
+                .as_ref()
+                .is_some_and(|value| value.chars().count() > 5000)
+            {
+                return Err(format!(
+                    "Metadata annotation value error: the value of '{key}' is longer than 5000 \
+                     characters"
+                ));
+            }
+            set(&mut metadata.annotations, key, value.as_ref());
+        }
+        Ok(())
+    }
+}
+
+fn set(map: &mut BTreeMap<String, String>, key: &str, value: Option<&String>) {
+    match value {
+        Some(value) => {
+            map.insert(key.to_owned(), value.clone());
+        }
+        None => {
+            map.remove(key);
+        }
+    }
+}
+
+fn check_key(key: &str) -> Result<(), String> {
+    let (prefix, name) = key
+        .split_once('/')
+        .map_or((None, key), |(p, n)| (Some(p), n));
+    let prefix_ok = prefix.is_none_or(|prefix| {
+        prefix.len() <= 253 && prefix.contains('.') && prefix.split('.').all(is_name)
+    });
+    if prefix_ok && is_name(name) {
+        return Ok(());
+    }
+    Err(format!(
+        "Metadata key error: '{key}' must be [prefix/]name, the name at most 63 letters, digits, \
+         '-', '_' or '.', the prefix a DNS name"
+    ))
+}
+
+fn is_name(text: &str) -> bool {
+    let alphanumeric = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    text.len() <= 63
+        && alphanumeric(text.chars().next())
+        && alphanumeric(text.chars().last())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+}
+
+/// A resource's metadata as JSON.
+#[must_use]
+pub fn metadata(metadata: &Metadata) -> Value {
+    json!({ "labels": metadata.labels, "annotations": metadata.annotations })
+}
