@@ -4,6 +4,7 @@
 //! shim outlives the daemon and owns the sandbox; *init* is the first process inside. A later
 //! daemon finds the folder and takes the instance over ([`adopt`]).
 
+pub mod log;
 mod spec;
 
 pub use spec::{Bind, Ids, Limits, Network, RANGE, SPEC_VERSION, Spec, VCAP};
@@ -84,6 +85,19 @@ pub async fn adopt(dir: &Path) -> Result<Sandbox, SandboxError> {
     Err(SandboxError::NotRunning)
 }
 
+/// Takes over every sandbox whose folder is directly in `root`, as [`adopt`] does, all at once.
+/// Folders that hold no sandbox come with their error.
+///
+/// # Errors
+/// Where `root` cannot be listed; a `root` that does not exist has no sandboxes.
+#[expect(clippy::unused_async, reason = "the interface")]
+pub async fn adopt_all(
+    root: &Path,
+) -> std::io::Result<Vec<(PathBuf, Result<Sandbox, SandboxError>)>> {
+    let _ = root;
+    Ok(Vec::new())
+}
+
 /// Opens a TCP connection to `127.0.0.1:port` inside the sandbox whose folder is `dir`.
 ///
 /// # Errors
@@ -111,6 +125,23 @@ impl Sandbox {
     /// Returns at once; [`Sandbox::status`] tells the end. A second call can only shorten.
     pub fn stop(&self, grace: Duration) {
         let _ = grace;
+    }
+
+    /// How far its log is written: wakes when there is more for a [`log::Reader`] whose
+    /// [`offset`](log::Reader::offset) is below. After the end of the sandbox it holds the
+    /// offset after the last line.
+    #[must_use]
+    pub fn logged(&self) -> tokio::sync::watch::Receiver<u64> {
+        tokio::sync::watch::channel(0).1
+    }
+
+    /// A reader of its log from `offset` on: 0, or where an earlier reader stopped. It blocks
+    /// on the disk, and stays usable after the sandbox has ended, until [`Sandbox::remove`].
+    ///
+    /// # Errors
+    /// Where the log is there but cannot be read.
+    pub fn log(&self, offset: u64) -> std::io::Result<log::Reader> {
+        log::Reader::open(&self.dir, offset)
     }
 
     /// What it uses now.
