@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::UnixStream,
     sync::{mpsc, watch},
     time::{Instant, sleep},
@@ -42,9 +42,22 @@ pub(super) async fn follow(
 ) {
     // Both futures may be dropped half-way: what they did not finish is found in the folder.
     tokio::select! {
-        () = listen(&dir, &told, stops) => {}
-        _ = life.recv() => {}
+        () = listen(&dir, &told, stops.clone()) => {}
+        _ = life.recv() => {
+            // The last handle may have gone right after it asked for the end.
+            let asked = *stops.borrow();
+            if let (Some(grace), Ok(mut shim)) = (asked, unix::connect(&dir, CONTROL)) {
+                let _ = ask_to_stop(&mut shim, grace).await;
+            }
+        }
     }
+}
+
+async fn ask_to_stop(shim: &mut (impl AsyncWrite + Unpin), grace: Duration) -> io::Result<()> {
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    let mut text = serde_json::to_vec(&ToShim::Stop { grace_ms })?;
+    text.push(b'\n');
+    shim.write_all(&text).await
 }
 
 async fn listen(dir: &Path, told: &Told, stops: watch::Receiver<Option<Duration>>) {
@@ -88,10 +101,7 @@ async fn converse(
             Ok(()) = stops.changed() => {
                 let grace = *stops.borrow_and_update();
                 if let Some(grace) = grace {
-                    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-                    let mut text = serde_json::to_vec(&ToShim::Stop { grace_ms })?;
-                    text.push(b'\n');
-                    to.write_all(&text).await?;
+                    ask_to_stop(&mut to, grace).await?;
                 }
             }
         }

@@ -30,7 +30,7 @@ use crate::{
     model::Exit,
     sandbox::{
         Spec, Status,
-        log::{Stream, Writer},
+        log::Writer,
         protocol::{CONNECT, CONTROL, FromInit, LONGEST, ToInit, ToShim},
         status::Kept,
         sys,
@@ -47,6 +47,9 @@ const OOM_PATIENCE: Duration = Duration::from_secs(2);
 /// How long the end waits: for a group to become empty, for clients to read.
 const END_PATIENCE: Duration = Duration::from_secs(2);
 const END_TICK: u16 = 5;
+
+/// Longer is for ever, and later than a clock can tell.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(super) struct Shim {
     kept: Kept,
@@ -114,20 +117,13 @@ impl Shim {
             .group
             .as_ref()
             .and_then(crate::sandbox::cgroup::Group::oom_events);
-        let started =
+        let (started, outputs) =
             start::init(spec, self.kept.group.as_ref(), &mut self.kept.weaker).map_err(told)?;
         self.kept.init = Some(started.init);
         self.keep();
         let go = tell(&started, ToInit::Go);
         self.buffer = vec![0; BUFFER];
-        let streams = [
-            (started.stdout.try_clone(), Stream::Out),
-            (started.stderr.try_clone(), Stream::Err),
-        ];
-        for (pipe, stream) in streams {
-            let pipe = pipe.map_err(|error| format!("cannot hold a pipe: {error}"))?;
-            self.outputs.push(Output::new(pipe, stream));
-        }
+        self.outputs = outputs.into();
         self.started = Some(started);
         go.map(drop)
             .map_err(|error| format!("cannot speak to the sandbox's first process: {error}"))
@@ -268,7 +264,7 @@ impl Shim {
     }
 
     fn stop(&mut self, grace: Duration) {
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + grace.min(LONGEST_GRACE);
         match &mut self.stop {
             Some(stop) => stop.deadline = stop.deadline.min(deadline),
             None => {
