@@ -1,1 +1,7 @@
-//! The tests from outside: one binary, one file per story.
+//! Tests from outside, in one program.
+#![expect(
+    clippy::unwrap_used,
+    reason = "these are tests, but for the functions beside them that clippy does not take for some"
+)]
+
+mod sandbox;
