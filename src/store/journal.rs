@@ -62,8 +62,13 @@ impl Journal {
         }
     }
 
-    /// Begins a new segment; where that fails, the old one stays in use.
+    /// Begins a new segment.
+    ///
+    /// # Errors
+    /// The old one must not be used any more: the name of the new one may be there, and then
+    /// what follows in the old one does not count. The next append tries again.
     pub(super) fn rotate(&mut self) -> Result<(), StoreError> {
+        self.segment = None;
         self.segment = Some(Segment::begin(self.disk.as_ref(), self.revision)?);
         Ok(())
     }
