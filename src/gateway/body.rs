@@ -1,0 +1,310 @@
+//! Message bodies on their way through.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+use hyper::body::Incoming;
+use tokio::{sync::oneshot, time::Sleep};
+
+use super::{exchange::Exchange, pool::Lease, site::FileBody};
+
+/// Why a body ended early.
+pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A body of the platform's own requests and responses.
+pub type Body = UnsyncBoxBody<Bytes, BodyError>;
+
+/// A body that is all there.
+#[must_use]
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into())
+        .map_err(|never| match never {})
+        .boxed_unsync()
+}
+
+/// How long a backend may leave `Expect: 100-continue` unanswered before the body is sent
+/// anyway (RFC 9110, 10.1.1); servers of HTTP/1.0 never answer it.
+const CONTINUE_WAIT: Duration = Duration::from_secs(1);
+
+/// What became of a request's body.
+#[derive(Debug, Default)]
+pub(super) struct UploadState {
+    bytes: Cell<u64>,
+    done: Cell<bool>,
+    abandoned: Cell<bool>,
+    waker: RefCell<Option<Waker>>,
+}
+
+impl UploadState {
+    /// Bytes that went to the backend.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.get()
+    }
+
+    pub(super) fn add(&self, bytes: u64) {
+        self.bytes.set(self.bytes.get() + bytes);
+    }
+
+    /// Whether the whole body went to the backend.
+    pub(super) fn is_done(&self) -> bool {
+        self.done.get()
+    }
+
+    /// Ends the upload with an error, since nobody waits for its outcome any more.
+    pub(super) fn abandon(&self) {
+        self.abandoned.set(true);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A request's body on its way to a backend.
+#[derive(Debug)]
+pub(super) struct Upload {
+    body: Option<Incoming>,
+    state: Rc<UploadState>,
+    gate: Option<Gate>,
+}
+
+/// Holds a body back until the backend asks for it.
+#[derive(Debug)]
+struct Gate {
+    asked: Option<oneshot::Receiver<()>>,
+    patience: Pin<Box<Sleep>>,
+}
+
+impl Upload {
+    /// A body of nothing is never polled, so that its request can be sent again.
+    pub(super) fn new(body: Incoming) -> Self {
+        let body = (!body.is_end_stream()).then_some(body);
+        let state = Rc::new(UploadState::default());
+        state.done.set(body.is_none());
+        Self {
+            body,
+            state,
+            gate: None,
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.is_none()
+    }
+
+    pub(super) fn state(&self) -> &Rc<UploadState> {
+        &self.state
+    }
+
+    /// The empty body of a second attempt.
+    pub(super) fn nothing(state: &Rc<UploadState>) -> Self {
+        Self {
+            body: None,
+            state: Rc::clone(state),
+            gate: None,
+        }
+    }
+
+    /// Holds the body back until `asked` gives a value, or for a second.
+    pub(super) fn wait_for(&mut self, asked: oneshot::Receiver<()>) {
+        let patience = Box::pin(tokio::time::sleep(CONTINUE_WAIT));
+        self.gate = Some(Gate {
+            asked: Some(asked),
+            patience,
+        });
+    }
+}
+
+impl Gate {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(asked) = &mut self.asked {
+            match Pin::new(asked).poll(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(()),
+                // The final response came first: then the body stays here until the
+                // exchange is over and the upload abandoned.
+                Poll::Ready(Err(_)) => self.asked = None,
+                Poll::Pending => return self.patience.as_mut().poll(cx),
+            }
+        }
+        Poll::Pending
+    }
+}
+
+impl http_body::Body for Upload {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let Some(body) = &mut this.body else {
+            return Poll::Ready(None);
+        };
+        if this.state.abandoned.get() {
+            return Poll::Ready(Some(Err(
+                "the response came before the end of the body".into()
+            )));
+        }
+        this.state.waker.replace(Some(cx.waker().clone()));
+        if let Some(gate) = &mut this.gate {
+            ready!(gate.poll_open(cx));
+            this.gate = None;
+        }
+        let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                this.state
+                    .add(frame.data_ref().map_or(0, |data| data.len() as u64));
+                this.state
+                    .done
+                    .set(frame.is_trailers() || body.is_end_stream());
+            }
+            Some(Err(_)) => {}
+            None => this.state.done.set(true),
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.as_ref().is_none_or(Incoming::is_end_stream)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body
+            .as_ref()
+            .map_or(SizeHint::with_exact(0), Incoming::size_hint)
+    }
+}
+
+/// A response's body on its way to a client.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    source: Source,
+    /// Ends with the body; its drop writes the access line.
+    exchange: Option<Box<Exchange>>,
+}
+
+/// Where a response's body comes from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// All there; maybe nothing.
+    Full(Bytes),
+    /// From a backend, whose connection is free again at the end.
+    Upstream(Download),
+    /// From the platform itself.
+    Api(Body),
+    /// From a file.
+    File(FileBody),
+}
+
+/// A body from a backend.
+#[derive(Debug)]
+pub(super) struct Download {
+    body: Incoming,
+    lease: Option<Lease>,
+    ended: bool,
+}
+
+impl Download {
+    pub(super) fn new(body: Incoming, lease: Option<Lease>) -> Self {
+        Self {
+            body,
+            lease,
+            ended: false,
+        }
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take()
+            && (self.ended || self.body.is_end_stream())
+        {
+            lease.give_back();
+        }
+    }
+}
+
+impl Outgoing {
+    pub(super) const fn new(source: Source) -> Self {
+        Self {
+            source,
+            exchange: None,
+        }
+    }
+
+    pub(super) const fn empty() -> Self {
+        Self::new(Source::Full(Bytes::new()))
+    }
+
+    /// Binds the exchange to the body, so that it ends when the body has been sent or given up.
+    pub(super) fn watched_by(mut self, exchange: Box<Exchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+}
+
+impl http_body::Body for Outgoing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let frame = match &mut this.source {
+            Source::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                (!bytes.is_empty()).then(|| Ok(Frame::data(bytes)))
+            }
+            Source::Upstream(download) => {
+                let frame = ready!(Pin::new(&mut download.body).poll_frame(cx));
+                download.ended |= match &frame {
+                    None => true,
+                    Some(Ok(frame)) => frame.is_trailers(),
+                    Some(Err(_)) => false,
+                };
+                frame.map(|frame| frame.map_err(Into::into))
+            }
+            Source::Api(body) => ready!(Pin::new(body).poll_frame(cx)),
+            Source::File(file) => {
+                ready!(file.poll_chunk(cx)).map(|chunk| chunk.map(Frame::data).map_err(Into::into))
+            }
+        };
+        if let (Some(exchange), Some(Ok(frame))) = (&mut this.exchange, &frame)
+            && let Some(data) = frame.data_ref()
+        {
+            exchange.sent(data.len());
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Full(bytes) => bytes.is_empty(),
+            Source::Upstream(download) => download.ended || download.body.is_end_stream(),
+            Source::Api(body) => body.is_end_stream(),
+            Source::File(file) => file.remaining() == 0,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Source::Upstream(download) => download.body.size_hint(),
+            Source::Api(body) => body.size_hint(),
+            Source::File(file) => SizeHint::with_exact(file.remaining()),
+        }
+    }
+}
