@@ -89,6 +89,8 @@ pub enum Happening {
     StopWanted(Option<Cause>),
     /// It has ended.
     Exited(Exit),
+    /// A daemon before this one went away before it had started it.
+    Interrupted,
     /// Time passed.
     Tick,
 }
@@ -114,6 +116,10 @@ impl Phase {
             (Self::Failing { .. } | Self::Stopping { .. }, Happening::Tick) => None,
 
             (Self::Ended { .. }, _) => None,
+            (_, Happening::Interrupted) => Some(Self::Ended {
+                at: now,
+                end: End::Interrupted,
+            }),
             (phase, Happening::Exited(exit)) => Some(Self::Ended {
                 at: now,
                 end: phase.end(exit, now),

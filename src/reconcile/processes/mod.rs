@@ -2,4 +2,8 @@
 
 pub mod crash;
 pub mod plan;
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;
 pub mod wanted;

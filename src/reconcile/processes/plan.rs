@@ -332,10 +332,11 @@ impl Making<'_> {
 /// What an ended instance means for the next start; the greatest, which is the last, counts.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct History {
+    /// Crashes in a row, it included. This goes before the time, since an end can be noticed
+    /// after its successor's.
+    crashes: u32,
     /// When it ended (steady milliseconds).
     at_ms: u64,
-    /// Crashes in a row, it included.
-    crashes: u32,
     /// When the next start is due; none for never.
     due_ms: Option<u64>,
     instance: InstanceId,
