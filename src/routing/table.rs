@@ -2,13 +2,39 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use super::{AddressError, InstanceAddress, index::Index};
 use crate::model::{AppId, AppProtocol, InstanceId, RouteId, SpaceId};
 
 /// Routes by host and path.
 #[derive(Debug, Default)]
 pub struct RouteTable {
-    /// Every route, in no particular order; lookups go through an index made of them.
-    pub entries: Vec<Arc<Entry>>,
+    entries: Vec<Arc<Entry>>,
+    index: Index,
+}
+
+impl RouteTable {
+    /// The table of these routes. Where two have the same host and path, the first one counts.
+    #[must_use]
+    pub fn new(entries: Vec<Arc<Entry>>) -> Self {
+        let index = Index::of(&entries);
+        Self { entries, index }
+    }
+
+    /// Every route, in the order in which they were given.
+    #[must_use]
+    pub fn entries(&self) -> &[Arc<Entry>] {
+        &self.entries
+    }
+
+    /// The route for a request's host and path: the exact host before a wildcard, a longer
+    /// wildcard before a shorter one, then the longest path prefix on segment borders.
+    ///
+    /// `host` may have a port and a trailing dot, in any case; `path` is without a query.
+    /// Does not allocate.
+    #[must_use]
+    pub fn lookup(&self, host: &str, path: &str) -> Option<&Arc<Entry>> {
+        self.index.lookup(host, path).map(|at| &self.entries[at])
+    }
 }
 
 /// One route and the instances that can serve it.
@@ -22,6 +48,25 @@ pub struct Entry {
     pub path: String,
     /// Instances that take requests now; none where all are down.
     pub backends: Vec<Arc<Backend>>,
+}
+
+impl Entry {
+    /// The backend that `X-Cf-App-Instance` names.
+    ///
+    /// # Errors
+    /// [`AddressError::Unknown`] where the route has no such instance.
+    pub fn addressed(&self, address: InstanceAddress) -> Result<&Arc<Backend>, AddressError> {
+        self.backends
+            .iter()
+            .find(|backend| backend.app == address.app && backend.index == address.index)
+            .ok_or(AddressError::Unknown(address))
+    }
+
+    /// The backend of a sticky session, while that instance takes requests.
+    #[must_use]
+    pub fn instance(&self, id: InstanceId) -> Option<&Arc<Backend>> {
+        self.backends.iter().find(|backend| backend.instance == id)
+    }
 }
 
 /// One instance that takes requests.

@@ -1,0 +1,186 @@
+//! Which of a route's backends gets the next request.
+
+use std::sync::Arc;
+
+use super::{Backend, Entry, Target};
+use crate::model::InstanceId;
+
+/// How many requests a thread has sent down one route: the state of a fair choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Cursor(u32);
+
+impl Cursor {
+    /// A cursor that begins at `start`, so that threads do not all begin with the same backend.
+    #[must_use]
+    pub const fn starting_at(start: u32) -> Self {
+        Self(start)
+    }
+}
+
+/// 2^32 divided by the golden ratio: its multiples visit a range evenly from the first few on.
+const GOLDEN: u32 = 0x9E37_79B9;
+
+/// The backend for the next request, or `None` where all are excluded or there are none.
+///
+/// Round robin where no destination has a weight. Where one has, each app gets its share of
+/// the requests and divides it equally among its instances. Static sites always go to the
+/// app's lowest instance: the gateway itself serves them, so there is no load to share, and
+/// their validators stay the same from request to request.
+pub fn choose<'a>(
+    entry: &'a Entry,
+    cursor: &mut Cursor,
+    exclude: &[InstanceId],
+) -> Option<&'a Arc<Backend>> {
+    let turn = cursor.0;
+    cursor.0 = turn.wrapping_add(1);
+    let open = |backend: &&Arc<Backend>| !exclude.contains(&backend.instance);
+    let chosen = if entry
+        .backends
+        .iter()
+        .any(|backend| backend.weight.is_some())
+    {
+        by_weight(entry, turn, exclude)?
+    } else {
+        let count = entry.backends.iter().filter(open).count();
+        let position = (turn as usize).checked_rem(count)?;
+        entry.backends.iter().filter(open).nth(position)?
+    };
+    if matches!(chosen.target, Target::Static { .. }) {
+        let siblings = entry.backends.iter().filter(open).filter(|backend| {
+            backend.app == chosen.app && matches!(backend.target, Target::Static { .. })
+        });
+        return siblings.min_by_key(|backend| backend.index);
+    }
+    Some(chosen)
+}
+
+fn by_weight<'a>(entry: &'a Entry, turn: u32, exclude: &[InstanceId]) -> Option<&'a Arc<Backend>> {
+    let open = || {
+        entry
+            .backends
+            .iter()
+            .filter(|backend| !exclude.contains(&backend.instance))
+    };
+    let siblings = |backend: &Backend| {
+        open()
+            .filter(|other| other.app == backend.app && other.weight == backend.weight)
+            .count()
+    };
+    // In fixed point, since an app's weight is divided by the number of its instances.
+    let share = |backend: &Backend| {
+        (u64::from(backend.weight.unwrap_or(1).max(1)) << 20) / siblings(backend).max(1) as u64
+    };
+    let total: u64 = open().map(|backend| share(backend)).sum();
+    let mut point = (u64::from(turn.wrapping_mul(GOLDEN)) * total) >> 32;
+    for backend in open() {
+        match point.checked_sub(share(backend)) {
+            Some(rest) => point = rest,
+            None => return Some(backend),
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, path::PathBuf};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{AppId, AppProtocol, RouteId, SpaceId};
+
+    fn backend(app: AppId, index: u32, weight: Option<u8>) -> Arc<Backend> {
+        Arc::new(Backend {
+            app,
+            space: SpaceId::random(),
+            instance: InstanceId::random(),
+            index,
+            weight,
+            target: Target::Sandbox {
+                dir: PathBuf::from("/nowhere"),
+                port: 8080,
+                protocol: AppProtocol::Http1,
+            },
+        })
+    }
+
+    fn entry(backends: Vec<Arc<Backend>>) -> Entry {
+        Entry {
+            route: RouteId::random(),
+            host: "a.kr".into(),
+            path: String::new(),
+            backends,
+        }
+    }
+
+    fn tally(entry: &Entry, rounds: u32, exclude: &[InstanceId]) -> HashMap<InstanceId, u32> {
+        let mut cursor = Cursor::default();
+        let mut tally = HashMap::new();
+        for _ in 0..rounds {
+            if let Some(backend) = choose(entry, &mut cursor, exclude) {
+                *tally.entry(backend.instance).or_default() += 1;
+            }
+        }
+        tally
+    }
+
+    #[test]
+    fn without_weights_everyone_gets_the_same() {
+        let app = AppId::random();
+        let entry = entry((0..3).map(|index| backend(app, index, None)).collect());
+        assert!(tally(&entry, 30, &[]).values().all(|&count| count == 10));
+        let out = entry.backends[1].instance;
+        let rest = tally(&entry, 30, &[out]);
+        assert_eq!((rest.get(&out), rest.len()), (None, 2));
+        let all: Vec<_> = entry
+            .backends
+            .iter()
+            .map(|backend| backend.instance)
+            .collect();
+        assert!(tally(&entry, 3, &all).is_empty());
+    }
+
+    #[test]
+    fn a_static_site_keeps_to_its_lowest_instance() {
+        let app = AppId::random();
+        let fixed = |index| {
+            let mut one = (*backend(app, index, None)).clone();
+            one.target = Target::Static {
+                root: PathBuf::from("/nowhere"),
+            };
+            Arc::new(one)
+        };
+        let entry = entry(vec![fixed(1), fixed(0), fixed(2)]);
+        assert_eq!(
+            tally(&entry, 9, &[]),
+            HashMap::from([(entry.backends[1].instance, 9)])
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn an_app_gets_its_share_whatever_its_number_of_instances(
+            apps in prop::collection::vec((1..=100_u8, 1..5_u32), 1..5),
+        ) {
+            let mut backends = Vec::new();
+            let mut wanted = Vec::new();
+            for &(weight, instances) in &apps {
+                let app = AppId::random();
+                wanted.push((app, f64::from(weight)));
+                backends.extend((0..instances).map(|index| backend(app, index, Some(weight))));
+            }
+            let entry = entry(backends);
+            let tally = tally(&entry, 4096, &[]);
+            let total: f64 = wanted.iter().map(|(_, weight)| weight).sum();
+            for (app, weight) in wanted {
+                let got: u32 = entry.backends.iter()
+                    .filter(|backend| backend.app == app)
+                    .filter_map(|backend| tally.get(&backend.instance))
+                    .sum();
+                let share = f64::from(got) / 4096.0;
+                prop_assert!((share - weight / total).abs() < 0.02, "{share} for {weight}/{total}");
+            }
+        }
+    }
+}
