@@ -1,7 +1,14 @@
 //! Picks the role; nothing else.
 
-use std::process::ExitCode;
+use std::{env, ffi::OsStr, process::ExitCode};
+
+use pastina::sandbox;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    // The shim stays single-threaded and small, so it reaches neither the argument parser nor
+    // an async runtime.
+    match env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
+        Some("sandbox-shim") => sandbox::shim::main(),
+        _ => ExitCode::SUCCESS,
+    }
 }
