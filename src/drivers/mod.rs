@@ -1,1 +1,7 @@
-//! To come.
+//! Instances: prepared, started, watched, stopped and adopted, whatever they run.
+
+mod phase;
+mod slot;
+
+pub use phase::{Cause, End, Happening, Phase, STABLE};
+pub use slot::{Slot, Version};

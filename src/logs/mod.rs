@@ -1,32 +1,20 @@
 //! Log lines of apps: kept in bounded files, read in order.
+//!
+//! One thread writes; whoever has lines hands them over and goes on. Lines of instances come
+//! with how far the instance's own log was read, and both are one record on disk: a daemon that
+//! dies at any moment neither loses nor repeats a line.
 
+mod codec;
+mod limits;
 mod line;
+mod ring;
+mod segments;
+mod shelf;
+#[cfg(test)]
+mod tests;
+mod writer;
 
+pub use codec::Origin;
+pub use limits::Limits;
 pub use line::{Line, Query, Stream};
-
-use std::sync::Arc;
-
-use crate::model::AppId;
-
-/// The handle on all logs; clones share it.
-#[derive(Debug, Clone, Default)]
-pub struct Logs {}
-
-impl Logs {
-    /// Keeps one line. Never blocks on the disk; lines of one source keep their order.
-    pub fn append(&self, line: Line) {
-        let _ = line;
-    }
-
-    /// The lines of `app` that `query` selects.
-    #[must_use]
-    pub fn read(&self, app: AppId, query: &Query) -> Vec<Arc<Line>> {
-        let _ = (app, query);
-        Vec::new()
-    }
-
-    /// Removes everything of `app`.
-    pub fn forget(&self, app: AppId) {
-        let _ = app;
-    }
-}
+pub use writer::{Logs, LogsError};

@@ -1,1 +1,3 @@
-//! To come.
+//! Makes what runs be what should run.
+
+pub mod processes;

@@ -1,1 +1,6 @@
-//! To come.
+//! What the standard library lacks: a clock that tests can stand in for, growing delays, and
+//! groups of tasks that can be stopped together.
+
+pub mod backoff;
+pub mod clock;
+pub mod tasks;

@@ -13,6 +13,7 @@ mod codec;
 mod config;
 mod disk;
 mod error;
+mod events;
 mod frame;
 mod handle;
 mod index;
