@@ -116,7 +116,8 @@ pub struct Build {
     #[serde(default, deserialize_with = "size")]
     pub memory: Option<Megabytes>,
     /// Folders that are kept from one build of an app to the next: the variable that names
-    /// the folder to the build, and the folder's name below `/home/vcap/cache`.
+    /// the folder to the build, and the folder's name below `/home/vcap/cache` and the
+    /// runtime's name.
     #[serde(default)]
     pub caches: BTreeMap<String, String>,
     /// Environment of every step.
