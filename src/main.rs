@@ -1,14 +1,16 @@
 //! Picks the role; nothing else.
 
-use std::{env, process::ExitCode};
+use std::{env, ffi::OsStr, process::ExitCode};
 
-use pastina::wasm;
+use pastina::{sandbox, wasm};
 
 fn main() -> ExitCode {
-    let mut args = env::args_os().skip(1);
-    match args.next().as_deref().and_then(|role| role.to_str()) {
-        Some("wasm-host") => wasm::host::main(args),
-        Some("wasm-compile") => wasm::compile::main(args),
+    // The shim stays single-threaded and small, so it reaches neither the argument parser nor
+    // an async runtime.
+    match env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
+        Some("sandbox-shim") => sandbox::shim::main(),
+        Some("wasm-host") => wasm::host::main(env::args_os().skip(2)),
+        Some("wasm-compile") => wasm::compile::main(env::args_os().skip(2)),
         _ => ExitCode::SUCCESS,
     }
 }

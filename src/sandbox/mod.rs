@@ -3,130 +3,35 @@
 //! The daemon writes a [`Spec`] into an instance's folder and starts a *shim* ([`spawn`]); the
 //! shim outlives the daemon and owns the sandbox; *init* is the first process inside. A later
 //! daemon finds the folder and takes the instance over ([`adopt`]).
+//!
+//! What an instance's folder holds, while it lives and until [`Sandbox::remove`]:
+//! `spec.json`; `status.json`, from which a later daemon learns how it ended; `control.sock`
+//! (the shim's) and `connect.sock` (init's, for [`dial`]); `log.0` and `log.1` ([`log`]);
+//! `private/`, the writable layer; `root/`, an empty folder that the new root is mounted on,
+//! in the sandbox's own mount namespace; `shim.err`, empty unless a shim panics.
 
+mod adopt;
+pub mod cgroup;
+mod connection;
+mod dial;
+mod handle;
+mod init;
+pub mod log;
+mod probe;
+mod protocol;
+mod rootfs;
+mod seccomp;
+pub mod shim;
+mod spawn;
 mod spec;
+mod status;
+mod sys;
+mod unix;
 
+pub use adopt::{adopt, adopt_all};
+pub use dial::dial;
+pub use handle::Sandbox;
+pub use probe::{Capabilities, Lack, probe};
+pub use spawn::{set_executable, spawn};
 pub use spec::{Bind, Ids, Limits, Network, RANGE, SPEC_VERSION, Spec, VCAP};
-
-use std::{
-    path::{Path, PathBuf},
-    time::Duration,
-};
-
-use crate::model::Exit;
-
-/// Where a sandbox stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Status {
-    /// The shim is setting it up.
-    Preparing,
-    /// The command runs; `pid` as the host sees it.
-    Running {
-        /// Process id of the command on the host.
-        pid: i32,
-    },
-    /// It has ended and everything of it is gone but its folder.
-    Ended(Exit),
-}
-
-/// Why the sandbox could not do what it was asked.
-#[derive(Debug, thiserror::Error)]
-pub enum SandboxError {
-    /// A step on the host's side failed.
-    #[error("cannot {what}")]
-    Io {
-        /// The step.
-        what: String,
-        /// What the kernel said.
-        source: std::io::Error,
-    },
-    /// The sandbox is not running.
-    #[error("the sandbox is not running")]
-    NotRunning,
-}
-
-/// What a sandbox uses.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Processor time since its start.
-    pub cpu: Duration,
-    /// Memory in bytes, page cache that can be reclaimed left out.
-    pub memory: u64,
-    /// Processes and threads.
-    pub pids: u64,
-}
-
-/// A handle on one sandbox; clones share it. Dropping it does not stop the sandbox.
-#[derive(Debug, Clone)]
-pub struct Sandbox {
-    dir: PathBuf,
-}
-
-/// Starts the sandbox that `spec` describes and returns as soon as its shim runs.
-///
-/// # Errors
-/// Where the shim could not be started. What fails later is told by [`Sandbox::status`] as
-/// [`Exit::NotStarted`].
-#[expect(clippy::unused_async, reason = "the interface")]
-pub async fn spawn(spec: &Spec) -> Result<Sandbox, SandboxError> {
-    let _ = &spec.dir;
-    Err(SandboxError::NotRunning)
-}
-
-/// Takes over the sandbox whose folder is `dir`, whatever state it is in: one whose shim has
-/// vanished is cleaned up and reports [`Exit::Lost`].
-///
-/// # Errors
-/// Where the folder holds no sandbox of a version that is known.
-#[expect(clippy::unused_async, reason = "the interface")]
-pub async fn adopt(dir: &Path) -> Result<Sandbox, SandboxError> {
-    let _ = dir;
-    Err(SandboxError::NotRunning)
-}
-
-/// Opens a TCP connection to `127.0.0.1:port` inside the sandbox whose folder is `dir`.
-///
-/// # Errors
-/// What `connect(2)` said inside, or that the sandbox is gone.
-#[expect(clippy::unused_async, reason = "the interface")]
-pub async fn dial(dir: &Path, port: u16) -> std::io::Result<tokio::net::TcpStream> {
-    let _ = (dir, port);
-    Err(std::io::ErrorKind::NotConnected.into())
-}
-
-impl Sandbox {
-    /// The instance's folder.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Tells where the sandbox stands, and wakes when that changes.
-    #[must_use]
-    pub fn status(&self) -> tokio::sync::watch::Receiver<Status> {
-        tokio::sync::watch::channel(Status::Preparing).1
-    }
-
-    /// Asks the command to stop with SIGTERM, and kills everything inside after `grace`.
-    /// Returns at once; [`Sandbox::status`] tells the end. A second call can only shorten.
-    pub fn stop(&self, grace: Duration) {
-        let _ = grace;
-    }
-
-    /// What it uses now.
-    ///
-    /// # Errors
-    /// Where there is no cgroup to ask.
-    pub fn usage(&self) -> std::io::Result<Usage> {
-        Err(std::io::ErrorKind::Unsupported.into())
-    }
-
-    /// Removes what an ended sandbox left behind: cgroup, mounts, folder.
-    ///
-    /// # Errors
-    /// Where it has not ended, or something could not be removed.
-    #[expect(clippy::unused_async, reason = "the interface")]
-    pub async fn remove(self) -> Result<(), SandboxError> {
-        Ok(())
-    }
-}
+pub use status::{SandboxError, Status, Usage};

@@ -1,0 +1,150 @@
+//! The daemon's connection to a shim: what it tells, what it is asked, and what to do when it
+//! has gone without a word.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    net::UnixStream,
+    sync::{mpsc, watch},
+    time::{Instant, sleep},
+};
+
+use super::{
+    Status,
+    protocol::{CONTROL, FromShim, ToShim},
+    status::{Kept, Process},
+    sys, unix,
+};
+use crate::model::Exit;
+
+/// How long everything inside has to be gone after it was killed, and how often it is looked for.
+const GONE: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_millis(10);
+
+/// Where news of a sandbox go.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) status: watch::Sender<Status>,
+    pub(super) logged: watch::Sender<u64>,
+}
+
+/// Follows a sandbox until it has ended, or until nobody holds a handle on it.
+pub(super) async fn follow(
+    dir: PathBuf,
+    told: Told,
+    stops: watch::Receiver<Option<Duration>>,
+    mut life: mpsc::Receiver<()>,
+) {
+    // Both futures may be dropped half-way: what they did not finish is found in the folder.
+    tokio::select! {
+        () = listen(&dir, &told, stops) => {}
+        _ = life.recv() => {}
+    }
+}
+
+async fn listen(dir: &Path, told: &Told, stops: watch::Receiver<Option<Duration>>) {
+    if matches!(*told.status.borrow(), Status::Ended(_)) {
+        return;
+    }
+    if let Ok(shim) = unix::connect(dir, CONTROL) {
+        // An error is the end of the shim, as the end of its words is.
+        let _ = converse(shim, told, stops).await;
+    }
+    if !matches!(*told.status.borrow(), Status::Ended(_)) {
+        let ended = settle(dir).await;
+        told.status.send_replace(Status::Ended(ended));
+    }
+}
+
+async fn converse(
+    shim: UnixStream,
+    told: &Told,
+    mut stops: watch::Receiver<Option<Duration>>,
+) -> io::Result<()> {
+    let (from, mut to) = shim.into_split();
+    let mut lines = BufReader::new(from).lines();
+    // What was asked for before the connection was there counts, too.
+    stops.mark_changed();
+    loop {
+        // `next_line` keeps what it has read when it is dropped.
+        tokio::select! {
+            line = lines.next_line() => {
+                let Some(line) = line? else { return Ok(()) };
+                match serde_json::from_str(&line) {
+                    Ok(FromShim::Status(status)) => drop(told.status.send_replace(status)),
+                    Ok(FromShim::Logged(end)) => drop(told.logged.send_replace(end)),
+                    // Of a later version: it is for those who know it.
+                    Ok(FromShim::Hello { .. } | FromShim::Unknown) | Err(_) => {}
+                }
+                if matches!(*told.status.borrow(), Status::Ended(_)) {
+                    return Ok(());
+                }
+            }
+            Ok(()) = stops.changed() => {
+                let grace = *stops.borrow_and_update();
+                if let Some(grace) = grace {
+                    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+                    let mut text = serde_json::to_vec(&ToShim::Stop { grace_ms })?;
+                    text.push(b'\n');
+                    to.write_all(&text).await?;
+                }
+            }
+        }
+    }
+}
+
+/// How a sandbox ended whose shim is gone. Where the shim did not say, whatever is left of the
+/// sandbox is killed, and that it is lost is written down.
+async fn settle(dir: &Path) -> Exit {
+    let Ok(Some(mut kept)) = Kept::read(dir) else {
+        return Exit::Lost;
+    };
+    // A shim closes its socket just before its end.
+    wait_for(|| !kept.shim.lives()).await;
+    if let Ok(Some(newest)) = Kept::read(dir) {
+        kept = newest;
+    }
+    if let Status::Ended(exit) = kept.status {
+        return exit;
+    }
+    for process in [Some(kept.shim), kept.init].into_iter().flatten() {
+        kill(process);
+    }
+    if let Some(group) = &kept.group {
+        group.kill();
+        wait_for(|| {
+            group.kill();
+            group.members().is_empty()
+        })
+        .await;
+    }
+    wait_for(|| kept.init.is_none_or(|init| !init.lives())).await;
+    if let Some(group) = &kept.group {
+        wait_for(|| group.remove().is_ok()).await;
+    }
+    kept.status = Status::Ended(Exit::Lost);
+    let _ = kept.write(dir);
+    Exit::Lost
+}
+
+/// Kills a process unless its id has passed to another.
+fn kill(process: Process) {
+    use std::os::fd::AsFd;
+    if let Ok(pidfd) = sys::pidfd_open(process.pid)
+        && process.lives()
+    {
+        let _ = sys::pidfd_kill(pidfd.as_fd());
+    }
+}
+
+async fn wait_for(mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + GONE;
+    while !condition() && Instant::now() < until {
+        sleep(TICK).await;
+    }
+}

@@ -1,0 +1,140 @@
+//! The daemon's handle on one sandbox.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    SandboxError, Status, Usage, connection, log, rootfs,
+    status::{Doing, Kept},
+};
+
+/// A handle on one sandbox; clones share it. Dropping it does not stop the sandbox.
+#[derive(Debug, Clone)]
+pub struct Sandbox {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    dir: PathBuf,
+    status: watch::Receiver<Status>,
+    logged: watch::Receiver<u64>,
+    /// The shortest grace time asked for.
+    stop: watch::Sender<Option<Duration>>,
+    /// Dropped with the last handle, which ends the task that listens to the shim.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Sandbox {
+    /// Takes over what is in `dir`, which is known to hold a sandbox.
+    pub(super) fn new(dir: PathBuf, kept: &Kept) -> Self {
+        let (status_to, status) = watch::channel(kept.status.clone());
+        let (logged_to, logged) = watch::channel(0);
+        let (stop, stops) = watch::channel(None);
+        let (alive, life) = mpsc::channel(1);
+        let told = connection::Told {
+            status: status_to,
+            logged: logged_to,
+        };
+        tokio::spawn(connection::follow(dir.clone(), told, stops, life));
+        Self {
+            inner: Arc::new(Inner {
+                dir,
+                status,
+                logged,
+                stop,
+                _alive: alive,
+            }),
+        }
+    }
+
+    /// The instance's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Tells where the sandbox stands, and wakes when that changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<Status> {
+        self.inner.status.clone()
+    }
+
+    /// Asks the command to stop with SIGTERM, and kills everything inside after `grace`.
+    /// Returns at once; [`Sandbox::status`] tells the end. A second call can only shorten.
+    pub fn stop(&self, grace: Duration) {
+        self.inner.stop.send_modify(|asked| {
+            *asked = Some(asked.map_or(grace, |before| before.min(grace)));
+        });
+    }
+
+    /// How far its log is written: wakes when there is more for a [`log::Reader`] whose
+    /// [`offset`](log::Reader::offset) is below. After the end of the sandbox it holds the
+    /// offset after the last line, or 0 where the shim was gone before it could be asked:
+    /// then read until there is no more.
+    #[must_use]
+    pub fn logged(&self) -> watch::Receiver<u64> {
+        self.inner.logged.clone()
+    }
+
+    /// A reader of its log from `offset` on: 0, or where an earlier reader stopped. It blocks
+    /// on the disk, and stays usable after the sandbox has ended, until [`Sandbox::remove`].
+    ///
+    /// # Errors
+    /// Where the log is there but cannot be read.
+    pub fn log(&self, offset: u64) -> io::Result<log::Reader> {
+        log::Reader::open(&self.inner.dir, offset)
+    }
+
+    /// What it uses now.
+    ///
+    /// # Errors
+    /// Where there is no cgroup to ask.
+    pub fn usage(&self) -> io::Result<Usage> {
+        let group = self
+            .kept()
+            .and_then(|kept| kept.group)
+            .ok_or(io::ErrorKind::Unsupported)?;
+        group.usage()
+    }
+
+    /// Limits and walls that are weaker than asked for on this host, each with its reason.
+    /// Complete once the command runs.
+    #[must_use]
+    pub fn weaker(&self) -> Vec<String> {
+        self.kept().map(|kept| kept.weaker).unwrap_or_default()
+    }
+
+    fn kept(&self) -> Option<Kept> {
+        Kept::read(&self.inner.dir).ok().flatten()
+    }
+
+    /// Removes what an ended sandbox left behind: cgroup, mounts, folder.
+    ///
+    /// # Errors
+    /// Where it has not ended, or something could not be removed.
+    pub async fn remove(self) -> Result<(), SandboxError> {
+        if !matches!(*self.inner.status.borrow(), Status::Ended(_)) {
+            return Err(SandboxError::StillRunning);
+        }
+        let dir = self.inner.dir.clone();
+        let what = format!("remove {}", dir.display());
+        let kept = self.kept();
+        let task = tokio::task::spawn_blocking(move || {
+            if let Some(group) = kept.and_then(|kept| kept.group) {
+                group.remove()?;
+            }
+            rootfs::remove(&dir)
+        });
+        task.await
+            .map_err(io::Error::other)
+            .and_then(|done| done)
+            .doing(|| what)
+    }
+}

@@ -1,0 +1,161 @@
+//! Becoming the command: the last steps before exec.
+
+use std::{
+    ffi::CString,
+    fs::File,
+    io::{self, Read, Write},
+    os::fd::OwnedFd,
+};
+
+use nix::{
+    libc,
+    sys::resource::{Resource, getrlimit, setrlimit},
+    unistd::{
+        Gid, Pid, Uid, dup2_stderr, dup2_stdin, dup2_stdout, pipe2, setgroups, setresgid,
+        setresuid, setsid,
+    },
+};
+
+use super::{Channel, FromInit, Ids, SandboxError, Spec};
+use crate::sandbox::{VCAP, status::Doing, sys};
+
+/// Open files where the spec sets no limit: Cloud Foundry's default.
+const FILES: u64 = 16_384;
+
+/// Processes and threads of one user where the spec sets no limit: a fork bomb ends here where
+/// there is no cgroup to stop it.
+const PROCESSES: u64 = 4096;
+
+const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+
+/// Starts the command and returns once it runs.
+pub(super) fn start(
+    spec: &Spec,
+    channel: &Channel,
+    output: (&OwnedFd, &OwnedFd),
+) -> Result<Pid, SandboxError> {
+    let (reader, writer) =
+        pipe2(nix::fcntl::OFlag::O_CLOEXEC).doing(|| "make a pipe".to_owned())?;
+    match sys::fork(0).doing(|| "start a process".to_owned())? {
+        sys::Side::Child => {
+            drop(reader);
+            let error = become_command(spec, channel, output);
+            let _ = File::from(writer).write_all(error.as_bytes());
+            sys::exit_now(127)
+        }
+        sys::Side::Parent { pid, .. } => {
+            drop(writer);
+            // Closed by exec: until then the command has not begun.
+            let mut failure = String::new();
+            let read = File::from(reader).read_to_string(&mut failure);
+            read.doing(|| "wait for the command to start".to_owned())?;
+            if failure.is_empty() {
+                return Ok(Pid::from_raw(pid));
+            }
+            Err(io::Error::other(failure)).doing(|| "start the command".to_owned())
+        }
+    }
+}
+
+/// Returns only the reason why it could not.
+fn become_command(spec: &Spec, channel: &Channel, output: (&OwnedFd, &OwnedFd)) -> String {
+    let text = |parts: &mut dyn Iterator<Item = String>| {
+        parts.map(CString::new).collect::<Result<Vec<_>, _>>()
+    };
+    let argv = text(&mut spec.argv.iter().cloned());
+    let env = text(
+        &mut spec
+            .env
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    let (Ok(argv), Ok(env)) = (argv, env) else {
+        return "the command or its environment has a NUL character in it".to_owned();
+    };
+    if argv.is_empty() {
+        return "there is no command".to_owned();
+    }
+    if let Err(error) = prepare(spec, output) {
+        return super::chain(&error);
+    }
+    channel.tell(&FromInit::Command);
+    exec(spec, &argv, &env)
+}
+
+fn prepare(spec: &Spec, (stdout, stderr): (&OwnedFd, &OwnedFd)) -> Result<(), SandboxError> {
+    setsid().doing(|| "begin a session".to_owned())?;
+    let null = File::open("/dev/null").doing(|| "open /dev/null".to_owned())?;
+    dup2_stdin(&null)
+        .and_then(|()| dup2_stdout(stdout))
+        .and_then(|()| dup2_stderr(stderr))
+        .doing(|| "connect the standard streams".to_owned())?;
+    sys::close_on_exec_from(3).doing(|| "keep descriptors from the command".to_owned())?;
+    limit(Resource::RLIMIT_CORE, 0)?;
+    limit(Resource::RLIMIT_NOFILE, spec.limits.files.unwrap_or(FILES))?;
+    limit(
+        Resource::RLIMIT_NPROC,
+        spec.limits
+            .pids
+            .map_or(PROCESSES, |pids| u64::from(pids) + 1),
+    )?;
+    if let Ids::Range { .. } = spec.ids {
+        let (user, group) = (Uid::from_raw(VCAP), Gid::from_raw(VCAP));
+        setgroups(&[group])
+            .and_then(|()| setresgid(group, group, group))
+            .and_then(|()| setresuid(user, user, user))
+            .doing(|| "become vcap".to_owned())?;
+    }
+    sys::set_capabilities(0).doing(|| "drop all capabilities".to_owned())?;
+    std::env::set_current_dir(&spec.cwd).doing(|| format!("enter {}", spec.cwd))?;
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    sys::reset_signals().doing(|| "reset signals".to_owned())
+}
+
+/// Sets a limit, lowered to what the host allows.
+fn limit(resource: Resource, value: u64) -> Result<(), SandboxError> {
+    let what = || format!("set {resource:?} to {value}");
+    let (_, hard) = getrlimit(resource).doing(what)?;
+    let value = value.min(hard);
+    setrlimit(resource, value, value).doing(what)
+}
+
+/// Looks the command up in `PATH` as a shell does, and runs it.
+fn exec(spec: &Spec, argv: &[CString], env: &[CString]) -> String {
+    let name = &spec.argv[0];
+    let path = spec
+        .env
+        .iter()
+        .find(|(key, _)| key == "PATH")
+        .map_or(PATH, |(_, value)| value);
+    let candidates: Vec<String> = if name.contains('/') {
+        vec![name.clone()]
+    } else {
+        path.split(':')
+            .map(|folder| format!("{folder}/{name}"))
+            .collect()
+    };
+    let mut refused = None;
+    for candidate in candidates {
+        let Ok(program) = CString::new(candidate) else {
+            continue;
+        };
+        let error = sys::exec(&program, argv, env);
+        match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => {}
+            // A script without a first line that names its interpreter.
+            Some(libc::ENOEXEC) => {
+                let shell = [c"sh".to_owned(), program].into_iter();
+                let argv: Vec<CString> = shell.chain(argv[1..].iter().cloned()).collect();
+                return format!("{name}: {}", sys::exec(c"/bin/sh", &argv, env));
+            }
+            _ => refused = Some(error),
+        }
+    }
+    match refused {
+        Some(error) => format!("{name}: {error}"),
+        None if name.contains('/') => {
+            format!("{name}: no such file (or its interpreter is missing)")
+        }
+        None => format!("{name}: not found in PATH ({path})"),
+    }
+}

@@ -1,0 +1,213 @@
+//! Opens connections inside for whoever holds `connect.sock`, and passes the sockets out.
+//!
+//! All of it in init's one loop, without ever blocking: a peer that says nothing, garbage, or
+//! does not read its answer costs one slot until it is closed.
+
+use std::{
+    io::{self, IoSlice, Read},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::net::{UnixListener, UnixStream},
+    },
+    time::{Duration, Instant},
+};
+
+use nix::{
+    libc,
+    poll::{PollFd, PollFlags, PollTimeout},
+    sys::socket::{
+        AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, connect,
+        getsockopt, sendmsg, socket, sockopt::SocketError,
+    },
+};
+
+use crate::sandbox::protocol::{Answer, Request};
+
+/// Peers at once; beyond it the one that has been idle longest makes room.
+const PEERS: usize = 512;
+
+/// A peer that is silent for so long, or whose connection takes so long, is closed.
+const IDLE: Duration = Duration::from_secs(60);
+
+pub(super) struct Dialer {
+    listener: UnixListener,
+    peers: Vec<Peer>,
+}
+
+struct Peer {
+    stream: UnixStream,
+    since: Instant,
+    buffer: [u8; Request::SIZE],
+    filled: usize,
+    /// A connection under way, and where to go when it fails.
+    pending: Option<(OwnedFd, Option<SocketAddr>)>,
+}
+
+impl Dialer {
+    pub(super) fn new(listener: UnixListener) -> Self {
+        Self {
+            listener,
+            peers: Vec::new(),
+        }
+    }
+
+    /// Adds what to wait for: the listener, then one descriptor for each peer.
+    pub(super) fn watch<'a>(&'a self, fds: &mut Vec<PollFd<'a>>) {
+        fds.push(PollFd::new(self.listener.as_fd(), PollFlags::POLLIN));
+        for peer in &self.peers {
+            fds.push(match &peer.pending {
+                Some((socket, _)) => PollFd::new(socket.as_fd(), PollFlags::POLLOUT),
+                None => PollFd::new(peer.stream.as_fd(), PollFlags::POLLIN),
+            });
+        }
+    }
+
+    /// How long to wait at most.
+    pub(super) fn timeout(&self) -> PollTimeout {
+        let first = self.peers.iter().map(|peer| peer.since + IDLE).min();
+        first.map_or(PollTimeout::NONE, |at| {
+            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+        })
+    }
+
+    /// Goes on with what is ready, in the order of [`Dialer::watch`].
+    pub(super) fn serve(&mut self, ready: &[PollFlags]) {
+        let now = Instant::now();
+        let mut index = 0;
+        self.peers.retain_mut(|peer| {
+            index += 1;
+            match ready.get(index) {
+                Some(flags) if !flags.is_empty() => {
+                    peer.since = now;
+                    peer.step()
+                }
+                _ => peer.since + IDLE > now,
+            }
+        });
+        if ready.first().is_some_and(|flags| !flags.is_empty()) {
+            while let Ok((stream, _)) = self.listener.accept() {
+                if stream.set_nonblocking(true).is_err() {
+                    continue;
+                }
+                if self.peers.len() >= PEERS {
+                    let oldest = self
+                        .peers
+                        .iter()
+                        .enumerate()
+                        .min_by_key(|(_, peer)| peer.since);
+                    if let Some((oldest, _)) = oldest {
+                        self.peers.swap_remove(oldest);
+                    }
+                }
+                let buffer = [0; Request::SIZE];
+                let mut peer = Peer {
+                    stream,
+                    since: now,
+                    buffer,
+                    filled: 0,
+                    pending: None,
+                };
+                // Most have written by now.
+                if peer.step() {
+                    self.peers.push(peer);
+                }
+            }
+            if self.peers.is_empty() {
+                self.peers.shrink_to_fit();
+            }
+        }
+    }
+}
+
+impl Peer {
+    /// Goes on as far as possible; false where the peer is done with.
+    fn step(&mut self) -> bool {
+        loop {
+            if let Some((socket, next)) = self.pending.take() {
+                let answered = match getsockopt(&socket, SocketError) {
+                    Ok(0) => self.answer(0, Some(&socket)),
+                    Ok(error) => match next {
+                        Some(next) => self.connect(next, None, error),
+                        None => self.answer(error, None),
+                    },
+                    Err(error) => self.answer(error as i32, None),
+                };
+                if !answered {
+                    return false;
+                }
+                if self.pending.is_some() {
+                    return true;
+                }
+            }
+            match self.stream.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => return false,
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(_) => return false,
+            }
+            if self.filled == Request::SIZE {
+                self.filled = 0;
+                let Some(Request(port)) = Request::from_bytes(self.buffer) else {
+                    return false;
+                };
+                let (first, second) = (
+                    SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
+                    SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
+                );
+                if !self.connect(first, Some(second), 0) {
+                    return false;
+                }
+                if self.pending.is_some() {
+                    return true;
+                }
+            }
+        }
+    }
+
+    /// Begins to connect; false where the peer is done with. `before` is the error of an
+    /// earlier address, which tells more than that there is no IPv6.
+    fn connect(&mut self, to: SocketAddr, next: Option<SocketAddr>, before: i32) -> bool {
+        match begin(to) {
+            Ok((socket, true)) => self.answer(0, Some(&socket)),
+            Ok((socket, false)) => {
+                self.pending = Some((socket, next));
+                true
+            }
+            Err(error) => match next {
+                Some(next) => self.connect(next, None, error),
+                None => self.answer(if before == 0 { error } else { before }, None),
+            },
+        }
+    }
+
+    fn answer(&self, error: i32, socket: Option<&OwnedFd>) -> bool {
+        let bytes = Answer(error).to_bytes();
+        let fds = socket.map(|socket| [socket.as_raw_fd()]);
+        let passed: Vec<ControlMessage<'_>> = fds
+            .iter()
+            .map(|fds| ControlMessage::ScmRights(fds))
+            .collect();
+        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+        let parts = [IoSlice::new(&bytes)];
+        sendmsg::<()>(self.stream.as_raw_fd(), &parts, &passed, flags, None) == Ok(Answer::SIZE)
+    }
+}
+
+/// A socket that is connected, or (false) on its way.
+fn begin(to: SocketAddr) -> Result<(OwnedFd, bool), i32> {
+    let family = if to.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(family, SockType::Stream, flags, None).map_err(|error| error as i32)?;
+    match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) => Ok((socket, true)),
+        Err(error) if error as i32 == libc::EINPROGRESS => Ok((socket, false)),
+        Err(error) => Err(error as i32),
+    }
+}

@@ -1,0 +1,249 @@
+//! Init: the first process inside. It builds the root, starts the command, then stays as
+//! process 1 to reap what is orphaned, to pass SIGTERM on, and to open connections for the
+//! gateway. When it ends, the kernel kills everything inside.
+
+mod command;
+mod dialer;
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::net::UnixListener,
+    },
+};
+
+use nix::{
+    errno::Errno,
+    libc,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sched::{CloneFlags, unshare},
+    sys::{
+        prctl,
+        signal::{SigSet, Signal, kill},
+        signalfd::{SfdFlags, SignalFd},
+        socket::{MsgFlags, send},
+        wait::{WaitPidFlag, WaitStatus, waitpid},
+    },
+    unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid},
+};
+
+use super::{
+    Ids, Network, SandboxError, Spec,
+    protocol::{FromInit, LONGEST, ToInit},
+    rootfs, seccomp,
+    status::Doing,
+    sys,
+};
+
+/// What the shim hands over.
+pub(super) struct Given {
+    pub(super) spec: Spec,
+    /// To the shim.
+    pub(super) channel: OwnedFd,
+    /// `connect.sock`.
+    pub(super) listener: UnixListener,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    /// The home with owners as inside, where the shim could make it.
+    pub(super) home: Option<OwnedFd>,
+}
+
+/// The life of init. Begins in the shim's forked child.
+pub(super) fn run(given: Given) -> ! {
+    // Copies of what the shim keeps: an end that stays open here would never close there.
+    let keep = [
+        given.channel.as_fd(),
+        given.listener.as_fd(),
+        given.stdout.as_fd(),
+        given.stderr.as_fd(),
+    ];
+    sys::close_all_but(keep.into_iter().chain(given.home.as_ref().map(AsFd::as_fd)));
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+    let channel = Channel(given.channel);
+    // The end of the shim is the end of everything: also where init is busy.
+    let _ = prctl::set_pdeathsig(Signal::SIGKILL);
+    let _ = prctl::set_name(c"pastina-init");
+    match channel.wait() {
+        Some(ToInit::Go) => {}
+        _ => sys::exit_now(1),
+    }
+    let Given {
+        spec,
+        listener,
+        stdout,
+        stderr,
+        home,
+        ..
+    } = given;
+    let started = prepare(&spec, home, &channel).and_then(|signals| {
+        let pid = command::start(&spec, &channel, (&stdout, &stderr))?;
+        Ok((signals, pid))
+    });
+    let kills_others = matches!(spec.ids, Ids::Range { .. });
+    drop((spec, stdout, stderr));
+    let ended = started.and_then(|(signals, command)| {
+        // Process 1 needs nothing but to signal the command, which has another id.
+        let keep = if kills_others { 1 << CAP_KILL } else { 0 };
+        sys::set_capabilities(keep).doing(|| "drop capabilities of init".to_owned())?;
+        channel.tell(&FromInit::Running);
+        serve(&channel, &signals, listener, command).doing(|| "wait for the command".to_owned())
+    });
+    channel.tell(&ended.unwrap_or_else(|error| FromInit::Failed(chain(&error))));
+    sys::exit_now(0)
+}
+
+const CAP_KILL: u32 = 5;
+
+fn chain(error: &SandboxError) -> String {
+    let source = std::error::Error::source(error).map(|source| format!(": {source}"));
+    format!("{error}{}", source.unwrap_or_default())
+}
+
+/// Everything up to where the command can be started.
+fn prepare(
+    spec: &Spec,
+    home: Option<OwnedFd>,
+    channel: &Channel,
+) -> Result<SignalFd, SandboxError> {
+    // Only now: the group that init is in at this moment becomes the root of the namespace.
+    unshare(CloneFlags::CLONE_NEWCGROUP).doing(|| "make a cgroup namespace".to_owned())?;
+    nix::unistd::sethostname(&spec.hostname).doing(|| "set the host name".to_owned())?;
+    if spec.network == Network::Isolated {
+        sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
+    }
+    rootfs::private_mounts()?;
+    let sources = rootfs::Sources::gather(spec, home)?;
+    rootfs::enter(spec.ids, || become_root(spec.ids))?;
+    for weaker in rootfs::compose(spec, sources)? {
+        channel.tell(&FromInit::Weaker(weaker));
+    }
+    // A change of ids has cleared it.
+    prctl::set_pdeathsig(Signal::SIGKILL).doing(|| "follow the shim's end".to_owned())?;
+    let signals = block_signals().doing(|| "watch for ended processes".to_owned())?;
+    sys::empty_bounding_set().doing(|| "empty the bounding set".to_owned())?;
+    sys::lock_securebits().doing(|| "lock the securebits".to_owned())?;
+    prctl::set_no_new_privs().doing(|| "set no_new_privs".to_owned())?;
+    seccomp::apply().doing(|| "set the system-call filter".to_owned())?;
+    prctl::set_dumpable(false).doing(|| "hide init's memory".to_owned())?;
+    Ok(signals)
+}
+
+/// Becomes id 0 inside. With one id alone, init is who it is.
+fn become_root(ids: Ids) -> Result<(), SandboxError> {
+    if let Ids::Range { .. } = ids {
+        let (user, group) = (Uid::from_raw(0), Gid::from_raw(0));
+        let became = setgroups(&[group])
+            .and_then(|()| setresgid(group, group, group))
+            .and_then(|()| setresuid(user, user, user));
+        became.doing(|| "become root of the user namespace".to_owned())?;
+    }
+    Ok(())
+}
+
+fn block_signals() -> nix::Result<SignalFd> {
+    let mut mask = SigSet::empty();
+    mask.add(Signal::SIGCHLD);
+    mask.thread_block()?;
+    SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+}
+
+/// Until the command has ended, or the shim.
+fn serve(
+    channel: &Channel,
+    signals: &SignalFd,
+    listener: UnixListener,
+    command: Pid,
+) -> io::Result<FromInit> {
+    let mut dialer = dialer::Dialer::new(listener);
+    loop {
+        let mut fds = vec![
+            PollFd::new(channel.0.as_fd(), PollFlags::POLLIN),
+            PollFd::new(signals.as_fd(), PollFlags::POLLIN),
+        ];
+        dialer.watch(&mut fds);
+        match poll(&mut fds, dialer.timeout()) {
+            Err(Errno::EINTR) | Ok(_) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<PollFlags> = fds
+            .iter()
+            .map(|fd| fd.revents().unwrap_or(PollFlags::empty()))
+            .collect();
+        drop(fds);
+        if !ready[0].is_empty() {
+            match channel.wait() {
+                Some(ToInit::Terminate) => {
+                    // To its whole process group: a shell in between does not pass it on.
+                    let group = Pid::from_raw(-command.as_raw());
+                    let _ =
+                        kill(group, Signal::SIGTERM).or_else(|_| kill(command, Signal::SIGTERM));
+                }
+                Some(ToInit::Go) => {}
+                None => sys::exit_now(1),
+            }
+        }
+        if !ready[1].is_empty() {
+            while let Ok(Some(_)) = signals.read_signal() {}
+            if let Some(ended) = reap(command) {
+                return Ok(ended);
+            }
+        }
+        dialer.serve(&ready[2..]);
+    }
+}
+
+/// Takes the status of all that have ended; the command's is the result.
+fn reap(command: Pid) -> Option<FromInit> {
+    loop {
+        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == command => {
+                return Some(FromInit::Exited(code));
+            }
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
+                return Some(FromInit::Signalled(signal as i32));
+            }
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
+            // A real-time signal that has no name here.
+            Err(Errno::EINVAL) if kill(command, None).is_err() => {
+                return Some(FromInit::Signalled(libc::SIGKILL));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The socket to the shim.
+pub(super) struct Channel(OwnedFd);
+
+impl Channel {
+    fn tell(&self, message: &FromInit) {
+        let text = serde_json::to_vec(message).unwrap_or_default();
+        // Where the shim is gone there is nobody to tell.
+        let _ = send(
+            std::os::fd::AsRawFd::as_raw_fd(&self.0),
+            &text,
+            MsgFlags::MSG_NOSIGNAL,
+        );
+    }
+
+    /// The next message; none when the shim is gone.
+    fn wait(&self) -> Option<ToInit> {
+        let mut buffer = [0; LONGEST];
+        loop {
+            let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => continue,
+                Err(_) => return None,
+                Ok(_) => {}
+            }
+            match sys::receive(&self.0, &mut buffer) {
+                Ok(received) if received.len > 0 => {
+                    return serde_json::from_slice(&buffer[..received.len]).ok();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                _ => return None,
+            }
+        }
+    }
+}

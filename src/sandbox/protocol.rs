@@ -1,0 +1,141 @@
+//! What daemon, shim and init say to each other.
+//!
+//! Between daemon and shim: lines of JSON over `control.sock`, the shim's greeting first. The
+//! two may be of different versions, so unknown messages are skipped and known ones only grow.
+//! Between shim and init, which are one program: a message of JSON each, over a socket pair.
+//! To init's `connect.sock`: see [`Request`] and [`Answer`].
+
+use serde::{Deserialize, Serialize};
+
+use super::Status;
+
+/// The shim's socket, in the instance's folder.
+pub(super) const CONTROL: &str = "control.sock";
+
+/// Init's socket, in the instance's folder.
+pub(super) const CONNECT: &str = "connect.sock";
+
+/// From shim to daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum FromShim {
+    /// The first message on every connection.
+    Hello { version: u32 },
+    /// Where it stands: once after the greeting, then at each change. `Ended` is the last
+    /// message, after which only the folder is left.
+    Status(Status),
+    /// How far the log is written.
+    Logged(u64),
+    #[serde(other)]
+    Unknown,
+}
+
+/// From daemon to shim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ToShim {
+    /// SIGTERM now, SIGKILL after the grace time.
+    Stop { grace_ms: u64 },
+    #[serde(other)]
+    Unknown,
+}
+
+/// From init to shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum FromInit {
+    /// Sent by the command's process just before it becomes the command; the kernel adds its id.
+    Command,
+    /// The command runs.
+    Running,
+    /// A wall is weaker than it should be, and why.
+    Weaker(String),
+    /// It could not be started.
+    Failed(String),
+    /// The command has ended with this exit code.
+    Exited(i32),
+    /// The command was ended by this signal.
+    Signalled(i32),
+}
+
+/// From shim to init.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum ToInit {
+    /// Ids are mapped and limits are set: begin.
+    Go,
+    /// Send SIGTERM to the command.
+    Terminate,
+}
+
+/// The longest message between shim and init.
+pub(super) const LONGEST: usize = 4096;
+
+/// A request to init: the port to connect to. Four bytes: version, 0, port (little-endian).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request(pub(super) u16);
+
+impl Request {
+    pub(super) const SIZE: usize = 4;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        let [low, high] = self.0.to_le_bytes();
+        [1, 0, low, high]
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
+        match bytes {
+            [1, 0, low, high] => Some(Self(u16::from_le_bytes([low, high]))),
+            _ => None,
+        }
+    }
+}
+
+/// Init's answer: an errno (little-endian), 0 with the connected socket passed along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Answer(pub(super) i32);
+
+impl Answer {
+    pub(super) const SIZE: usize = 4;
+
+    pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
+        self.0.to_le_bytes()
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Self {
+        Self(i32::from_le_bytes(bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Exit;
+
+    #[test]
+    fn what_is_said_to_a_shim_keeps_its_shape() {
+        let text = |message: &FromShim| serde_json::to_string(message).unwrap();
+        assert_eq!(
+            text(&FromShim::Hello { version: 1 }),
+            r#"{"hello":{"version":1}}"#
+        );
+        assert_eq!(
+            text(&FromShim::Status(Status::Running { pid: 7 })),
+            r#"{"status":{"state":"running","pid":7}}"#
+        );
+        assert_eq!(
+            text(&FromShim::Status(Status::Ended(Exit::Code { code: 3 }))),
+            r#"{"status":{"state":"ended","how":"code","code":3}}"#
+        );
+        assert_eq!(text(&FromShim::Logged(9)), r#"{"logged":9}"#);
+        let stop = serde_json::to_string(&ToShim::Stop { grace_ms: 10 }).unwrap();
+        assert_eq!(stop, r#"{"stop":{"grace_ms":10}}"#);
+    }
+
+    #[test]
+    fn a_request_is_read_as_written_and_garbage_is_none() {
+        assert_eq!(
+            Request::from_bytes(Request(8080).to_bytes()),
+            Some(Request(8080))
+        );
+        assert_eq!(Request::from_bytes(*b"GET "), None);
+    }
+}

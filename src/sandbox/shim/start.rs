@@ -1,0 +1,217 @@
+//! Making a sandbox: its group, its folders, its first process.
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{
+            fs::{PermissionsExt, fchown},
+            net::UnixListener,
+        },
+    },
+    path::Path,
+};
+
+use nix::{
+    fcntl::{FcntlArg, OFlag, fcntl},
+    libc,
+    sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt::PassCred},
+    unistd::pipe2,
+};
+
+use super::owners;
+use crate::sandbox::{
+    Ids, Limits, Network, RANGE, SandboxError, Spec, VCAP,
+    cgroup::{Group, Host},
+    init,
+    protocol::CONNECT,
+    rootfs,
+    status::{Doing, Process},
+    sys,
+};
+
+/// The shim's hold on a sandbox that was started.
+pub(super) struct Started {
+    pub(super) init: Process,
+    pub(super) pidfd: OwnedFd,
+    pub(super) channel: OwnedFd,
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+}
+
+/// Makes the group and sets the limits. None where the host has no groups for us; what is
+/// then not enforced is added to `weaker`.
+pub(super) fn group(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<Group>, SandboxError> {
+    let host = match Host::find(Path::new("/")) {
+        Ok(host) => host,
+        Err(reason) => {
+            weaker.push(format!(
+                "memory, processor and process limits are not enforced: {reason}"
+            ));
+            return Ok(None);
+        }
+    };
+    // Init is one of them, and not the app's.
+    let limits = Limits {
+        pids: spec.limits.pids.map(|pids| pids + 1),
+        ..spec.limits
+    };
+    let (group, missing) = host
+        .create(&spec.id, &limits)
+        .doing(|| format!("set the limits of {}", spec.id))?;
+    weaker.extend(missing);
+    Ok(Some(group))
+}
+
+/// Starts init, in its namespaces and in `group`, but does not let it go on yet.
+pub(super) fn init(
+    spec: Spec,
+    group: Option<&Group>,
+    weaker: &mut Vec<String>,
+) -> Result<Started, SandboxError> {
+    let owner = owner(spec.ids);
+    folders(&spec, owner)?;
+    let home = home(&spec, weaker)?;
+    let (ours, theirs) = socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
+    .doing(|| "make a socket pair".to_owned())?;
+    setsockopt(&ours, PassCred, &true).doing(|| "ask for process ids".to_owned())?;
+    let (stdout, their_stdout) = pipe(owner)?;
+    let (stderr, their_stderr) = pipe(owner)?;
+    let listener = UnixListener::bind(CONNECT)
+        .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
+        .doing(|| format!("make {CONNECT}"))?;
+    let ids = spec.ids;
+    match sys::fork(namespaces(spec.network)).doing(|| {
+        "make namespaces (does the host allow user namespaces? see user.max_user_namespaces, \
+         kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl)"
+            .to_owned()
+    })? {
+        sys::Side::Child => {
+            let given = init::Given {
+                spec,
+                channel: theirs,
+                listener,
+                stdout: their_stdout,
+                stderr: their_stderr,
+                home,
+            };
+            init::run(given)
+        }
+        sys::Side::Parent { pid, pidfd } => {
+            let prepared = map_ids(pid, ids)
+                .and_then(|()| group.map_or(Ok(()), |group| group.add(pid)))
+                .and_then(|()| Process::find(pid));
+            let init = prepared.doing(|| "set up the sandbox's first process".to_owned())?;
+            Ok(Started { init, pidfd, channel: ours, stdout, stderr })
+        }
+    }
+}
+
+fn namespaces(network: Network) -> i32 {
+    let always = libc::CLONE_NEWUSER
+        | libc::CLONE_NEWNS
+        | libc::CLONE_NEWPID
+        | libc::CLONE_NEWIPC
+        | libc::CLONE_NEWUTS;
+    match network {
+        Network::Isolated => always | libc::CLONE_NEWNET,
+        Network::Host => always,
+    }
+}
+
+/// The host's ids of root and vcap inside, where they are not our own.
+fn owner(ids: Ids) -> Option<(u32, u32)> {
+    match ids {
+        Ids::Range { first } => Some((first, first + VCAP)),
+        Ids::Own => None,
+    }
+}
+
+/// Writes the id maps of a process's user namespace.
+fn map_ids(pid: i32, ids: Ids) -> io::Result<()> {
+    let write = |file: &str, text: &str| {
+        let path = format!("/proc/{pid}/{file}");
+        fs::write(&path, text)
+            .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
+    };
+    match ids {
+        Ids::Range { first } => {
+            let map = format!("0 {first} {RANGE}\n");
+            write("uid_map", &map)?;
+            write("gid_map", &map)
+        }
+        Ids::Own => {
+            write("setgroups", "deny")?;
+            write("uid_map", &format!("{VCAP} {} 1\n", nix::unistd::geteuid()))?;
+            write("gid_map", &format!("{VCAP} {} 1\n", nix::unistd::getegid()))
+        }
+    }
+}
+
+fn folders(spec: &Spec, owner: Option<(u32, u32)>) -> Result<(), SandboxError> {
+    fs::create_dir(rootfs::ROOT)
+        .and_then(|()| rootfs::prepare(Path::new("."), owner))
+        .doing(|| "make the instance's folders".to_owned())?;
+    let Some((_, vcap)) = owner else {
+        return Ok(());
+    };
+    let home = spec.home.as_deref().filter(|_| spec.home_writable);
+    let binds = spec
+        .binds
+        .iter()
+        .filter(|bind| bind.writable)
+        .map(|bind| bind.source.as_path());
+    for path in home.into_iter().chain(binds) {
+        rootfs::own(path, vcap).doing(|| format!("hand {} over to the sandbox", path.display()))?;
+    }
+    Ok(())
+}
+
+/// The home with our own id shown as the sandbox's `vcap`, where that is needed and possible.
+fn home(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<OwnedFd>, SandboxError> {
+    let (Some(path), Ids::Range { first }, false) = (&spec.home, spec.ids, spec.home_writable)
+    else {
+        return Ok(None);
+    };
+    let found = fs::metadata(path).doing(|| format!("find {}", path.display()))?;
+    if !found.is_dir() {
+        return Err(io::ErrorKind::NotADirectory)
+            .doing(|| format!("use {} as home", path.display()));
+    }
+    let shown = owners::namespace(first + VCAP).and_then(|owners| {
+        let tree = sys::open_tree(None, path, false)?;
+        let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+        sys::mount_setattr(tree.as_fd(), attributes, Some(owners.as_fd()), false)?;
+        Ok(tree)
+    });
+    match shown {
+        Ok(tree) => Ok(Some(tree)),
+        Err(error) => {
+            weaker.push(rootfs::copy_reason(&error));
+            Ok(None)
+        }
+    }
+}
+
+/// A pipe for the command's output: our end does not block, and the command may open its end
+/// again as `/dev/stdout`, for which it has to own it.
+fn pipe(owner: Option<(u32, u32)>) -> Result<(OwnedFd, OwnedFd), SandboxError> {
+    let what = || "make a pipe".to_owned();
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).doing(what)?;
+    fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).doing(what)?;
+    if let Some((_, vcap)) = owner {
+        fchown(&writer, Some(vcap), Some(vcap)).doing(what)?;
+    }
+    Ok((reader, writer))
+}
+
+/// Kept apart from the spec's secrets: readable by the platform's user alone.
+pub(super) fn protect(path: &Path) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(0o700))
+}

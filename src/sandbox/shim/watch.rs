@@ -1,0 +1,433 @@
+//! The shim's loop, from the start of init to the end of everything inside.
+
+use std::{
+    io,
+    os::{
+        fd::{AsFd, AsRawFd},
+        unix::net::UnixListener,
+    },
+    path::Path,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::{
+        eventfd::EventFd,
+        socket::{MsgFlags, send},
+        wait::{WaitStatus, waitpid},
+    },
+    unistd::Pid,
+};
+
+use super::{
+    clients::Clients,
+    output::{Output, Read1},
+    start::{self, Started},
+};
+use crate::{
+    model::Exit,
+    sandbox::{
+        Spec, Status,
+        log::{Stream, Writer},
+        protocol::{CONNECT, CONTROL, FromInit, LONGEST, ToInit, ToShim},
+        status::Kept,
+        sys,
+    },
+};
+
+/// Bytes that are read from a pipe at once.
+const BUFFER: usize = 16 << 10;
+
+/// After the kernel said that the memory limit was hit, the kill is looked for so often, so long.
+const OOM_TICK: Duration = Duration::from_millis(20);
+const OOM_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the end waits: for a group to become empty, for clients to read.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const END_TICK: u16 = 5;
+
+pub(super) struct Shim {
+    kept: Kept,
+    clients: Clients,
+    started: Option<Started>,
+    outputs: Vec<Output>,
+    log: Option<Writer>,
+    buffer: Vec<u8>,
+    oom: Option<EventFd>,
+    oom_until: Option<Instant>,
+    command: Option<i32>,
+    told: Option<FromInit>,
+    /// Whether init has closed its end of the channel.
+    deaf: bool,
+    stop: Option<Stop>,
+}
+
+struct Stop {
+    deadline: Instant,
+    killed: bool,
+}
+
+impl Shim {
+    pub(super) fn new(listener: UnixListener, kept: Kept) -> Self {
+        Self {
+            kept,
+            clients: Clients::new(listener),
+            started: None,
+            outputs: Vec::new(),
+            log: None,
+            buffer: Vec::new(),
+            oom: None,
+            oom_until: None,
+            command: None,
+            told: None,
+            deaf: false,
+            stop: None,
+        }
+    }
+
+    /// The sandbox's whole life.
+    pub(super) fn run(mut self, spec: Spec) {
+        match self.start(spec) {
+            Ok(()) => while !self.step() {},
+            Err(reason) => self.told = Some(FromInit::Failed(reason)),
+        }
+        self.finish();
+    }
+
+    fn start(&mut self, spec: Spec) -> Result<(), String> {
+        let told = |error: crate::sandbox::SandboxError| match std::error::Error::source(&error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        start::protect(Path::new("."))
+            .map_err(|error| format!("cannot protect the folder: {error}"))?;
+        self.log = Some(
+            Writer::create(Path::new("."), spec.log_bytes)
+                .map_err(|error| format!("cannot begin the log: {error}"))?,
+        );
+        self.kept.group = start::group(&spec, &mut self.kept.weaker).map_err(told)?;
+        self.keep();
+        self.oom = self
+            .kept
+            .group
+            .as_ref()
+            .and_then(crate::sandbox::cgroup::Group::oom_events);
+        let started =
+            start::init(spec, self.kept.group.as_ref(), &mut self.kept.weaker).map_err(told)?;
+        self.kept.init = Some(started.init);
+        self.keep();
+        let go = tell(&started, ToInit::Go);
+        self.buffer = vec![0; BUFFER];
+        let streams = [
+            (started.stdout.try_clone(), Stream::Out),
+            (started.stderr.try_clone(), Stream::Err),
+        ];
+        for (pipe, stream) in streams {
+            let pipe = pipe.map_err(|error| format!("cannot hold a pipe: {error}"))?;
+            self.outputs.push(Output::new(pipe, stream));
+        }
+        self.started = Some(started);
+        go.map(drop)
+            .map_err(|error| format!("cannot speak to the sandbox's first process: {error}"))
+    }
+
+    /// Writes the status file. A full disk must not end an app.
+    fn keep(&self) {
+        let _ = self.kept.write(Path::new("."));
+    }
+
+    /// Waits for something and deals with it; true when init is gone.
+    fn step(&mut self) -> bool {
+        let Some(started) = &self.started else {
+            return true;
+        };
+        let mut fds = vec![
+            PollFd::new(started.pidfd.as_fd(), PollFlags::POLLIN),
+            // A channel that is closed would wake the loop for ever.
+            PollFd::new(
+                if self.deaf {
+                    started.pidfd.as_fd()
+                } else {
+                    started.channel.as_fd()
+                },
+                PollFlags::POLLIN,
+            ),
+        ];
+        let none = PollFlags::empty();
+        fds.extend(
+            self.oom
+                .iter()
+                .map(|event| PollFd::new(event.as_fd(), PollFlags::POLLIN)),
+        );
+        let outputs = fds.len();
+        fds.extend(
+            self.outputs
+                .iter()
+                .map(|output| PollFd::new(output.as_fd(), PollFlags::POLLIN)),
+        );
+        let clients = fds.len();
+        fds.extend(self.clients.watch().map(|(fd, writes)| {
+            PollFd::new(
+                fd,
+                PollFlags::POLLIN | if writes { PollFlags::POLLOUT } else { none },
+            )
+        }));
+        match poll(&mut fds, self.timeout()) {
+            Ok(_) | Err(Errno::EINTR) => {}
+            // Out of memory in the kernel: it passes.
+            Err(_) => return false,
+        }
+        let ready: Vec<bool> = fds
+            .iter()
+            .map(|fd| !fd.revents().unwrap_or(none).is_empty())
+            .collect();
+        drop(fds);
+        self.read_outputs(&ready[outputs..clients]);
+        if ready[1] && !self.deaf {
+            self.listen();
+        }
+        for request in self.clients.serve(&ready[clients..]) {
+            if let ToShim::Stop { grace_ms } = request {
+                self.stop(Duration::from_millis(grace_ms));
+            }
+        }
+        self.watch_memory(outputs > 2 && ready[2]);
+        self.watch_deadline();
+        self.clients
+            .tell(&self.kept.status, self.log.as_ref().map_or(0, Writer::end));
+        ready[0]
+    }
+
+    fn timeout(&self) -> PollTimeout {
+        let now = Instant::now();
+        let stop = self
+            .stop
+            .as_ref()
+            .filter(|stop| !stop.killed)
+            .map(|stop| stop.deadline);
+        let oom = self.oom_until.map(|_| now + OOM_TICK);
+        stop.into_iter()
+            .chain(oom)
+            .min()
+            .map_or(PollTimeout::NONE, |at| {
+                let left = at.saturating_duration_since(now) + Duration::from_millis(1);
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+            })
+    }
+
+    /// Reads once from each pipe that is ready and keeps what came.
+    fn read_outputs(&mut self, ready: &[bool]) {
+        let Some(log) = &mut self.log else { return };
+        let (mut batch, at_ns) = (Vec::new(), now_ns());
+        let mut index = 0;
+        self.outputs.retain_mut(|output| {
+            index += 1;
+            if !ready.get(index - 1).copied().unwrap_or(false) {
+                return true;
+            }
+            let read = output.read(&mut self.buffer, at_ns, &mut batch);
+            if read == Read1::End {
+                output.flush(at_ns, &mut batch);
+            }
+            read != Read1::End
+        });
+        if !batch.is_empty() {
+            log.append(&batch);
+        }
+    }
+
+    /// Takes what init has said.
+    fn listen(&mut self) {
+        let mut buffer = [0; LONGEST];
+        while let Some(started) = &self.started {
+            let Ok(received) = sys::receive(&started.channel, &mut buffer) else {
+                return;
+            };
+            if received.len == 0 {
+                self.deaf = true;
+                return;
+            }
+            match serde_json::from_slice(&buffer[..received.len]) {
+                Ok(FromInit::Command) => self.command = received.sender,
+                Ok(FromInit::Running) => {
+                    self.kept.status = Status::Running {
+                        pid: self.command.unwrap_or_default(),
+                    };
+                    self.keep();
+                }
+                Ok(FromInit::Weaker(reason)) => {
+                    self.kept.weaker.push(reason);
+                    self.keep();
+                }
+                Ok(last) => self.told = Some(last),
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn stop(&mut self, grace: Duration) {
+        let deadline = Instant::now() + grace;
+        match &mut self.stop {
+            Some(stop) => stop.deadline = stop.deadline.min(deadline),
+            None => {
+                self.stop = Some(Stop {
+                    deadline,
+                    killed: false,
+                });
+                if let Some(started) = &self.started {
+                    let _ = tell(started, ToInit::Terminate);
+                }
+            }
+        }
+    }
+
+    fn watch_deadline(&mut self) {
+        if let Some(stop) = &mut self.stop
+            && !stop.killed
+            && Instant::now() >= stop.deadline
+        {
+            // An end that has already been told was not by this kill.
+            stop.killed = self.told.is_none();
+            self.kill();
+        }
+    }
+
+    /// Kills everything when the kernel has killed one for want of memory: an app with some of
+    /// its processes missing is worse than one that starts again.
+    fn watch_memory(&mut self, hit: bool) {
+        if hit && let Some(event) = &self.oom {
+            let _ = event.read();
+            self.oom_until = Some(Instant::now() + OOM_PATIENCE);
+        }
+        let Some(until) = self.oom_until else { return };
+        if self.oom_kills() > 0 {
+            self.oom_until = None;
+            self.kill();
+        } else if Instant::now() >= until {
+            self.oom_until = None;
+        }
+    }
+
+    fn oom_kills(&self) -> u64 {
+        self.kept
+            .group
+            .as_ref()
+            .map_or(0, crate::sandbox::cgroup::Group::oom_kills)
+    }
+
+    /// Kills init, and with it the kernel everything in its namespace.
+    fn kill(&self) {
+        if let Some(started) = &self.started {
+            let _ = sys::pidfd_kill(started.pidfd.as_fd());
+        }
+    }
+
+    /// Everything inside is gone: keeps the last words, tells how it ended, and clears up.
+    fn finish(&mut self) {
+        self.listen();
+        let ended = self
+            .started
+            .as_ref()
+            .and_then(|started| waitpid(Pid::from_raw(started.init.pid), None).ok());
+        self.drain();
+        let exit = self.exit(ended);
+        self.clear_group();
+        let _ = std::fs::remove_file(CONNECT);
+        self.kept.status = Status::Ended(exit);
+        self.keep();
+        self.say_goodbye();
+        let _ = std::fs::remove_file(CONTROL);
+    }
+
+    fn drain(&mut self) {
+        while !self.outputs.is_empty() {
+            let Some(log) = &mut self.log else { return };
+            let (mut batch, at_ns) = (Vec::new(), now_ns());
+            self.outputs.retain_mut(|output| {
+                let more = output.read(&mut self.buffer, at_ns, &mut batch) == Read1::Some;
+                if !more {
+                    output.flush(at_ns, &mut batch);
+                }
+                more
+            });
+            log.append(&batch);
+        }
+    }
+
+    fn exit(&self, init: Option<WaitStatus>) -> Exit {
+        if let Some(FromInit::Failed(reason)) = &self.told {
+            return Exit::NotStarted {
+                reason: reason.clone(),
+            };
+        }
+        if let Some(stop) = &self.stop {
+            return Exit::Stopped {
+                killed: stop.killed,
+            };
+        }
+        if self.oom_kills() > 0 {
+            return Exit::OutOfMemory;
+        }
+        match (&self.told, init, &self.kept.status) {
+            (Some(FromInit::Exited(code)), ..) => Exit::Code { code: *code },
+            (Some(FromInit::Signalled(signal)), ..) => Exit::Signal { signal: *signal },
+            (_, ended, Status::Preparing) => {
+                let reason =
+                    format!("the sandbox's first process ended while it was set up ({ended:?})");
+                Exit::NotStarted { reason }
+            }
+            (_, Some(WaitStatus::Signaled(_, signal, _)), _) => Exit::Signal {
+                signal: signal as i32,
+            },
+            _ => Exit::Lost,
+        }
+    }
+
+    fn clear_group(&self) {
+        let Some(group) = &self.kept.group else {
+            return;
+        };
+        let until = Instant::now() + END_PATIENCE;
+        while let Err(error) = group.remove() {
+            if error.kind() != io::ErrorKind::ResourceBusy || Instant::now() >= until {
+                return;
+            }
+            group.kill();
+            let _ = poll(&mut [], PollTimeout::from(END_TICK));
+        }
+    }
+
+    /// Lets clients read how it ended; one that does not finds it in the status file.
+    fn say_goodbye(&mut self) {
+        let until = Instant::now() + END_PATIENCE;
+        let end = self.log.as_ref().map_or(0, Writer::end);
+        loop {
+            // Also those who have just come.
+            let all = vec![true; self.clients.watch().count()];
+            self.clients.serve(&all);
+            self.clients.tell(&self.kept.status, end);
+            if !self.clients.behind() || Instant::now() >= until {
+                return;
+            }
+            let _ = poll(&mut [], PollTimeout::from(END_TICK));
+        }
+    }
+}
+
+fn tell(started: &Started, message: ToInit) -> nix::Result<usize> {
+    let text = serde_json::to_vec(&message).unwrap_or_default();
+    send(
+        started.channel.as_raw_fd(),
+        &text,
+        MsgFlags::MSG_NOSIGNAL | MsgFlags::MSG_DONTWAIT,
+    )
+}
+
+fn now_ns() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}

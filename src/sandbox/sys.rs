@@ -1,0 +1,391 @@
+//! The system calls that no crate wraps safely. The only file with `unsafe` in it.
+#![expect(
+    unsafe_code,
+    reason = "system calls without a safe wrapper; each block says why it holds"
+)]
+
+use std::{
+    ffi::{CStr, CString, c_int, c_long},
+    io::{self, IoSliceMut},
+    os::{
+        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
+        unix::ffi::OsStrExt,
+    },
+    path::Path,
+};
+
+use nix::{
+    libc,
+    sys::socket::{ControlMessageOwned, MsgFlags, recvmsg},
+};
+
+fn check(result: c_long) -> io::Result<c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
+}
+
+fn raw(fd: Option<BorrowedFd<'_>>) -> RawFd {
+    fd.map_or(libc::AT_FDCWD, |fd| fd.as_raw_fd())
+}
+
+/// Which side of a fork this is.
+#[derive(Debug)]
+pub(super) enum Side {
+    /// The one that called, with the child's id and a descriptor of it.
+    Parent { pid: i32, pidfd: OwnedFd },
+    /// The new one.
+    Child,
+}
+
+/// Makes a child with new namespaces (`flags`) that runs on from here. For processes with one
+/// thread only: the child has copies of the memory and of every descriptor.
+pub(super) fn fork(flags: c_int) -> io::Result<Side> {
+    let mut pidfd: RawFd = -1;
+    let flags = c_long::from(flags | libc::CLONE_PIDFD | libc::SIGCHLD);
+    // SAFETY: without CLONE_VM and with a null stack this is fork(2): the child has its own copy
+    // of memory and stack. Shim and init have one thread, so no lock can be held by another.
+    // `pidfd` outlives the call, which writes one int to it.
+    let pid = check(unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            flags,
+            0 as c_long,
+            &raw mut pidfd,
+            0 as c_long,
+            0 as c_long,
+        )
+    })?;
+    if pid == 0 {
+        return Ok(Side::Child);
+    }
+    // SAFETY: the kernel has just made this descriptor for us; nothing else owns it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Side::Parent {
+        pid: i32::try_from(pid).unwrap_or(-1),
+        pidfd,
+    })
+}
+
+/// Makes a child with new namespaces that ends at once, and returns its id, to be waited for.
+/// Good in processes with many threads, too.
+pub(super) fn try_clone(flags: c_int) -> io::Result<i32> {
+    let flags = c_long::from(flags | libc::SIGCHLD);
+    // SAFETY: as fork(2); the child makes one system call and is gone, whatever state the
+    // other threads had the memory in.
+    unsafe {
+        let zero: c_long = 0;
+        let pid = check(libc::syscall(
+            libc::SYS_clone,
+            flags,
+            zero,
+            zero,
+            zero,
+            zero,
+        ))?;
+        if pid == 0 {
+            libc::_exit(0);
+        }
+        Ok(i32::try_from(pid).unwrap_or(-1))
+    }
+}
+
+/// Ends the process without running anything registered for its end: a forked child shares
+/// those with its parent.
+pub(super) fn exit_now(code: i32) -> ! {
+    // SAFETY: `_exit` takes any number and does not return.
+    unsafe { libc::_exit(code) }
+}
+
+/// Closes every descriptor from `first` on.
+pub(super) fn close_from(first: u32) -> io::Result<()> {
+    // SAFETY: called at the start of the shim, before it owns any descriptor from `first` on.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 0) }).map(drop)
+}
+
+/// Closes every descriptor from 3 on but `keep`. For a forked child that never returns to
+/// where the others' owners are.
+pub(super) fn close_all_but<'a>(keep: impl Iterator<Item = BorrowedFd<'a>>) {
+    let mut keep: Vec<u32> = keep.map(|fd| fd.as_raw_fd().cast_unsigned()).collect();
+    keep.sort_unstable();
+    let mut first = 3;
+    for fd in keep.into_iter().chain([u32::MAX]) {
+        if fd > first {
+            // SAFETY: the owners of these descriptors belong to the stack and the heap that
+            // were copied from the parent; the caller promises that none is used or dropped.
+            unsafe { libc::syscall(libc::SYS_close_range, first, fd - 1, 0) };
+        }
+        first = fd.saturating_add(1);
+    }
+}
+
+/// Marks every descriptor from `first` on to be closed by the next exec.
+pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
+    // SAFETY: nothing is closed now; after exec no owner is left.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            first,
+            u32::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        )
+    })
+    .map(drop)
+}
+
+/// A detached copy of what is mounted at `path` (relative to `at`), submounts with it where
+/// `recursive`. Not at a symbolic link's target: the link itself is refused by the kernel.
+pub(super) fn open_tree(
+    at: Option<BorrowedFd<'_>>,
+    path: &Path,
+    recursive: bool,
+) -> io::Result<OwnedFd> {
+    let path = c_path(path)?;
+    let deep = if recursive {
+        libc::AT_RECURSIVE.cast_unsigned()
+    } else {
+        0
+    };
+    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | deep;
+    // SAFETY: the path is a C string that outlives the call; the result is a new descriptor.
+    unsafe {
+        let fd = check(libc::syscall(
+            libc::SYS_open_tree,
+            raw(at),
+            path.as_ptr(),
+            flags,
+        ))?;
+        Ok(OwnedFd::from_raw_fd(c_int::try_from(fd).unwrap_or(-1)))
+    }
+}
+
+/// Attaches a detached mount at `path`, relative to `at`.
+pub(super) fn move_mount(
+    mount: BorrowedFd<'_>,
+    at: Option<BorrowedFd<'_>>,
+    path: &Path,
+) -> io::Result<()> {
+    let path = c_path(path)?;
+    // SAFETY: both paths are C strings that outlive the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_move_mount,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            raw(at),
+            path.as_ptr(),
+            libc::MOVE_MOUNT_F_EMPTY_PATH,
+        )
+    })
+    .map(drop)
+}
+
+/// Sets attributes (`MOUNT_ATTR_*`) of a mount, and of those below it where `recursive`. With
+/// `owners`, ids are shown as that user namespace maps them.
+pub(super) fn mount_setattr(
+    mount: BorrowedFd<'_>,
+    set: u64,
+    owners: Option<BorrowedFd<'_>>,
+    recursive: bool,
+) -> io::Result<()> {
+    let attr = libc::mount_attr {
+        attr_set: set
+            | if owners.is_some() {
+                libc::MOUNT_ATTR_IDMAP
+            } else {
+                0
+            },
+        attr_clr: 0,
+        propagation: 0,
+        userns_fd: owners.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())),
+    };
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: `attr` is a plain struct whose size is told, and outlives the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attr,
+            size_of_val(&attr),
+        )
+    })
+    .map(drop)
+}
+
+/// Makes `keep` (bits by capability number) the permitted and effective set, and empties the
+/// inheritable and ambient ones.
+pub(super) fn set_capabilities(keep: u64) -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: c_int,
+    }
+    #[repr(C)]
+    struct Data {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
+    let data = [keep, keep >> 32].map(|bits| Data {
+        effective: half(bits),
+        permitted: half(bits),
+        inheritable: 0,
+    });
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    // SAFETY: version 3 reads the header and two data structs; both outlive the call.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) })?;
+    prctl(
+        libc::PR_CAP_AMBIENT,
+        libc::PR_CAP_AMBIENT_CLEAR_ALL.cast_unsigned().into(),
+    )
+    .map(drop)
+}
+
+/// Takes every capability out of the bounding set.
+pub(super) fn empty_bounding_set() -> io::Result<()> {
+    for capability in 0..64 {
+        match prctl(libc::PR_CAPBSET_DROP, capability) {
+            Ok(_) => {}
+            // One past the last that this kernel knows.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Makes id 0 an id like any other, for good: exec and id changes give no capabilities.
+pub(super) fn lock_securebits() -> io::Result<()> {
+    // uapi/linux/securebits.h: NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock.
+    const BITS: u64 = 0b1100_1111;
+    prctl(libc::PR_SET_SECUREBITS, BITS).map(drop)
+}
+
+fn prctl(option: c_int, value: u64) -> io::Result<c_long> {
+    // SAFETY: the options used here take numbers only.
+    check(unsafe { libc::prctl(option, value, 0_u64, 0_u64, 0_u64) }.into())
+}
+
+/// Gives every signal its default action and blocks none.
+pub(super) fn reset_signals() -> io::Result<()> {
+    // SAFETY: setting the default action involves no handler; numbers that cannot be set are
+    // refused with an error, which is as good. The mask is a local, emptied before use.
+    unsafe {
+        for signal in 1..=64 {
+            libc::signal(signal, libc::SIG_DFL);
+        }
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut none);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into())
+            .map(drop)
+    }
+}
+
+/// Brings the loopback interface of this network namespace up.
+pub(super) fn loopback_up() -> io::Result<()> {
+    let socket = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Datagram,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    // SAFETY: `ifreq` is plain data for which all zeros is valid; it outlives the calls, and
+    // both use its `ifru_flags`.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+            *to = from.cast_signed();
+        }
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request).into())?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).into())?;
+    }
+    Ok(())
+}
+
+/// Where a message came from, and what came with it.
+#[derive(Debug, Default)]
+pub(super) struct Received {
+    /// Bytes; 0 is the end.
+    pub(super) len: usize,
+    /// The sender's process id as seen here, where the socket asks for it (`SO_PASSCRED`).
+    pub(super) sender: Option<i32>,
+    /// A descriptor that was passed.
+    pub(super) passed: Option<OwnedFd>,
+}
+
+/// Receives one message without blocking.
+pub(super) fn receive(socket: impl AsFd, into: &mut [u8]) -> io::Result<Received> {
+    let mut control = nix::cmsg_space!([RawFd; 4], libc::ucred);
+    let mut parts = [IoSliceMut::new(into)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let message = recvmsg::<()>(
+        socket.as_fd().as_raw_fd(),
+        &mut parts,
+        Some(&mut control),
+        flags,
+    )?;
+    let mut received = Received {
+        len: message.bytes,
+        ..Received::default()
+    };
+    for part in message.cmsgs()? {
+        match part {
+            ControlMessageOwned::ScmRights(fds) => {
+                for fd in fds {
+                    // SAFETY: recvmsg has just made these descriptors; nothing else owns them.
+                    // Any but the last is closed by being replaced.
+                    received.passed = Some(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+            ControlMessageOwned::ScmCredentials(who) => received.sender = Some(who.pid()),
+            _ => {}
+        }
+    }
+    Ok(received)
+}
+
+/// Runs another program in this process.
+pub(super) fn exec(program: &CStr, argv: &[CString], env: &[CString]) -> io::Error {
+    match nix::unistd::execve(program, argv, env) {
+        Ok(never) => match never {},
+        Err(error) => error.into(),
+    }
+}
+
+/// A descriptor for a process, that stays with it when its id is used again.
+pub(super) fn pidfd_open(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: takes numbers; the result is a new descriptor that nothing else owns.
+    unsafe {
+        let fd = check(libc::syscall(libc::SYS_pidfd_open, pid, 0))?;
+        Ok(OwnedFd::from_raw_fd(c_int::try_from(fd).unwrap_or(-1)))
+    }
+}
+
+/// Sends SIGKILL to the process behind `pidfd`.
+pub(super) fn pidfd_kill(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes numbers and a null pointer, which the call allows.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    })
+    .map(drop)
+}
