@@ -91,13 +91,12 @@ impl Builder {
         guard: &mut Guard,
         log: &StagingLog,
     ) -> Result<Staged, Failure> {
-        let ids = request.ids;
         let folder = blocking("make the build's folder", move || {
-            Folder::create(dir, ids).map_err(|e| failure::host("make the build's folder", &e))
+            Folder::create(dir).map_err(|e| failure::host("make the build's folder", &e))
         })
         .await?;
         self.blobs
-            .unpack_package(&request.package_sha256, &folder.app(), folder.owner())
+            .unpack_package(&request.package_sha256, &folder.app(), None)
             .await
             .map_err(|error| failure::blob("unpack the package", &error))?;
 
@@ -111,7 +110,7 @@ impl Builder {
         }
         let decision = self.prepare(decision, &folder).await?;
         if !decision.steps.is_empty() {
-            let caches = self.caches(request.app.id, &decision, &folder).await?;
+            let caches = self.caches(request.app.id, &decision).await?;
             let kept = caches.clone();
             let (config, steps) = (&self.config, &decision);
             let ran = run::run(config, request, steps, &folder, caches, guard, log).await;
@@ -190,15 +189,14 @@ impl Builder {
         &self,
         app: AppId,
         decision: &Decision,
-        folder: &Folder,
     ) -> Result<Option<PathBuf>, Failure> {
         let keeps = |runtime: &crate::runtimes::Runtime| !runtime.build.caches.is_empty();
         if !decision.runtimes.iter().any(keeps) {
             return Ok(None);
         }
-        let (path, owner) = (self.cache(app), folder.owner());
+        let path = self.cache(app);
         blocking("make the app's cache", move || {
-            folder::create_caches(&path, owner)
+            folder::create_caches(&path)
                 .map_err(|error| failure::host("make the app's cache", &error))?;
             Ok(Some(path))
         })
@@ -225,7 +223,8 @@ impl Builder {
             })?;
             let release = conclude(runtime, &request, &folder.app())?;
             folder
-                .tidy()
+                .reclaim()
+                .and_then(|()| folder.tidy())
                 .and_then(|()| folder.place(&staging_info(&decision, &release)))
                 .map_err(|error| failure::host("tidy what was built", &error))?;
             Ok((release, decision))

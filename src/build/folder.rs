@@ -2,16 +2,13 @@
 
 use std::{
     fs, io,
-    os::unix::fs::{PermissionsExt, fchown, lchown},
+    os::unix::fs::{MetadataExt, PermissionsExt, lchown},
     path::{Path, PathBuf},
 };
 
 use cap_std::{ambient_authority, fs::Dir};
 
-use crate::{
-    runtimes::PlacedFile,
-    sandbox::{Ids, VCAP},
-};
+use crate::runtimes::PlacedFile;
 
 /// What `/home/vcap` of a droplet has; anything else there was the build's own.
 const KEPT: [&str; 6] = [
@@ -26,46 +23,25 @@ const KEPT: [&str; 6] = [
 /// The folders of `/home/vcap` while it is built.
 const FOLDERS: [&str; 6] = ["app", "cache", "deps", "logs", "profile.d", "tmp"];
 
-/// The folder of one build.
+/// The folder of one build. What is in it belongs to the platform's own user but while the
+/// sandbox runs, to which it is handed over.
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     dir: PathBuf,
-    /// Who the app's files belong to on the host.
-    owner: Option<u32>,
-}
-
-/// The host's id of `vcap`, where it is not the platform's own.
-pub(super) fn owner(ids: Ids) -> Option<u32> {
-    match ids {
-        Ids::Range { first } => Some(first + VCAP),
-        Ids::Own => None,
-    }
 }
 
 impl Folder {
     /// Makes it, fresh. Blocks on the disk, as everything here.
-    pub(super) fn create(dir: PathBuf, ids: Ids) -> io::Result<Self> {
-        let folder = Self {
-            dir,
-            owner: owner(ids),
-        };
+    pub(super) fn create(dir: PathBuf) -> io::Result<Self> {
+        let folder = Self { dir };
         remove(&folder.dir)?;
         fs::create_dir_all(folder.sandbox())?;
         private(&folder.dir)?;
-        folder.create_owned(&folder.home())?;
+        create(&folder.home())?;
         for name in FOLDERS {
-            folder.create_owned(&folder.home().join(name))?;
+            create(&folder.home().join(name))?;
         }
         Ok(folder)
-    }
-
-    fn create_owned(&self, path: &Path) -> io::Result<()> {
-        fs::create_dir(path)?;
-        fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
-        match self.owner {
-            Some(owner) => lchown(path, Some(owner), Some(owner)),
-            None => Ok(()),
-        }
     }
 
     /// What is seen as `/home/vcap`.
@@ -83,16 +59,6 @@ impl Folder {
         self.dir.join("sandbox")
     }
 
-    /// The whole.
-    pub(super) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Who the app's files belong to on the host.
-    pub(super) const fn owner(&self) -> Option<u32> {
-        self.owner
-    }
-
     /// Puts a file into the home, whatever is there, and reaches nothing outside of it.
     pub(super) fn place(&self, file: &PlacedFile) -> io::Result<()> {
         let home = Dir::open_ambient_dir(self.home(), ambient_authority())?;
@@ -101,9 +67,8 @@ impl Folder {
         for part in parent.split('/').filter(|part| *part != ".") {
             below.push_str(part);
             match home.create_dir(&below) {
-                Ok(()) => self.hand_over(&home.open_dir(&below)?.into_std_file())?,
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                Err(error) => return Err(error),
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
             }
             below.push('/');
         }
@@ -116,15 +81,13 @@ impl Folder {
         folder.write(name, file.text.trim_start())?;
         let written = folder.open(name)?.into_std();
         let mode = if file.executable { 0o755 } else { 0o644 };
-        written.set_permissions(fs::Permissions::from_mode(mode))?;
-        self.hand_over(&written)
+        written.set_permissions(fs::Permissions::from_mode(mode))
     }
 
-    fn hand_over(&self, file: &fs::File) -> io::Result<()> {
-        match self.owner {
-            Some(owner) => fchown(file, Some(owner), Some(owner)),
-            None => Ok(()),
-        }
+    /// Takes back what the sandbox's user has made.
+    pub(super) fn reclaim(&self) -> io::Result<()> {
+        let mine = fs::metadata(&self.dir)?;
+        take_back(&self.home(), mine.uid(), mine.gid())
     }
 
     /// Leaves in the home what belongs to a droplet, with nothing in `tmp`.
@@ -145,7 +108,7 @@ impl Folder {
                 Ok(_) => fs::remove_file(&path)?,
                 Err(_) => {}
             }
-            self.create_owned(&path)?;
+            create(&path)?;
         }
         Ok(())
     }
@@ -156,18 +119,33 @@ fn private(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(0o700))
 }
 
-/// Makes the folder of an app's caches.
-pub(super) fn create_caches(path: &Path, owner: Option<u32>) -> io::Result<()> {
+fn create(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+fn take_back(path: &Path, user: u32, group: u32) -> io::Result<()> {
+    let found = fs::symlink_metadata(path)?;
+    if found.uid() != user || found.gid() != group {
+        lchown(path, Some(user), Some(group))?;
+    }
+    if found.is_dir() {
+        for entry in fs::read_dir(path)? {
+            take_back(&entry?.path(), user, group)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the folder of an app's caches, unless it is there.
+pub(super) fn create_caches(path: &Path) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
         private(parent)?;
     }
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => match owner {
-            Some(owner) => lchown(path, Some(owner), Some(owner)),
-            None => Ok(()),
-        },
+        _ => Ok(()),
     }
 }
 
@@ -224,7 +202,7 @@ mod tests {
     use super::*;
 
     fn folder(dir: &Path) -> Folder {
-        Folder::create(dir.join("build"), Ids::Own).unwrap()
+        Folder::create(dir.join("build")).unwrap()
     }
 
     fn file(path: &str) -> PlacedFile {

@@ -1,6 +1,6 @@
 //! Runs the steps of a build in one sandbox.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use super::{
     Config, Request,
@@ -119,9 +119,6 @@ fn binds(caches: Option<PathBuf>) -> Vec<Bind> {
     std::iter::once(platform).chain(caches).collect()
 }
 
-/// How long the output may be silent before it is looked at again.
-const LOOK: Duration = Duration::from_millis(30);
-
 struct Follower<'a> {
     sandbox: &'a Sandbox,
     staging: &'a StagingLog,
@@ -132,10 +129,12 @@ struct Follower<'a> {
 impl Follower<'_> {
     /// Forwards the output until the build has ended.
     async fn follow(&mut self) -> std::io::Result<Exit> {
-        let mut reader = log::Reader::open(self.sandbox.dir(), 0)?;
+        let mut reader = self.sandbox.log(0)?;
         let mut status = self.sandbox.status();
+        let mut logged = self.sandbox.logged();
         loop {
             // Asked before the output is read, so that nothing is written after the reading.
+            logged.mark_unchanged();
             let ended = match &*status.borrow_and_update() {
                 Status::Ended(exit) => Some(exit.clone()),
                 Status::Preparing | Status::Running { .. } => None,
@@ -152,7 +151,7 @@ impl Follower<'_> {
                 changed = status.changed() => if changed.is_err() {
                     return Ok(Exit::Lost);
                 },
-                () = tokio::time::sleep(LOOK) => {}
+                Ok(()) = logged.changed() => {}
             }
         }
     }
