@@ -2,6 +2,52 @@
 
 use std::process::ExitCode;
 
+use clap::{CommandFactory as _, Parser, Subcommand};
+use pastina::{cli, serve};
+
+/// A whole platform-as-a-service in one binary.
+#[derive(Debug, Parser)]
+#[command(name = "pastina", version, after_help = EXIT_CODES)]
+struct Args {
+    /// How results are printed
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "PASTINA_OUTPUT"
+    )]
+    output: cli::Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the platform
+    Serve(serve::config::Args),
+    #[command(flatten)]
+    Client(cli::Verb),
+    /// Print completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 wrong use, 3 not logged in or not \
+    allowed, 4 no such thing, 5 refused, 6 the build failed, 7 the app did not start, 8 the \
+    platform cannot be reached";
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let args = Args::parse();
+    let outcome = match args.command {
+        Command::Serve(serve) => serve::config::check(&serve),
+        Command::Client(verb) => Ok(cli::main(verb, args.output)),
+        Command::Completions { shell } => Ok(cli::completions(shell, &mut Args::command())),
+    };
+    outcome.unwrap_or_else(|error| {
+        anstream::eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
 }

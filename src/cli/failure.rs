@@ -92,10 +92,15 @@ impl Failure {
     pub(super) fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::NotLoggedIn | Self::Expired => "run `pastina login`",
-            Self::BadCredentials => "run `pastina login` again; an administrator can set a new password",
+            Self::BadCredentials => {
+                "run `pastina login` again; an administrator can set a new password"
+            }
             Self::NoTarget(_) => "run `pastina target -o ORG -s SPACE`",
             Self::NotFound { what: "app", .. } => "`pastina apps` lists what there is",
-            Self::NotFound { what: "address" | "domain", .. } => "`pastina route list` lists what there is",
+            Self::NotFound {
+                what: "address" | "domain",
+                ..
+            } => "`pastina route list` lists what there is",
             Self::NotFound { .. } => return None,
             Self::Net(NetError::Certificate { .. }) => {
                 "if you know this server, name its authority with `pastina login --ca-file FILE`, \
@@ -105,7 +110,9 @@ impl Failure {
                 "is the platform running? `pastina serve` starts one here; \
                  `pastina login -a URL` chooses another"
             }
-            Self::Net(NetError::Timeout { .. }) => "try again; if it stays so, see the platform's own log",
+            Self::Net(NetError::Timeout { .. }) => {
+                "try again; if it stays so, see the platform's own log"
+            }
             Self::Api(error) => return error.hint().map(str::to_owned),
             Self::Build(reason) => return Some(build_hint(reason).to_owned()),
             Self::Start { app, reason } => return Some(start_hint(app, reason)),

@@ -52,8 +52,9 @@ impl Profile {
     pub(super) fn read(dir: &Path) -> anyhow::Result<Self> {
         let path = dir.join(FILE);
         match fs::read(&path) {
-            Ok(text) => serde_json::from_slice(&text)
-                .with_context(|| format!("{} is damaged; remove it and log in again", path.display())),
+            Ok(text) => serde_json::from_slice(&text).with_context(|| {
+                format!("{} is damaged; remove it and log in again", path.display())
+            }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
         }
@@ -62,7 +63,10 @@ impl Profile {
     /// Keeps it in `dir`, in one step and for nobody else's eyes.
     pub(super) fn write(&self, dir: &Path) -> anyhow::Result<()> {
         let write = || -> io::Result<()> {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+            fs::DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir)?;
             let mut file = tempfile::Builder::new()
                 .permissions(fs::Permissions::from_mode(0o600))
                 .tempfile_in(dir)?;

@@ -60,15 +60,11 @@ impl Output {
 
     /// Writers of the caller's, without colour.
     #[cfg(test)]
-    pub(super) fn into(
-        format: Format,
-        out: impl Write + 'static,
-        err: impl Write + 'static,
-    ) -> Self {
+    pub(super) fn into(format: Format, out: Box<dyn Write>, err: Box<dyn Write>) -> Self {
         Self {
             format,
-            out: RefCell::new(Box::new(anstream::StripStream::new(Sink(out)))),
-            err: RefCell::new(Box::new(anstream::StripStream::new(Sink(err)))),
+            out: RefCell::new(Box::new(anstream::StripStream::new(out))),
+            err: RefCell::new(Box::new(anstream::StripStream::new(err))),
             live: false,
             closed: Cell::new(false),
         }
@@ -85,7 +81,11 @@ impl Output {
 
     fn put(&self, text: &str) {
         let mut out = self.out.borrow_mut();
-        if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        if out
+            .write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .is_err()
+        {
             self.closed.set(true);
         }
     }
@@ -105,7 +105,9 @@ impl Output {
     pub(super) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) {
         if self.json() {
             let json = serde_json::to_string_pretty(value);
-            self.line(json.unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string())));
+            self.line(
+                json.unwrap_or_else(|error| format!("{{\"error\": {:?}}}", error.to_string())),
+            );
         } else {
             self.put(&text(value));
         }
@@ -148,7 +150,10 @@ impl Output {
             let (done_text, total_text) = (bytes(done), bytes(total));
             let end = if done < total { "" } else { "\n" };
             let mut err = anstream::stderr();
-            let _ = write!(err, "\r{label} {done_text} of {total_text} ({percent} %) {end}");
+            let _ = write!(
+                err,
+                "\r{label} {done_text} of {total_text} ({percent} %) {end}"
+            );
             let _ = err.flush();
         }
     }
@@ -181,19 +186,6 @@ pub(super) fn duration(seconds: u64) -> String {
         (0, 0, _) => format!("{minutes}m {rest}s"),
         (0, _, _) => format!("{hours}h {minutes}m"),
         _ => format!("{days}d {hours}h"),
-    }
-}
-
-#[cfg(test)]
-struct Sink<W>(W);
-
-#[cfg(test)]
-impl<W: Write> Write for Sink<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
     }
 }
 

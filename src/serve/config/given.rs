@@ -87,7 +87,10 @@ impl Givens {
                     DeValue::Table(inner) => self.put_table(&inside, inner, spot),
                     other => {
                         let kind = other.type_str();
-                        self.complain(place, format!("{key} is a table of keys, not of type {kind}"));
+                        self.complain(
+                            place,
+                            format!("{key} is a table of keys, not of type {kind}"),
+                        );
                     }
                 }
             } else if value.get_ref().is_table() {

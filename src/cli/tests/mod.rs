@@ -1,0 +1,4 @@
+//! The verbs against a small platform that answers from a table and remembers what was asked.
+
+mod fake;
+mod flows;
