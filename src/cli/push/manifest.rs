@@ -70,8 +70,10 @@ fn find(args: &Push, folder: &Path) -> Outcome<Option<PathBuf>> {
         .find(|file| file.is_file()))
 }
 
-/// The apps of a manifest with their names.
-fn entries(manifest: &Value, file: &Path) -> Outcome<Vec<(Option<String>, Map<String, Value>)>> {
+/// A manifest's apps, with the names of those that have one.
+type Entries = Vec<(Option<String>, Map<String, Value>)>;
+
+fn entries(manifest: &Value, file: &Path) -> Outcome<Entries> {
     let shown = file.display();
     let Some(list) = manifest["applications"]
         .as_array()
@@ -106,7 +108,7 @@ fn entries(manifest: &Value, file: &Path) -> Outcome<Vec<(Option<String>, Map<St
 /// Those that are to be pushed: all, the named one, or the only one under another name.
 fn chosen(
     args: &Push,
-    entries: Vec<(Option<String>, Map<String, Value>)>,
+    entries: Entries,
     file: &Path,
 ) -> Outcome<Vec<(String, Map<String, Value>)>> {
     let shown = file.display();

@@ -71,7 +71,9 @@ pub(super) fn token(seconds: i64) -> String {
 
 /// A list of one page.
 pub(super) fn page(resources: Value) -> Value {
-    json!({"pagination": {"next": null}, "resources": resources})
+    let mut page = json!({"pagination": {"next": null}});
+    page["resources"] = resources;
+    page
 }
 
 impl Fake {
