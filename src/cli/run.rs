@@ -1,6 +1,9 @@
 //! From a verb to an exit code.
 
-use std::{io, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
 
 use super::{
     api::Api,
@@ -36,8 +39,12 @@ pub fn main(verb: Verb, format: Format) -> ExitCode {
 /// Prints the completions of `command` for a shell.
 #[must_use]
 pub fn completions(shell: clap_complete::Shell, command: &mut clap::Command) -> ExitCode {
-    clap_complete::generate(shell, command, "pastina", &mut io::stdout());
-    ExitCode::SUCCESS
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, "pastina", &mut script);
+    match io::stdout().write_all(&script) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
 }
 
 pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome<()> {
