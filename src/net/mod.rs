@@ -1,1 +1,16 @@
-//! To come.
+//! The outgoing side: an HTTP client and name lookup that need nothing of the C library.
+
+mod body;
+mod client;
+mod error;
+mod lookup;
+mod tls;
+
+#[cfg(test)]
+mod tests;
+
+pub use body::{Body, Part, Upload, empty, full};
+pub use client::{Client, Config};
+pub use error::NetError;
+pub use lookup::{Lookup, LookupError};
+pub use tls::{Verify, certificates};

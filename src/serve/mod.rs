@@ -1,1 +1,3 @@
-//! To come.
+//! The daemon: the only place that knows everything.
+
+pub mod config;

@@ -1,0 +1,32 @@
+# The index of commands; CI runs the same lines.
+
+# Where the tests find the stock Cloud Foundry command line.
+export PASTINA_TEST_CF ?= $(CURDIR)/target/tools/cf
+
+.PHONY: demo test check it e2e bench fmt prerequisites
+
+demo: ## starts the platform, pushes every example, stays until Ctrl-C (DEMO_ONCE=1, RELEASE=1)
+	scripts/demo
+
+test: prerequisites ## installs what is missing, then runs every test
+	cargo test
+
+check: ## what a change must pass before it is looked at
+	cargo fmt --check
+	cargo clippy --all-targets -- -D warnings
+	@if command -v cargo-deny >/dev/null; then cargo deny check; else echo "cargo-deny is not installed: licences and sources were not checked"; fi
+
+it: ## the tests from outside
+	cargo test --test it
+
+e2e: prerequisites ## the tests with the stock cf client
+	cargo test --test it -- e2e
+
+bench:
+	cargo bench
+
+fmt:
+	cargo fmt
+
+prerequisites:
+	scripts/install-prerequisites

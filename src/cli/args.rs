@@ -1,0 +1,244 @@
+//! The client's verbs and flags.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+/// How results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum Format {
+    /// Tables and lines for people.
+    #[default]
+    Text,
+    /// One JSON document on standard output; progress stays on standard error.
+    Json,
+}
+
+/// What a client can be asked for.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Verb {
+    /// Log in; without arguments to the platform of this machine
+    Login(Login),
+    /// Show or choose the organization and space that the other verbs work in
+    Target(Target),
+    /// Forget the tokens
+    Logout,
+    /// Upload an app, build it and start it
+    Push(Push),
+    /// List the apps of the space
+    Apps,
+    /// Show one app: its state, instances and addresses
+    App(OneApp),
+    /// Show an app's log
+    Logs(Logs),
+    /// Show what happened to an app
+    Events(OneApp),
+    /// Show or change an app's instances, memory and disk
+    Scale(Scale),
+    /// Start an app
+    Start(OneApp),
+    /// Stop an app
+    Stop(OneApp),
+    /// Stop and start an app
+    Restart(OneApp),
+    /// Build an app's newest package again and restart it
+    Restage(OneApp),
+    /// Delete an app
+    Delete(Delete),
+    /// Show an app's environment
+    Env(OneApp),
+    /// Set a variable in an app's environment; the app sees it after a restart
+    SetEnv(SetEnv),
+    /// Remove a variable from an app's environment
+    UnsetEnv(UnsetEnv),
+    /// Addresses of apps
+    #[command(subcommand)]
+    Route(Route),
+}
+
+/// Arguments of `login`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Login {
+    /// Address of the API, such as https://api.example.kr
+    #[arg(short, long, value_name = "URL")]
+    pub api: Option<String>,
+    /// User name
+    #[arg(short, long, env = "PASTINA_USERNAME")]
+    pub username: Option<String>,
+    /// Password; asked for where neither it nor PASTINA_PASSWORD is given
+    #[arg(short, long, env = "PASTINA_PASSWORD", hide_env_values = true)]
+    pub password: Option<String>,
+    /// Organization to work in
+    #[arg(short, long)]
+    pub org: Option<String>,
+    /// Space to work in
+    #[arg(short, long)]
+    pub space: Option<String>,
+    /// Trust any certificate (someone in between could read the password)
+    #[arg(long)]
+    pub skip_ssl_validation: bool,
+    /// PEM file of a certificate authority to trust beside the machine's
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Arguments of `target`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Target {
+    /// Organization to work in
+    #[arg(short, long)]
+    pub org: Option<String>,
+    /// Space to work in
+    #[arg(short, long)]
+    pub space: Option<String>,
+}
+
+/// The name of an app.
+#[derive(Debug, Clone, Args)]
+pub struct OneApp {
+    /// Name of the app
+    pub name: String,
+}
+
+/// Arguments of `push`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Push {
+    /// Name of the app [default: the manifest's apps, or the folder's name]
+    pub name: Option<String>,
+    /// Folder, archive or program to push
+    #[arg(short, long)]
+    pub path: Option<PathBuf>,
+    /// Manifest [default: manifest.yml where there is one]
+    #[arg(short = 'f', long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Start command
+    #[arg(short, long)]
+    pub command: Option<String>,
+    /// Runtime to build with; recognised where not given
+    #[arg(short, long, visible_alias = "runtime", value_name = "RUNTIME")]
+    pub buildpack: Vec<String>,
+    /// Memory of each instance, such as 256M
+    #[arg(short, long)]
+    pub memory: Option<String>,
+    /// Disk of each instance, such as 1G
+    #[arg(short = 'k', long)]
+    pub disk: Option<String>,
+    /// How many instances
+    #[arg(short, long)]
+    pub instances: Option<u32>,
+    /// Give the app no address
+    #[arg(long, conflicts_with = "random_route")]
+    pub no_route: bool,
+    /// Give the app an address with random words
+    #[arg(long)]
+    pub random_route: bool,
+    /// Upload only; neither build nor start
+    #[arg(long)]
+    pub no_start: bool,
+    /// Value for ((NAME)) in the manifest
+    #[arg(long, value_name = "NAME=VALUE")]
+    pub var: Vec<String>,
+    /// YAML file of values for the manifest
+    #[arg(long, value_name = "FILE")]
+    pub vars_file: Vec<PathBuf>,
+}
+
+/// Arguments of `logs`.
+#[derive(Debug, Clone, Args)]
+pub struct Logs {
+    /// Name of the app
+    pub name: String,
+    /// Only what is there already (so it is without --follow, too)
+    #[arg(long, conflicts_with = "follow")]
+    pub recent: bool,
+    /// Go on with new lines until interrupted
+    #[arg(short, long)]
+    pub follow: bool,
+}
+
+/// Arguments of `scale`.
+#[derive(Debug, Clone, Args)]
+pub struct Scale {
+    /// Name of the app
+    pub name: String,
+    /// How many instances
+    #[arg(short, long)]
+    pub instances: Option<u32>,
+    /// Memory of each instance, such as 256M; restarts the app
+    #[arg(short, long)]
+    pub memory: Option<String>,
+    /// Disk of each instance, such as 1G; restarts the app
+    #[arg(short = 'k', long)]
+    pub disk: Option<String>,
+    /// Which process of the app
+    #[arg(long, default_value = "web")]
+    pub process: String,
+}
+
+/// Arguments of `delete`.
+#[derive(Debug, Clone, Args)]
+pub struct Delete {
+    /// Name of the app
+    pub name: String,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// Delete its addresses, too
+    #[arg(short, long)]
+    pub routes: bool,
+}
+
+/// Arguments of `set-env`.
+#[derive(Debug, Clone, Args)]
+pub struct SetEnv {
+    /// Name of the app
+    pub name: String,
+    /// Name of the variable
+    pub variable: String,
+    /// Its value
+    #[arg(allow_hyphen_values = true)]
+    pub value: String,
+}
+
+/// Arguments of `unset-env`.
+#[derive(Debug, Clone, Args)]
+pub struct UnsetEnv {
+    /// Name of the app
+    pub name: String,
+    /// Name of the variable
+    pub variable: String,
+}
+
+/// What can be done with addresses.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Route {
+    /// List the addresses of the space
+    List,
+    /// Reserve an address, such as shop.example.kr/cart
+    Create {
+        /// The address
+        address: String,
+    },
+    /// Lead an address to an app; it is created where need be
+    Map {
+        /// Name of the app
+        app: String,
+        /// The address
+        address: String,
+    },
+    /// Stop leading an address to an app
+    Unmap {
+        /// Name of the app
+        app: String,
+        /// The address
+        address: String,
+    },
+    /// Delete an address
+    Delete {
+        /// The address
+        address: String,
+        /// Do not ask
+        #[arg(short, long)]
+        force: bool,
+    },
+}

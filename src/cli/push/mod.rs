@@ -1,0 +1,89 @@
+//! `push`: from a folder to a running app.
+
+mod archive;
+mod files;
+mod manifest;
+mod stage;
+mod start;
+mod upload;
+mod vars;
+
+pub(super) use stage::build;
+pub(super) use start::await_start;
+
+use std::env;
+
+use anyhow::Context as _;
+use serde_json::json;
+
+use super::{
+    api::{App, guid},
+    args::Push,
+    context::Context,
+    failure::{Failure, Outcome},
+    output::{BOLD, paint},
+    verbs,
+};
+use manifest::Planned;
+
+pub(super) async fn push(context: &Context<'_>, args: &Push) -> Outcome<()> {
+    let space = context.space()?;
+    let folder = env::current_dir().context("cannot tell the current folder")?;
+    let planned = manifest::plan(args, &folder)?;
+    // What cannot be packed is told before anything is changed.
+    let packed = planned
+        .iter()
+        .map(|app| files::collect(&app.source))
+        .collect::<Outcome<Vec<_>>>()?;
+    apply(context, &space.guid, &planned).await?;
+    for (app, files) in planned.iter().zip(&packed) {
+        let found = context.app(&app.name).await?;
+        one(context, &found, files, args.no_start).await?;
+    }
+    Ok(())
+}
+
+/// Makes or changes the apps as the manifest wants them.
+async fn apply(context: &Context<'_>, space: &str, planned: &[Planned]) -> Outcome<()> {
+    let names: Vec<&str> = planned.iter().map(|app| app.name.as_str()).collect();
+    let names = names.join(", ");
+    context
+        .output
+        .note(format!("Pushing {}", paint(BOLD, names)));
+    let entries: Vec<_> = planned.iter().map(|app| &app.entry).collect();
+    // JSON is YAML, and leaves nothing to how a text without quotes is read.
+    let body = json!({"applications": entries}).to_string();
+    let path = format!("/v3/spaces/{space}/actions/apply_manifest");
+    let answer = context
+        .api
+        .call_with(http::Method::POST, &path, "application/x-yaml", body.into())
+        .await?;
+    context.api.finish(&answer, "applying the manifest").await
+}
+
+async fn one(
+    context: &Context<'_>,
+    app: &App,
+    files: &files::Files,
+    no_start: bool,
+) -> Outcome<()> {
+    let package = upload::upload(context, &app.guid, files).await?;
+    if no_start {
+        if app.started() {
+            verbs::lifecycle::act(context, &app.guid, "stop").await?;
+        }
+        return verbs::app::show(context, &app.guid).await;
+    }
+    let droplet = build(context, &app.guid, &package).await?;
+    let path = format!("/v3/apps/{}/relationships/current_droplet", app.guid);
+    context.api.patch(&path, &guid(&droplet)).await?;
+    context.output.note("Starting");
+    verbs::lifecycle::act(context, &app.guid, "restart").await?;
+    await_start(context, &app.guid, &app.name).await?;
+    verbs::app::show(context, &app.guid).await
+}
+
+/// A usage error out of any text.
+fn usage<T>(message: impl Into<String>) -> Outcome<T> {
+    Err(Failure::Usage(message.into()))
+}

@@ -1,0 +1,129 @@
+//! Waits until an app runs, and explains where it does not.
+
+use std::time::Duration;
+
+use crate::cli::{
+    api::{Event, LogLine, Process, Resources, Since, Stats},
+    context::Context,
+    failure::{Failure, Outcome},
+    output::{DIM, paint},
+    verbs,
+};
+
+/// As long as the stock client waits.
+const PATIENCE: Duration = Duration::from_secs(5 * 60);
+const FIRST_LOOK: Duration = Duration::from_millis(40);
+const LAST_LOOK: Duration = Duration::from_millis(500);
+/// How many of its last lines an app that failed is quoted with.
+const QUOTED: usize = 15;
+
+/// Where a process stands.
+#[derive(Debug, PartialEq, Eq)]
+enum Progress {
+    Running,
+    Starting,
+    Crashed(Option<String>),
+}
+
+fn progress(instances: &[Stats]) -> Progress {
+    if instances.is_empty() || instances.iter().any(|one| one.state == "RUNNING") {
+        return Progress::Running;
+    }
+    if instances.iter().all(|one| one.state == "CRASHED") {
+        let details = instances.iter().find_map(|one| one.details.clone());
+        return Progress::Crashed(details);
+    }
+    Progress::Starting
+}
+
+/// Waits until every process of an app has an instance that runs.
+pub(crate) async fn await_start(context: &Context<'_>, app: &str, name: &str) -> Outcome<()> {
+    let wait = async {
+        let path = format!("/v3/apps/{app}/processes");
+        let processes: Vec<Process> = context.api.all(&path).await?;
+        for process in processes.iter().filter(|process| process.instances > 0) {
+            let mut pause = FIRST_LOOK;
+            loop {
+                let path = format!("/v3/processes/{}/stats", process.guid);
+                let stats: Resources<Stats> = context.api.get(&path).await?;
+                match progress(&stats.resources) {
+                    Progress::Running => break,
+                    Progress::Starting => {}
+                    Progress::Crashed(details) => return Ok(Some(details)),
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 3 / 2).min(LAST_LOOK);
+            }
+        }
+        Ok::<_, Failure>(None)
+    };
+    let details = match tokio::time::timeout(PATIENCE, wait).await {
+        Ok(Ok(None)) => return Ok(()),
+        Ok(Ok(Some(details))) => details,
+        Ok(Err(failure)) => return Err(failure),
+        Err(_) => Some("no instance became healthy within 5 minutes (health check)".to_owned()),
+    };
+    quote(context, app).await;
+    let reason = match details.filter(|details| !details.is_empty()) {
+        Some(details) => details,
+        None => last_crash(context, app).await,
+    };
+    let app = name.to_owned();
+    Err(Failure::Start { app, reason })
+}
+
+/// The last lines of what the app itself and its supervisor wrote.
+async fn quote(context: &Context<'_>, app: &str) {
+    let Ok(lines) = context.api.log_lines(app, Since::Newest(100)).await else {
+        return;
+    };
+    let telling = |line: &&LogLine| {
+        let sources = ["APP", "CELL", "HEALTH"];
+        sources.iter().any(|source| line.source.starts_with(source))
+    };
+    let telling: Vec<&LogLine> = lines.iter().filter(telling).collect();
+    if telling.is_empty() {
+        return;
+    }
+    context.output.note("The last lines of its log:");
+    for line in telling.iter().skip(telling.len().saturating_sub(QUOTED)) {
+        let text = verbs::logs::text(line);
+        context.output.note(format!("  {} {text}", paint(DIM, "|")));
+    }
+}
+
+/// What the newest crash event says.
+async fn last_crash(context: &Context<'_>, app: &str) -> String {
+    let path = format!("/v3/audit_events?target_guids={app}&order_by=-created_at&per_page=20");
+    let events: Option<Resources<Event>> = context.api.get(&path).await.ok();
+    let crash = events
+        .into_iter()
+        .flat_map(|events| events.resources)
+        .find(|event| event.kind.ends_with("crash"));
+    match crash.map(|event| verbs::events::describe(&event.data)) {
+        Some(reason) if !reason.is_empty() => reason,
+        _ => "every instance crashed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_running_instance_is_enough_and_all_must_crash() {
+        let check = |states: &[&str], expected: Progress| {
+            let stats = |state: &&str| -> Stats {
+                let json = serde_json::json!({"index": 0, "state": state, "details": "oops"});
+                serde_json::from_value(json).unwrap()
+            };
+            let instances: Vec<Stats> = states.iter().map(stats).collect();
+            assert_eq!(progress(&instances), expected, "{states:?}");
+        };
+        check(&["RUNNING", "CRASHED"], Progress::Running);
+        check(&["STARTING", "CRASHED"], Progress::Starting);
+        check(&["DOWN"], Progress::Starting);
+        check(&["CRASHED"], Progress::Crashed(Some("oops".to_owned())));
+        check(&[], Progress::Running);
+    }
+}

@@ -1,0 +1,87 @@
+//! From a verb to an exit code.
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use super::{
+    api::Api,
+    args::{Format, Route, Verb},
+    context::Context,
+    failure::{Failure, Outcome},
+    output::Output,
+    places::Places,
+    profile::Profile,
+    push, verbs,
+};
+
+/// Does what a client was asked for, and tells the outcome.
+#[must_use]
+pub fn main(verb: Verb, format: Format) -> ExitCode {
+    let output = Output::standard(format);
+    // One thread is plenty for somebody who waits for one thing after the other.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let outcome = runtime
+        .map_err(|error| Failure::Other(error.into()))
+        .and_then(|runtime| runtime.block_on(run(verb, &Places::here(), &output)));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+/// Prints the completions of `command` for a shell.
+#[must_use]
+pub fn completions(shell: clap_complete::Shell, command: &mut clap::Command) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, command, "pastina", &mut script);
+    match io::stdout().write_all(&script) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome<()> {
+    let profile = Profile::read(&places.client_dir)?;
+    if let Verb::Login(args) = verb {
+        return verbs::login::login(args, profile, places, output).await;
+    }
+    let api = Api::try_new(profile, places.client_dir.clone(), output)?;
+    let context = &Context { api, output };
+    match verb {
+        Verb::Login(_) => Ok(()),
+        Verb::Logout => verbs::login::logout(context).await,
+        Verb::Target(args) => verbs::target::target(context, &args).await,
+        Verb::Push(args) => push::push(context, &args).await,
+        Verb::Apps => verbs::apps::apps(context).await,
+        Verb::App(args) => verbs::app::app(context, &args.name).await,
+        Verb::Logs(args) => verbs::logs::logs(context, &args).await,
+        Verb::Events(args) => verbs::events::events(context, &args.name).await,
+        Verb::Scale(args) => verbs::scale::scale(context, &args).await,
+        Verb::Start(args) => verbs::lifecycle::start(context, &args.name).await,
+        Verb::Stop(args) => verbs::lifecycle::stop(context, &args.name).await,
+        Verb::Restart(args) => verbs::lifecycle::restart(context, &args.name).await,
+        Verb::Restage(args) => verbs::lifecycle::restage(context, &args.name).await,
+        Verb::Delete(args) => verbs::lifecycle::delete(context, &args).await,
+        Verb::Env(args) => verbs::env::show(context, &args.name).await,
+        Verb::SetEnv(args) => verbs::env::set(context, &args).await,
+        Verb::UnsetEnv(args) => verbs::env::unset(context, &args).await,
+        Verb::Route(Route::List) => verbs::route::list(context).await,
+        Verb::Route(Route::Create { address }) => verbs::route::create(context, &address).await,
+        Verb::Route(Route::Map { app, address }) => {
+            verbs::route::map(context, &app, &address).await
+        }
+        Verb::Route(Route::Unmap { app, address }) => {
+            verbs::route::unmap(context, &app, &address).await
+        }
+        Verb::Route(Route::Delete { address, force }) => {
+            verbs::route::delete(context, &address, force).await
+        }
+    }
+}

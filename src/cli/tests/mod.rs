@@ -1,0 +1,5 @@
+//! The verbs against a small platform that answers from a table and remembers what was asked.
+
+mod fake;
+mod flows;
+mod push;

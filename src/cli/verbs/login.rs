@@ -1,0 +1,139 @@
+//! `login` and `logout`.
+
+use std::{
+    fs,
+    io::{self, IsTerminal as _},
+};
+
+use anyhow::Context as _;
+
+use crate::cli::{
+    api::Api,
+    args::{Login, Target},
+    context::Context,
+    endpoint::Endpoint,
+    failure::{Failure, Outcome},
+    output::Output,
+    places::Places,
+    profile::Profile,
+};
+
+use super::target;
+
+pub(crate) async fn login(
+    args: Login,
+    before: Profile,
+    places: &Places,
+    output: &Output,
+) -> Outcome<()> {
+    let endpoint = match &args.api {
+        Some(_) => None,
+        None => Endpoint::find(places),
+    };
+    let profile = profile_for(&args, before, endpoint.as_ref())?;
+    output.note(format!("Logging in to {}", profile.api));
+    let api = Api::try_new(profile, places.client_dir.clone(), output)?;
+    let context = Context { api, output };
+    context.api.discover().await?;
+    let username = match (args.username, &endpoint) {
+        (Some(username), _) => username,
+        (None, Some(endpoint)) => endpoint.admin_username.clone(),
+        (None, None) => ask("User name: ", "-u")?,
+    };
+    let password = match args.password {
+        Some(password) => password,
+        None => known_password(endpoint.as_ref(), &username)
+            .map_or_else(|| ask_hidden(&username), Ok)?,
+    };
+    context.api.log_in(&username, &password).await?;
+    let wanted = Target {
+        org: args.org,
+        space: args.space,
+    };
+    target::settle(&context, &wanted).await?;
+    target::show(&context);
+    Ok(())
+}
+
+/// What is remembered once the platform is chosen: the named one, else this machine's, else
+/// the last one.
+fn profile_for(args: &Login, before: Profile, endpoint: Option<&Endpoint>) -> Outcome<Profile> {
+    let api = match (&args.api, endpoint) {
+        (Some(api), _) => normal(api)?,
+        (None, Some(endpoint)) => normal(&endpoint.api)?,
+        (None, None) if !before.api.is_empty() => before.api.clone(),
+        (None, None) => {
+            let message = "no platform runs on this machine: start one with `pastina serve`, \
+                           or name one with -a URL";
+            return Err(Failure::Usage(message.to_owned()));
+        }
+    };
+    let same = api == before.api;
+    let trusted = endpoint.and_then(|endpoint| endpoint.ca_file.clone());
+    let kept = before.ca_file.clone().filter(|_| same);
+    let (org, space) = if same {
+        (before.org, before.space)
+    } else {
+        (None, None)
+    };
+    Ok(Profile {
+        api,
+        skip_ssl_validation: args.skip_ssl_validation,
+        ca_file: args.ca_file.clone().or(trusted).or(kept),
+        org,
+        space,
+        ..Profile::default()
+    })
+}
+
+/// An address with its scheme and without a `/` at its end.
+fn normal(api: &str) -> Outcome<String> {
+    let bare = api.trim().trim_end_matches('/');
+    let full = if bare.contains("://") {
+        bare.to_owned()
+    } else {
+        format!("https://{bare}")
+    };
+    let uri = full.parse::<http::Uri>().ok();
+    let known = |uri: &http::Uri| matches!(uri.scheme_str(), Some("http" | "https"));
+    if uri.is_none_or(|uri| !known(&uri)) {
+        let message = format!("{api:?} is not an address such as https://api.example.kr");
+        return Err(Failure::Usage(message));
+    }
+    Ok(full)
+}
+
+/// The password that the daemon of this machine has written down for its administrator.
+fn known_password(endpoint: Option<&Endpoint>, username: &str) -> Option<String> {
+    let endpoint = endpoint.filter(|endpoint| endpoint.admin_username == username)?;
+    let text = fs::read_to_string(&endpoint.admin_password_file).ok()?;
+    Some(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
+fn ask(prompt: &str, flag: &str) -> Outcome<String> {
+    if !io::stdin().is_terminal() {
+        let message = format!("nobody is here to answer {prompt:?}; give it with {flag}");
+        return Err(Failure::Usage(message));
+    }
+    io::Write::write_all(&mut io::stderr(), prompt.as_bytes()).context("cannot ask")?;
+    let mut answer = String::new();
+    io::stdin()
+        .read_line(&mut answer)
+        .context("cannot read the answer")?;
+    Ok(answer.trim().to_owned())
+}
+
+fn ask_hidden(username: &str) -> Outcome<String> {
+    if !io::stdin().is_terminal() {
+        let message = "nobody is here to type a password; give it with -p or PASTINA_PASSWORD";
+        return Err(Failure::Usage(message.to_owned()));
+    }
+    let typed = rpassword::prompt_password(format!("Password of {username}: "));
+    Ok(typed.context("cannot read the password")?)
+}
+
+pub(crate) async fn logout(context: &Context<'_>) -> Outcome<()> {
+    context.api.log_out().await?;
+    context.output.note("Logged out");
+    Ok(())
+}

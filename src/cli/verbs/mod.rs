@@ -1,0 +1,12 @@
+//! One file per verb, or per group of verbs that are nearly the same.
+
+pub(super) mod app;
+pub(super) mod apps;
+pub(super) mod env;
+pub(super) mod events;
+pub(super) mod lifecycle;
+pub(super) mod login;
+pub(super) mod logs;
+pub(super) mod route;
+pub(super) mod scale;
+pub(super) mod target;

@@ -1,0 +1,117 @@
+//! Every default as a named constant, with why it is what it is.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    time::Duration,
+};
+
+use crate::model::Megabytes;
+
+use super::types::{Listen, LogFormat, Threads};
+
+/// Resolves to the loopback everywhere, with everything under it, so a laptop needs no DNS.
+pub(super) const DOMAIN: &str = "localhost";
+
+const fn on(address: Ipv4Addr, port: u16) -> Listen {
+    Listen::On(SocketAddr::new(std::net::IpAddr::V4(address), port))
+}
+
+/// A server's HTTP is for everybody.
+pub(super) const SYSTEM_HTTP: Listen = on(Ipv4Addr::UNSPECIFIED, 80);
+/// A server's HTTPS is for everybody.
+pub(super) const SYSTEM_HTTPS: Listen = on(Ipv4Addr::UNSPECIFIED, 443);
+/// A laptop's apps are its user's own, and a port from 1024 needs no right.
+pub(super) const USER_HTTP: Listen = on(Ipv4Addr::LOCALHOST, 8080);
+/// The customary neighbour of 8080.
+pub(super) const USER_HTTPS: Listen = on(Ipv4Addr::LOCALHOST, 8443);
+
+/// What everybody who installs Cloud Foundry looks for first.
+pub(super) const ADMIN: &str = "admin";
+/// The name of the generated password's file in the state folder.
+pub(super) const ADMIN_PASSWORD_FILE: &str = "admin-password";
+
+/// Ten minutes, as UAA has it: what a stolen access token is good for.
+pub(super) const ACCESS_TOKEN: Duration = Duration::from_secs(10 * 60);
+/// Thirty days, as UAA has it: a client that is used monthly stays logged in.
+pub(super) const REFRESH_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// Cloud Foundry's package limit; larger ones are nearly always a forgotten `.cfignore`.
+pub(super) const UPLOAD: Megabytes = Megabytes(1024);
+/// Four times the upload: text compresses to a quarter, a bomb to a thousandth.
+pub(super) const UNPACKED: Megabytes = Megabytes(4096);
+/// A large `node_modules` has some 100,000 entries.
+pub(super) const ENTRIES: NonZeroU64 = match NonZeroU64::new(200_000) {
+    Some(entries) => entries,
+    None => NonZeroU64::MIN,
+};
+
+/// Cloud Foundry's own default, which manifests that leave it out were written against.
+pub(super) const APP_MEMORY: Megabytes = Megabytes(1024);
+/// Cloud Foundry's own default.
+pub(super) const APP_DISK: Megabytes = Megabytes(1024);
+/// Room for a Java server's threads, far from what hurts the machine.
+pub(super) const APP_PIDS: NonZeroU32 = match NonZeroU32::new(1024) {
+    Some(pids) => pids,
+    None => NonZeroU32::MIN,
+};
+/// Cloud Foundry's `instance_file_descriptor_limit`.
+pub(super) const APP_FILES: NonZeroU64 = match NonZeroU64::new(16_384) {
+    Some(files) => files,
+    None => NonZeroU64::MIN,
+};
+
+/// Cloud Foundry's staging memory; a Maven or npm build of a common size fits.
+pub(super) const BUILD_MEMORY: Megabytes = Megabytes(1024);
+/// Cloud Foundry's staging timeout, which its clients wait for, too.
+pub(super) const BUILD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+/// Builds are hungry; two keep the network and the processor busy in turn.
+pub(super) const BUILD_PARALLEL: NonZeroUsize = match NonZeroUsize::new(2) {
+    Some(parallel) => parallel,
+    None => NonZeroUsize::MIN,
+};
+/// What tells package managers where to fetch from and whom to trust there.
+pub(super) const BUILD_PASS_ENV: [&str; 22] = [
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "SSL_CERT_FILE",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_TRUSTED_HOST",
+    "PIP_CERT",
+    "PIP_DEFAULT_TIMEOUT",
+    "UV_INDEX_URL",
+    "NPM_CONFIG_REGISTRY",
+    "npm_config_registry",
+    "NODE_EXTRA_CA_CERTS",
+    "GOPROXY",
+    "GOSUMDB",
+    "GONOSUMDB",
+    "GOPRIVATE",
+    "MAVEN_ARGS",
+];
+
+/// Some 100,000 lines of an app: a day of a busy one, and little beside its droplet.
+pub(super) const LOG_BYTES: Megabytes = Megabytes(16);
+/// For the person who started it; under systemd the journal adds what else there is.
+pub(super) const LOG_FORMAT: LogFormat = LogFormat::Text;
+/// What an operator wants to know of an ordinary day.
+pub(super) const LOG_FILTER: &str = "info";
+
+/// The gateway is bound by the processor, and a thread of its own keeps a core's caches warm.
+pub(super) const GATEWAY_THREADS: Threads = Threads::Auto;
+/// An app on the same machine accepts at once or not at all; gorouter's value.
+pub(super) const GATEWAY_CONNECT: Duration = Duration::from_secs(5);
+/// How long an app may think, gorouter's value.
+pub(super) const GATEWAY_REQUEST: Duration = Duration::from_secs(15 * 60);
+/// How long a client may take to send its headers: a slow reader of honest intent needs less.
+pub(super) const GATEWAY_HEADER: Duration = Duration::from_secs(15);
+/// How long an unused connection of a client is kept, gorouter's value.
+pub(super) const GATEWAY_IDLE: Duration = Duration::from_secs(90);
+/// How long running requests may finish when the gateway stops; systemd waits longer.
+pub(super) const GATEWAY_DRAIN: Duration = Duration::from_secs(20);

@@ -1,0 +1,196 @@
+//! Every key there is, with its type and its default.
+
+use std::{
+    num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
+    path::PathBuf,
+    time::Duration,
+};
+
+use crate::{
+    cli::Places,
+    model::{DomainName, Megabytes, Username},
+};
+
+use super::{
+    defaults,
+    error::Place,
+    given::Givens,
+    setting::Setting,
+    types::{Listen, LogFormat, OriginUrl, Secrets, Threads},
+};
+
+/// Makes the configuration's type, the list of its keys, and what reads and shows it. A
+/// default may use the fields above its own.
+macro_rules! keys {
+    ($places:ident; $($(#[doc = $doc:literal])+ $key:literal $field:ident: $type:ty = $default:expr;)*) => {
+        /// The whole configuration, checked. A field is described where its key is, in
+        /// docs/configuration.md.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            /// Whether it is the machine's platform rather than a user's own.
+            pub system: bool,
+            /// The file that was read, if any.
+            pub file: Option<PathBuf>,
+            $($(#[doc = $doc])+ pub $field: $type,)*
+        }
+
+        /// Every key, in the order of the documentation.
+        pub const KEYS: &[&str] = &[$($key),*];
+
+        impl Config {
+            /// The configuration out of what was given; complaints go to `given`.
+            pub(super) fn resolve($places: &Places, given: &mut Givens) -> Self {
+                $(let $field: $type = match given.take($key) {
+                    None => $default,
+                    Some(value) => match <$type as Setting>::read(&value) {
+                        Ok(value) => value,
+                        Err(wrong) => {
+                            given.complain(value.place, format!("{} {wrong}", $key));
+                            $default
+                        }
+                    },
+                };)*
+                Self { system: $places.system, file: None, $($field),* }
+            }
+
+            /// Every key with its value as TOML, secrets hidden; empty where there is none.
+            #[must_use]
+            pub fn effective(&self) -> Vec<(&'static str, String)> {
+                vec![$(($key, Setting::show(&self.$field))),*]
+            }
+
+            /// The keys whose values differ in `other`.
+            #[must_use]
+            pub fn changed(&self, other: &Self) -> Vec<&'static str> {
+                let mut changed = Vec::new();
+                $(if self.$field != other.$field {
+                    changed.push($key);
+                })*
+                changed
+            }
+        }
+    };
+}
+
+keys! { places;
+    /// Domain of the platform (`api.`, `login.`, `uaa.`, `log-cache.`, `portal.`) and of apps.
+    "domain" domain: DomainName = own(defaults::DOMAIN);
+    /// What must not be lost.
+    "state_dir" state_dir: PathBuf = places.state_dir.clone();
+    /// Sockets and the like.
+    "run_dir" run_dir: PathBuf = places.run_dir_beside(&state_dir);
+    /// The operator's own runtimes.
+    "runtimes_dir" runtimes_dir: PathBuf = places.runtimes_dir.clone();
+
+    /// Where HTTP is served.
+    "listen.http" http: Listen =
+        if places.system { defaults::SYSTEM_HTTP } else { defaults::USER_HTTP };
+    /// Where HTTPS is served.
+    "listen.https" https: Listen =
+        if places.system { defaults::SYSTEM_HTTPS } else { defaults::USER_HTTPS };
+    /// Address of the control API as clients see it, behind a proxy.
+    "listen.external_url" external_url: Option<OriginUrl> = None;
+    /// Port of HTTP as clients see it, where it is another one.
+    "listen.external_http_port" external_http_port: Option<NonZeroU16> = None;
+    /// Port of HTTPS as clients see it, where it is another one.
+    "listen.external_https_port" external_https_port: Option<NonZeroU16> = None;
+
+    /// Certificate chain in PEM; the platform's own where there is none.
+    "tls.cert" tls_cert: Option<PathBuf> = None;
+    /// The certificate's key in PEM.
+    "tls.key" tls_key: Option<PathBuf> = None;
+
+    /// Name of the first administrator.
+    "admin.username" admin_username: Username = user(defaults::ADMIN);
+    /// File with the first administrator's password; made where there is none.
+    "admin.password_file" admin_password_file: PathBuf =
+        state_dir.join(defaults::ADMIN_PASSWORD_FILE);
+    /// How long an access token is good for.
+    "tokens.access" access_token: Duration = defaults::ACCESS_TOKEN;
+    /// How long a refresh token is good for.
+    "tokens.refresh" refresh_token: Duration = defaults::REFRESH_TOKEN;
+
+    /// Most bytes of an uploaded package.
+    "limits.upload" upload: Megabytes = defaults::UPLOAD;
+    /// Most bytes of a package when unpacked.
+    "limits.unpacked" unpacked: Megabytes = defaults::UNPACKED;
+    /// Most files, folders and links of a package.
+    "limits.entries" entries: NonZeroU64 = defaults::ENTRIES;
+    /// Memory of all apps and builds together; what the machine has where not given.
+    "limits.machine_memory" machine_memory: Option<Megabytes> = None;
+
+    /// Memory of an instance where nothing is said.
+    "apps.memory" app_memory: Megabytes = defaults::APP_MEMORY;
+    /// Disk of an instance where nothing is said.
+    "apps.disk" app_disk: Megabytes = defaults::APP_DISK;
+    /// Most processes and threads of an instance.
+    "apps.pids" app_pids: NonZeroU32 = defaults::APP_PIDS;
+    /// Most open files of a process.
+    "apps.open_files" app_files: NonZeroU64 = defaults::APP_FILES;
+
+    /// Memory of a build where nothing is said.
+    "builds.memory" build_memory: Megabytes = defaults::BUILD_MEMORY;
+    /// How long a build may take.
+    "builds.timeout" build_timeout: Duration = defaults::BUILD_TIMEOUT;
+    /// How many builds run at once.
+    "builds.parallel" build_parallel: NonZeroUsize = defaults::BUILD_PARALLEL;
+    /// Environment of every build.
+    "builds.env" build_env: Secrets = Secrets::default();
+    /// Variables of the daemon's own environment that builds get.
+    "builds.pass_env" build_pass_env: Vec<String> =
+        defaults::BUILD_PASS_ENV.map(str::to_owned).to_vec();
+
+    /// Most bytes of logs kept for an app.
+    "logs.bytes_per_app" log_bytes: Megabytes = defaults::LOG_BYTES;
+    /// How the daemon's own log is written.
+    "logs.format" log_format: LogFormat = defaults::LOG_FORMAT;
+    /// What of the daemon's own log is written.
+    "logs.filter" log_filter: String = defaults::LOG_FILTER.to_owned();
+
+    /// Threads of the gateway.
+    "gateway.threads" gateway_threads: Threads = defaults::GATEWAY_THREADS;
+    /// How long a connection to an app may take to open.
+    "gateway.connect_timeout" gateway_connect: Duration = defaults::GATEWAY_CONNECT;
+    /// How long an app may take to begin its answer.
+    "gateway.request_timeout" gateway_request: Duration = defaults::GATEWAY_REQUEST;
+    /// How long a client may take to send a request's head.
+    "gateway.header_timeout" gateway_header: Duration = defaults::GATEWAY_HEADER;
+    /// How long an unused connection of a client is kept.
+    "gateway.idle_timeout" gateway_idle: Duration = defaults::GATEWAY_IDLE;
+    /// How long running requests may finish when the daemon stops.
+    "gateway.drain" gateway_drain: Duration = defaults::GATEWAY_DRAIN;
+}
+
+fn own(name: &str) -> DomainName {
+    DomainName::parse(name).expect("the constant is a domain name")
+}
+
+fn user(name: &str) -> Username {
+    Username::parse(name).expect("the constant is a user name")
+}
+
+impl Config {
+    /// Complains about values that are right alone and wrong together.
+    pub(super) fn check_together(&self, given: &mut Givens) {
+        if self.http == Listen::Off && self.https == Listen::Off {
+            let message = "listen.http and listen.https are both off, so nobody could reach it";
+            given.complain(Place::Unset, message);
+        }
+        if let (Listen::On(http), Listen::On(https)) = (self.http, self.https)
+            && http == https
+            && http.port() != 0
+        {
+            let message = format!("listen.http and listen.https are both {http}");
+            given.complain(Place::Unset, message);
+        }
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(_), None) => given.complain(Place::Unset, "tls.cert needs tls.key beside it"),
+            (None, Some(_)) => given.complain(Place::Unset, "tls.key needs tls.cert beside it"),
+            _ => {}
+        }
+        if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log_filter) {
+            let message = format!("logs.filter {:?} is not a filter: {error}", self.log_filter);
+            given.complain(Place::Unset, message);
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! Types of values that only the configuration has.
+
+use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize};
+
+/// Where to listen, if at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// Not at all.
+    Off,
+    /// On this address.
+    On(SocketAddr),
+}
+
+impl Listen {
+    /// The address, where there is one.
+    #[must_use]
+    pub const fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Off => None,
+            Self::On(address) => Some(address),
+        }
+    }
+}
+
+/// How many threads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Threads {
+    /// One for each core.
+    Auto,
+    /// Just so many.
+    Exactly(NonZeroUsize),
+}
+
+/// How the daemon's own log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Scheme, host and perhaps port of a URL, nothing after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OriginUrl(String);
+
+impl OriginUrl {
+    /// The origin in `text`; a `/` at the end is dropped.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not an address such as https://paas.example.kr");
+        let bare = text.strip_suffix('/').unwrap_or(text);
+        let (scheme, authority) = bare.split_once("://").ok_or_else(wrong)?;
+        let parsed: http::uri::Authority = authority.parse().map_err(|_| wrong())?;
+        let plain = !authority.contains('@') && !parsed.host().is_empty();
+        if !plain || !["http", "https"].contains(&scheme) {
+            return Err(wrong());
+        }
+        Ok(Self(bare.to_owned()))
+    }
+
+    /// The origin as text, without a `/` at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Named values that may be secret, such as addresses with passwords in them.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets(pub BTreeMap<String, String>);
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
