@@ -1,8 +1,11 @@
 //! What a user can ask for: every verb and query, authorized and validated, a file per
 //! resource. The only writer of desired state.
 
+mod audit;
 mod caller;
+mod cascade;
 mod error;
+mod jobs;
 pub mod organizations;
 
 pub use caller::Caller;

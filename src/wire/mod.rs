@@ -2,12 +2,17 @@
 //! resources share: lists, links, errors. Pure: strings in, values out.
 
 pub mod error;
+pub mod job;
 pub mod list;
+pub mod listed;
 pub mod organization;
 pub mod query;
+pub mod select;
 pub mod shared;
 
 pub use error::Error;
 pub use list::{Page, paginate};
+pub use listed::{Filter, Listed, arrange};
 pub use query::Query;
+pub use select::Selector;
 pub use shared::{Base, Links, MetadataPatch, Relationship, ToMany, ToOne};
