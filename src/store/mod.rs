@@ -5,6 +5,7 @@
 //! rules and puts or deletes records, and the commit is acknowledged when it is durable.
 
 mod error;
+mod events;
 mod index;
 mod record;
 mod state;
