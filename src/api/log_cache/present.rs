@@ -1,4 +1,4 @@
-//! log-cache's answers, in the JSON of protocol buffers: 64-bit numbers are strings, bytes are
+//! The answers, in the JSON of protocol buffers: 64-bit numbers are strings, bytes are
 //! base64, and an unknown key is an error to the reader.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -8,18 +8,17 @@ use crate::logs::{Line, Stream};
 
 /// Whose log is shown, for the tags of every line.
 #[derive(Debug)]
-pub struct Source {
+pub(super) struct Source {
     /// The app.
-    pub app: (String, String),
+    pub(super) app: (String, String),
     /// Its space.
-    pub space: (String, String),
+    pub(super) space: (String, String),
     /// Its organization.
-    pub org: (String, String),
+    pub(super) org: (String, String),
 }
 
 /// `{"envelopes": {"batch": [...]}}`.
-#[must_use]
-pub fn batch<'a>(source: &Source, lines: impl IntoIterator<Item = &'a Line>) -> Value {
+pub(super) fn batch<'a>(source: &Source, lines: impl IntoIterator<Item = &'a Line>) -> Value {
     let batch: Vec<Value> = lines
         .into_iter()
         .map(|line| envelope(source, line))

@@ -15,6 +15,8 @@ pub use route::RouteUrl;
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use super::{MetadataPatch, process::HealthPatch};
 use crate::model::{AppName, AppProtocol, Megabytes, ProcessType};
 
@@ -64,8 +66,8 @@ pub struct RouteManifest {
     pub url: RouteUrl,
     /// How the gateway speaks to the app.
     pub protocol: Option<AppProtocol>,
-    /// Options by name.
-    pub options: BTreeMap<String, String>,
+    /// Changes to its options by name; the route's rules say which there are.
+    pub options: BTreeMap<String, Value>,
 }
 
 /// What a manifest says of one process.

@@ -314,20 +314,17 @@ impl<'a> Reader<'a> {
                 None
             }
         };
-        let mut options = BTreeMap::new();
-        let given = entry.get("options").filter(|value| !value.is_null());
-        for (name, value) in given.and_then(Value::as_object).into_iter().flatten() {
-            let known = ["loadbalancing", "hash_header", "hash_balance"].contains(&name.as_str());
-            match value {
-                Value::String(_) | Value::Number(_) if known => {
-                    let value = value.as_str().map_or(value.to_string(), str::to_owned);
-                    options.insert(name.clone(), value);
-                }
-                _ => self.errors.push(format!(
-                    "For route '{text}': option '{name}' is not known or not a string"
-                )),
+        let options = match entry.get("options") {
+            None | Some(Value::Null) => BTreeMap::new(),
+            Some(Value::Object(options)) => options.clone().into_iter().collect(),
+            Some(other) => {
+                self.errors.push(format!(
+                    "For route '{text}': 'options' must be a map, not {}",
+                    shown(other)
+                ));
+                return None;
             }
-        }
+        };
         Some(RouteManifest {
             url,
             protocol,
