@@ -2,14 +2,24 @@
 //! resource. The only writer of desired state.
 
 mod audit;
+mod bootstrap;
 mod caller;
 mod cascade;
+mod domains;
 mod error;
+mod events;
 mod jobs;
-pub mod organizations;
+mod organizations;
+mod roles;
+mod routes;
+mod spaces;
+mod users;
 
+pub use bootstrap::{Bootstrap, BootstrapError};
 pub use caller::Caller;
+pub use domains::{default_domain, usable_in};
 pub use error::ActionError;
+pub use organizations::OrgUsage;
 
 use std::{sync::Arc, time::SystemTime};
 
