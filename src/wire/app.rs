@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Links, MetadataPatch, Relationship, ToOne, patch::nullable, shared};
+use super::{Base, Links, MetadataPatch, Relationship, ToOne, shared};
 use crate::model::{App, AppState, Lifecycle, Org, Process, Space};
 
 /// The one stack, under the name that manifests and tools know.
@@ -65,10 +65,10 @@ pub struct LifecyclePatch {
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct LifecycleData {
     /// Buildpacks by name; `null` and an empty list ask for detection.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "shared::maybe_null")]
     pub buildpacks: Option<Option<Vec<String>>>,
     /// The stack; `null` asks for the default.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "shared::maybe_null")]
     pub stack: Option<Option<String>>,
 }
 

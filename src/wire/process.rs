@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Links, MetadataPatch, patch::nullable, shared};
+use super::{Base, Links, MetadataPatch, shared};
 use crate::model::{HealthCheck, HealthKind, Process, ReadinessCheck};
 
 /// Body of `PATCH /v3/processes/:guid`.
@@ -11,7 +11,7 @@ use crate::model::{HealthCheck, HealthKind, Process, ReadinessCheck};
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A start command; `null` for the droplet's.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "shared::maybe_null")]
     pub command: Option<Option<String>>,
     /// Changes to the start-up and liveness check.
     pub health_check: Option<HealthPatch>,
@@ -39,13 +39,13 @@ pub struct HealthData {
     /// For `http`, the path.
     pub endpoint: Option<String>,
     /// Seconds until the first success must have come; `null` for the default.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "shared::maybe_null")]
     pub timeout: Option<Option<i64>>,
     /// Seconds that one check may take; `null` for the default.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "shared::maybe_null")]
     pub invocation_timeout: Option<Option<i64>>,
     /// Seconds between checks; `null` for the default.
-    #[serde(default, deserialize_with = "nullable")]
+    #[serde(default, deserialize_with = "shared::maybe_null")]
     pub interval: Option<Option<i64>>,
 }
 
