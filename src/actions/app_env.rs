@@ -121,7 +121,11 @@ pub(super) fn apply(
             "Environment variables are too large: {size} bytes of at most {MOST}"
         ));
     }
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
 }
 
 fn check(name: &str, value: &str) -> Result<(), String> {
@@ -183,7 +187,10 @@ mod tests {
         check(&[("vcap_X", Some(""))], Err("cannot start with VCAP_"));
         check(&[("VMC", Some(""))], Err("cannot start with VMC_"));
         check(&[("port", Some("1"))], Err("cannot set PORT"));
-        check(&[("PORTAL", Some("1"))], Ok(&[("OLD", "1"), ("PORTAL", "1")]));
+        check(
+            &[("PORTAL", Some("1"))],
+            Ok(&[("OLD", "1"), ("PORTAL", "1")]),
+        );
         check(&[("", Some(""))], Err("can't be blank"));
         check(&[("A=B", Some(""))], Err("neither '='"));
         check(&[("A", Some("\0"))], Err("NUL"));

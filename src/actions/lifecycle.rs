@@ -3,7 +3,7 @@
 use super::{ActionError, Config};
 use crate::{
     model::Lifecycle,
-    wire::app::{LifecyclePatch, STACK},
+    wire::{app::LifecyclePatch, platform::STACK_NAME},
 };
 
 /// `lifecycle` with the changes of `patch`.
@@ -74,10 +74,10 @@ pub(super) fn check_buildpacks(config: &Config, names: &[String]) -> Result<(), 
 /// # Errors
 /// Words for the user.
 pub(super) fn check_stack(stack: &str) -> Result<(), String> {
-    if stack == STACK {
+    if stack == STACK_NAME {
         return Ok(());
     }
     Err(format!(
-        "Stack must be an existing stack, not '{stack}'; there is: {STACK}"
+        "Stack must be an existing stack, not '{stack}'; there is: {STACK_NAME}"
     ))
 }

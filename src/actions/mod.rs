@@ -58,6 +58,8 @@ pub struct Config {
     pub disk: Megabytes,
     /// Names under which runtimes are asked for, in the order in which they are tried.
     pub buildpacks: Vec<String>,
+    /// Most bytes of an uploaded package; the blob store's own limit.
+    pub upload: u64,
     /// First user id on the host of the first app's range; each further app gets the next.
     pub first_uid: u32,
 }

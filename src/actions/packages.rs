@@ -126,12 +126,11 @@ impl Actions {
         self.store
             .commit(|tx| {
                 let app = app.ok_or_else(no_app)?;
-                let app = apps::find(tx, caller, Verb::WriteApps, app).map_err(|error| {
-                    match error {
+                let app =
+                    apps::find(tx, caller, Verb::WriteApps, app).map_err(|error| match error {
                         ActionError::NotFound(_) => no_app(),
                         other => other,
-                    }
-                })?;
+                    })?;
                 let package = Package {
                     id: PackageId::random(),
                     app: app.id,
@@ -205,7 +204,10 @@ impl Actions {
             .await?;
         outcome?;
         let app = package.app;
-        self.log(app, format!("Uploading app package for app with guid {app}"));
+        self.log(
+            app,
+            format!("Uploading app package for app with guid {app}"),
+        );
         Ok(package)
     }
 

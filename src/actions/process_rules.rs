@@ -79,8 +79,7 @@ pub(super) fn scale(process: &mut Process, change: &Scale) -> Result<(), String>
     if let Some(rate) = change.log_rate_limit_in_bytes_per_second {
         if rate < -1 {
             return Err(
-                "Log rate limit in bytes per second must be greater than or equal to -1"
-                    .to_owned(),
+                "Log rate limit in bytes per second must be greater than or equal to -1".to_owned(),
             );
         }
         process.log_rate_limit = rate;
@@ -114,14 +113,24 @@ pub(super) fn command(process: &mut Process, command: Option<String>) -> Result<
 pub(super) fn health(check: &mut HealthCheck, patch: &HealthPatch) -> Result<(), String> {
     check.kind = kind("Health check", &check.kind, patch)?;
     let data = &patch.data;
-    set("Health check timeout", &mut check.timeout, data.timeout, LONGEST_START)?;
+    set(
+        "Health check timeout",
+        &mut check.timeout,
+        data.timeout,
+        LONGEST_START,
+    )?;
     set(
         "Health check invocation timeout",
         &mut check.invocation_timeout,
         data.invocation_timeout,
         LONGEST,
     )?;
-    set("Health check interval", &mut check.interval, data.interval, LONGEST)
+    set(
+        "Health check interval",
+        &mut check.interval,
+        data.interval,
+        LONGEST,
+    )
 }
 
 /// Applies changes to the readiness check.
@@ -165,7 +174,9 @@ fn kind(what: &str, old: &HealthKind, patch: &HealthPatch) -> Result<HealthKind,
             if path {
                 Ok(HealthKind::Http { endpoint })
             } else {
-                Err(format!("{what} endpoint must be a valid URI path, such as /health"))
+                Err(format!(
+                    "{what} endpoint must be a valid URI path, such as /health"
+                ))
             }
         }
         other => Err(format!(
@@ -187,9 +198,8 @@ fn set(
             let seconds = u32::try_from(seconds)
                 .ok()
                 .filter(|seconds| (1..=most).contains(seconds));
-            *field = Some(
-                seconds.ok_or_else(|| format!("{what} must be from 1 to {most} seconds"))?,
-            );
+            *field =
+                Some(seconds.ok_or_else(|| format!("{what} must be from 1 to {most} seconds"))?);
         }
     }
     Ok(())

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Links, MetadataPatch, Relationship, ToOne, shared};
+use super::{Base, Links, MetadataPatch, Relationship, ToOne, platform::STACK_NAME, shared};
 use crate::model::{App, AppState, Lifecycle, Org, Process, Space};
 
-/// The one stack, under the name that manifests and tools know.
-pub const STACK: &str = "cflinuxfs4";
 /// Most open files of an instance, as `VCAP_APPLICATION` tells it.
 const FDS: u32 = 16_384;
 
@@ -148,7 +146,7 @@ pub fn lifecycle(lifecycle: &Lifecycle) -> Value {
         "type": "buildpack",
         "data": {
             "buildpacks": lifecycle.buildpacks,
-            "stack": lifecycle.stack.as_deref().unwrap_or(STACK),
+            "stack": lifecycle.stack.as_deref().unwrap_or(STACK_NAME),
         },
     })
 }

@@ -24,7 +24,7 @@ pub fn present(name: &str, position: usize, base: &Base) -> Value {
         "created_at": since,
         "updated_at": since,
         "name": name,
-        "stack": super::app::STACK,
+        "stack": super::platform::STACK_NAME,
         "position": position,
         "enabled": true,
         "locked": true,

@@ -37,6 +37,17 @@ impl Base {
         format!("{}{path}", self.0)
     }
 
+    /// The host name or address in it, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        match authority.rsplit_once(':') {
+            // The last colon of `[::1]` is not before a port.
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        }
+    }
+
     /// The base as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

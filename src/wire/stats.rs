@@ -38,9 +38,7 @@ pub fn instances(app: &App, process: &Process, slots: &[InstanceView], now: Time
     let known: BTreeMap<u32, &InstanceView> = slots.iter().map(|slot| (slot.index, slot)).collect();
     (0..process.instances)
         .map(|index| {
-            let slot = known
-                .get(&index)
-                .filter(|slot| shown(app.state, slot));
+            let slot = known.get(&index).filter(|slot| shown(app.state, slot));
             json!({
                 "index": index,
                 "state": slot.map_or("DOWN", |slot| state(slot.state)),

@@ -4,9 +4,7 @@ use serde_json::json;
 
 use super::routes;
 use crate::{
-    actions::{
-        Actions, Caller, Feature, app_env, apps, lifecycle, process_rules, processes,
-    },
+    actions::{Actions, Caller, Feature, app_env, apps, lifecycle, process_rules, processes},
     model::{App, AppId, Process, ProcessType, SpaceId, Timestamp},
     store::Tx,
     wire::{

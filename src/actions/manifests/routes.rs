@@ -43,7 +43,11 @@ pub(super) fn apply(
                 .iter()
                 .filter_map(|route| listed(with, tx, app, route).err())
                 .collect();
-            if errors.is_empty() { Ok(()) } else { Err(errors) }
+            if errors.is_empty() {
+                Ok(())
+            } else {
+                Err(errors)
+            }
         }
         Routing::Random | Routing::Default if routed => Ok(()),
         Routing::Default => default(with, tx, app).map_err(|error| vec![error]),
@@ -182,18 +186,20 @@ fn route_at(
         path: path.to_string(),
         ..NewRoute::default()
     };
-    put_new(tx, with.actions, with.caller, app.space, domain, new, with.now)
-        .map_err(|error| error.to_string())
+    put_new(
+        tx,
+        with.actions,
+        with.caller,
+        app.space,
+        domain,
+        new,
+        with.now,
+    )
+    .map_err(|error| error.to_string())
 }
 
 /// Maps the route to the app's web process; a mapping with another protocol is replaced.
-fn map(
-    with: Apply<'_>,
-    tx: &mut Tx,
-    app: &App,
-    mut route: Route,
-    protocol: Option<AppProtocol>,
-) {
+fn map(with: Apply<'_>, tx: &mut Tx, app: &App, mut route: Route, protocol: Option<AppProtocol>) {
     let web = ProcessType::web();
     let mapped = route
         .destinations

@@ -11,13 +11,11 @@ use axum::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Api, Failure, extract::{Auth, Id}};
-use crate::{
-    actions::Caller,
-    authz::Verb,
-    logs::Query,
-    model::AppId,
+use super::{
+    Api, Failure,
+    extract::{Auth, Id},
 };
+use crate::{actions::Caller, authz::Verb, logs::Query, model::AppId};
 
 /// The log-cache release whose interface this is; clients choose their paths by it.
 const VERSION: &str = "2.11.4";

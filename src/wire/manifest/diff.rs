@@ -144,9 +144,8 @@ impl Changes {
             (Some(Value::Array(was)), Value::Array(new)) => self.list(&path, key, was, new),
             (Some(was), new) => {
                 if normal(key, was) != normal(key, new) {
-                    self.0.push(
-                        json!({ "op": "replace", "path": path, "was": was, "value": new }),
-                    );
+                    self.0
+                        .push(json!({ "op": "replace", "path": path, "was": was, "value": new }));
                 }
             }
         }

@@ -84,10 +84,10 @@ fn syntax(yaml: &[u8]) -> Result<Value, Error> {
             serde_saphyr::Error::Budget {
                 breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. },
                 ..
-            } => {
-                Error::bad_request("Bad request: Manifest does not support Anchors and Aliases")
+            } => Error::bad_request("Bad request: Manifest does not support Anchors and Aliases"),
+            other => {
+                Error::bad_request(format!("Bad request: Manifest is not valid YAML: {other}"))
             }
-            other => Error::bad_request(format!("Bad request: Manifest is not valid YAML: {other}")),
         }
     })
 }

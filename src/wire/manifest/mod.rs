@@ -9,7 +9,7 @@ mod route;
 
 pub use diff::diff;
 pub use document::{Document, MAX_BYTES};
-pub use present::{RouteView, View, present};
+pub use present::{RouteView, View, present, yaml};
 pub use reader::read;
 pub use route::RouteUrl;
 

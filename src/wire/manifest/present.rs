@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     model::{App, HealthKind, Process},
-    wire::{app::STACK, process::kind_name},
+    wire::{platform::STACK_NAME, process::kind_name},
 };
 
 /// What a manifest is made of.
@@ -45,7 +45,10 @@ pub fn present(view: &View<'_>) -> Map<String, Value> {
     if !app.lifecycle.buildpacks.is_empty() {
         set("buildpacks", json!(app.lifecycle.buildpacks));
     }
-    set("stack", json!(app.lifecycle.stack.as_deref().unwrap_or(STACK)));
+    set(
+        "stack",
+        json!(app.lifecycle.stack.as_deref().unwrap_or(STACK_NAME)),
+    );
     if !app.features.is_empty() {
         set("features", json!(app.features));
     }
@@ -94,7 +97,10 @@ fn process(process: &Process) -> Map<String, Value> {
     set("instances", json!(process.instances));
     set("memory", json!(process.memory.to_string()));
     set("disk_quota", json!(process.disk.to_string()));
-    set("log-rate-limit-per-second", log_rate(process.log_rate_limit));
+    set(
+        "log-rate-limit-per-second",
+        log_rate(process.log_rate_limit),
+    );
     set("command", json!(process.command));
     set("health-check-type", json!(kind_name(&process.health.kind)));
     set("health-check-http-endpoint", endpoint(&process.health.kind));
@@ -116,7 +122,10 @@ fn process(process: &Process) -> Map<String, Value> {
         "readiness-health-check-invocation-timeout",
         json!(process.readiness.invocation_timeout),
     );
-    set("readiness-health-check-interval", json!(process.readiness.interval));
+    set(
+        "readiness-health-check-interval",
+        json!(process.readiness.interval),
+    );
     entry
 }
 
@@ -137,4 +146,12 @@ fn log_rate(rate: i64) -> Value {
         rate if rate % K == 0 => json!(format!("{}K", rate / K)),
         rate => json!(format!("{rate}B")),
     }
+}
+
+/// A manifest as YAML.
+///
+/// # Errors
+/// Where a value has no form in YAML, which none of [`present`]'s is.
+pub fn yaml(manifest: &Value) -> Result<String, serde_saphyr::SerializeError> {
+    serde_saphyr::to_string(manifest).map(|yaml| format!("---\n{yaml}"))
 }

@@ -16,7 +16,10 @@ use crate::{
 /// What Cloud Foundry's manifests know and this platform has no counterpart for.
 const REFUSED: [(&str, &str); 2] = [
     ("docker", "Docker images are not supported"),
-    ("cnb_credentials", "Cloud Native Buildpacks are not supported"),
+    (
+        "cnb_credentials",
+        "Cloud Native Buildpacks are not supported",
+    ),
 ];
 
 /// The manifest of one app, out of the entry number `index` of `applications`.
@@ -253,7 +256,11 @@ impl<'a> Reader<'a> {
                 (Value::String(name), _) | (_, Some(Value::String(name))) => {
                     names.push(name.clone());
                 }
-                _ => self.wrong("services", "a list of names, or of maps with a 'name'", value),
+                _ => self.wrong(
+                    "services",
+                    "a list of names, or of maps with a 'name'",
+                    value,
+                ),
             }
         }
         names
@@ -382,7 +389,13 @@ impl<'a> Reader<'a> {
         {
             let top = self.process();
             if top != ProcessManifest::default() {
-                processes.insert(0, ProcessManifest { process_type: Some(web), ..top });
+                processes.insert(
+                    0,
+                    ProcessManifest {
+                        process_type: Some(web),
+                        ..top
+                    },
+                );
             }
         }
         processes

@@ -55,7 +55,10 @@ impl RouteUrl {
         let whole = Some(("", self.name.as_str()));
         let split = self.name.split_once('.');
         whole.into_iter().chain(split).filter_map(|(host, domain)| {
-            Some((RouteHost::parse(host).ok()?, DomainName::parse(domain).ok()?))
+            Some((
+                RouteHost::parse(host).ok()?,
+                DomainName::parse(domain).ok()?,
+            ))
         })
     }
 }
