@@ -118,6 +118,18 @@ impl Caller {
         }
     }
 
+    /// Passes where `org` is not suspended, or the caller is an admin.
+    ///
+    /// # Errors
+    /// [`ActionError::OrgSuspended`].
+    pub fn need_active(&self, state: &State, org: OrgId) -> Result<(), ActionError> {
+        let suspended = state.orgs.get(&org).is_some_and(|org| org.suspended);
+        if suspended && !self.grants.admin {
+            return Err(ActionError::OrgSuspended);
+        }
+        Ok(())
+    }
+
     /// Passes where the caller is an admin.
     ///
     /// # Errors

@@ -1,19 +1,49 @@
 //! What a user can ask for: every verb and query, authorized and validated, a file per
 //! resource. The only writer of desired state.
 
+mod app_env;
+mod app_features;
+mod app_state;
+mod apps;
+mod audit;
+mod bootstrap;
+mod builds;
 mod caller;
+mod cascade;
+mod current_droplet;
+mod domains;
+mod droplets;
 mod error;
-pub mod organizations;
+mod events;
+mod jobs;
+mod lifecycle;
+mod manifests;
+mod organizations;
+mod packages;
+mod process_rules;
+mod processes;
+mod roles;
+mod routes;
+mod spaces;
+mod uid_ranges;
+mod users;
 
+pub use app_features::Feature;
+pub use bootstrap::{Bootstrap, BootstrapError};
 pub use caller::Caller;
+pub use domains::{default_domain, usable_in};
 pub use error::ActionError;
+pub use organizations::OrgUsage;
+pub use packages::Upload;
 
 use std::{sync::Arc, time::SystemTime};
 
+use bytes::Bytes;
+
 use crate::{
     blobs::Blobs,
-    logs::Logs,
-    model::{DomainName, Megabytes, Timestamp},
+    logs::{Line, Logs, Stream},
+    model::{AppId, DomainName, Megabytes, Timestamp},
     store::Store,
 };
 
@@ -26,6 +56,10 @@ pub struct Config {
     pub memory: Megabytes,
     /// Disk of a process for which nothing was said.
     pub disk: Megabytes,
+    /// Names under which runtimes are asked for, in the order in which they are tried.
+    pub buildpacks: Vec<String>,
+    /// Most bytes of an uploaded package; the blob store's own limit.
+    pub upload: u64,
     /// First user id on the host of the first app's range; each further app gets the next.
     pub first_uid: u32,
 }
@@ -51,5 +85,20 @@ impl Actions {
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
         Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+    /// Tells the log of `app` what the platform was asked to do with it.
+    fn log(&self, app: AppId, text: impl Into<String>) {
+        let since = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
+        self.logs.append(Line {
+            at_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+            app,
+            source: "API".to_owned(),
+            instance: "0".to_owned(),
+            process: None,
+            stream: Stream::Out,
+            text: Bytes::from(text.into()),
+        });
     }
 }

@@ -2,27 +2,43 @@
 
 use std::sync::Arc;
 
-use super::{ActionError, Actions, Caller};
+use serde_json::{Value, json};
+
+use super::{
+    ActionError, Actions, Caller,
+    audit::{audit, target},
+    cascade,
+    jobs::finished_job,
+};
 use crate::{
-    authz::Verb,
-    model::{Metadata, Org, OrgId, OrgName},
-    store::State,
+    authz::{Place, Verb},
+    model::{Job, Metadata, Org, OrgId, OrgName, Timestamp},
+    store::{State, Tx},
     wire::organization::{Create, Update},
 };
 
+/// What an organization uses of the platform.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OrgUsage {
+    /// Instances of started apps.
+    pub started_instances: u64,
+    /// Their memory in mebibytes.
+    pub memory_in_mb: u64,
+    /// Routes in its spaces.
+    pub routes: usize,
+    /// Private domains that it owns.
+    pub domains: usize,
+}
+
 impl Actions {
-    /// The organizations that the caller may see, by age.
+    /// The organizations that the caller may see.
     #[must_use]
     pub fn organizations(&self, caller: &Caller) -> Vec<Arc<Org>> {
         let state = self.store.state();
-        let mut orgs: Vec<_> = state
-            .orgs
-            .values()
-            .filter(|org| caller.may_in_org(Verb::ReadOrg, org.id))
+        let orgs = state.orgs.values();
+        orgs.filter(|org| caller.may_in_org(Verb::ReadOrg, org.id))
             .cloned()
-            .collect();
-        orgs.sort_by_key(|org| (org.created_at, org.id));
-        orgs
+            .collect()
     }
 
     /// The organization, if the caller may see it.
@@ -39,7 +55,38 @@ impl Actions {
             .ok_or(ActionError::NotFound("Organization"))
     }
 
-    /// Makes an organization.
+    /// What the organization uses.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`].
+    pub fn organization_usage(&self, caller: &Caller, id: OrgId) -> Result<OrgUsage, ActionError> {
+        self.organization(caller, id)?;
+        let state = self.store.state();
+        let mut usage = OrgUsage {
+            domains: state
+                .domains
+                .values()
+                .filter(|domain| domain.org == Some(id))
+                .count(),
+            ..OrgUsage::default()
+        };
+        for space in state.spaces_of(id) {
+            usage.routes += state.routes_of_space(space.id).count();
+            for app in state.apps_of(space.id) {
+                if app.state == crate::model::AppState::Stopped {
+                    continue;
+                }
+                for process in state.processes_of(app.id) {
+                    let instances = u64::from(process.instances);
+                    usage.started_instances += instances;
+                    usage.memory_in_mb += instances * u64::from(process.memory.0);
+                }
+            }
+        }
+        Ok(usage)
+    }
+
+    /// Makes an organization. Only admins may (feature flag `user_org_creation`).
     ///
     /// # Errors
     /// Where the caller may not, or the name is bad or taken.
@@ -57,15 +104,22 @@ impl Actions {
         let org = Org {
             id: OrgId::random(),
             name: OrgName::parse(body.name)?,
-            suspended: body.suspended,
+            suspended: body.suspended.unwrap_or_default(),
             metadata,
             created_at: now,
             updated_at: now,
         };
         self.store
             .commit(move |tx| {
-                unique(tx, &org.name, None)?;
+                if tx.org_by_name(&org.name).is_some() {
+                    let name = &org.name;
+                    return Err(ActionError::Unprocessable(format!(
+                        "Organization '{name}' already exists."
+                    )));
+                }
                 tx.put(org.clone());
+                let data = json!({ "request": { "name": org.name } });
+                note(tx, caller, "audit.organization.create", &org, data, now);
                 Ok(org)
             })
             .await
@@ -90,8 +144,16 @@ impl Actions {
         self.store
             .commit(move |tx| {
                 let mut org = find(tx, id)?;
+                caller.need_active(tx, id)?;
+                let data = json!({ "request": {
+                    "name": name, "suspended": body.suspended, "metadata": body.metadata,
+                } });
                 if let Some(name) = name {
-                    unique(tx, &name, Some(id))?;
+                    if tx.org_by_name(&name).is_some_and(|other| other.id != id) {
+                        return Err(ActionError::Unprocessable(format!(
+                            "Organization name '{name}' is already taken."
+                        )));
+                    }
                     org.name = name;
                 }
                 if let Some(suspended) = body.suspended {
@@ -102,7 +164,38 @@ impl Actions {
                     .map_err(ActionError::Unprocessable)?;
                 org.updated_at = now;
                 tx.put(org.clone());
+                note(tx, caller, "audit.organization.update", &org, data, now);
                 Ok(org)
+            })
+            .await
+    }
+
+    /// Deletes an organization with all that is in it. Only admins may.
+    ///
+    /// # Errors
+    /// Where the caller may not.
+    pub async fn delete_organization(
+        &self,
+        caller: &Caller,
+        id: OrgId,
+    ) -> Result<Job, ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                caller.need_in_org(Verb::ReadOrg, id)?;
+                let org = find(tx, id)?;
+                caller.need_admin()?;
+                cascade::delete_org(tx, id);
+                let data = json!({ "request": { "recursive": true } });
+                note(
+                    tx,
+                    caller,
+                    "audit.organization.delete-request",
+                    &org,
+                    data,
+                    now,
+                );
+                Ok(finished_job(tx, "organization.delete", now))
             })
             .await
     }
@@ -116,11 +209,15 @@ fn find(state: &State, id: OrgId) -> Result<Org, ActionError> {
         .ok_or(ActionError::NotFound("Organization"))
 }
 
-fn unique(state: &State, name: &OrgName, but: Option<OrgId>) -> Result<(), ActionError> {
-    match state.org_by_name(name) {
-        Some(other) if Some(other.id) != but => Err(ActionError::Unprocessable(format!(
-            "Organization '{name}' already exists."
-        ))),
-        _ => Ok(()),
-    }
+fn note(tx: &mut Tx, caller: &Caller, kind: &str, org: &Org, data: Value, now: Timestamp) {
+    let target = target("organization", org.id, &org.name);
+    audit(
+        tx,
+        &caller.actor(),
+        kind,
+        target,
+        Place::Org(org.id),
+        data,
+        now,
+    );
 }

@@ -1,8 +1,10 @@
 //! The control API over HTTP: requests become actions, results become JSON; no rule of the
 //! domain is in here.
 
+mod answer;
 mod error;
 mod extract;
+mod log_cache;
 mod v3;
 
 pub use error::Failure;
@@ -10,9 +12,13 @@ pub use error::Failure;
 use std::sync::Arc;
 
 use axum::Router;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::{actions::Actions, identity::Identity, model::Observed};
+use crate::{
+    actions::Actions,
+    identity::Identity,
+    model::{InstanceRestart, Observed},
+};
 
 /// What handlers work with; clones share it.
 #[derive(Debug, Clone)]
@@ -23,6 +29,8 @@ pub struct Api {
     pub identity: Identity,
     /// What runs, as the reconciler sees it.
     pub observed: watch::Receiver<Arc<Observed>>,
+    /// Where wishes to replace single instances go.
+    pub restarts: mpsc::Sender<InstanceRestart>,
 }
 
 /// How a request reached the gateway; put into its extensions there.
@@ -33,6 +41,7 @@ pub struct Tls(pub bool);
 pub fn router(api: Api) -> Router {
     Router::new()
         .nest("/v3", v3::router())
+        .nest("/api/v1", log_cache::router())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .with_state(api)

@@ -1,21 +1,128 @@
 //! Users, passwords and tokens: UAA's part.
+//!
+//! A login makes a *session*: a stored [`RefreshToken`](crate::model::RefreshToken) whose
+//! secret is kept as a digest only. Access tokens name their session and die with it, so
+//! logging out, a new password and a deleted user take effect at once.
 
-use std::sync::Arc;
+mod claims;
+mod error;
+mod key;
+mod lockout;
+mod password;
+mod session;
+
+pub use claims::{AUDIENCE, Claims};
+pub use error::{IdentityError, LoginError};
+pub use key::PublicKey;
+pub use password::{Password, WeakPassword};
+pub use session::{Login, Tokens, end_sessions};
+
+use std::{path::PathBuf, sync::Arc};
 
 use crate::{
     model::{Timestamp, User},
-    store::State,
+    store::{State, Store},
 };
+
+/// Where identity keeps what is its own.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder of the signing key; made if it is not there.
+    pub dir: PathBuf,
+}
 
 /// The handle on who people are; clones share it.
 #[derive(Debug, Clone)]
-pub struct Identity {}
+pub struct Identity {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    store: Store,
+    key: key::SigningKey,
+    hasher: password::Hasher,
+    failures: lockout::Failures,
+}
 
 impl Identity {
+    /// The identities of `store`, with the signing key under `config.dir`, which is made on
+    /// the first start (some 100 ms of computing).
+    ///
+    /// # Errors
+    /// Where the key cannot be read, understood or made.
+    pub fn open(config: &Config, store: Store) -> Result<Self, IdentityError> {
+        let key = key::SigningKey::open(&config.dir.join("token-key.pem"))?;
+        Ok(Self::with_key(key, store))
+    }
+
+    /// The identities of `store` with a key that nobody keeps; for tests of what stands above.
+    ///
+    /// # Errors
+    /// Where no key can be made.
+    pub fn ephemeral(store: Store) -> Result<Self, IdentityError> {
+        Ok(Self::with_key(key::SigningKey::generate()?, store))
+    }
+
+    fn with_key(key: key::SigningKey, store: Store) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                store,
+                key,
+                hasher: password::Hasher::new(),
+                failures: lockout::Failures::default(),
+            }),
+        }
+    }
+
     /// The user whose valid access token this is.
     #[must_use]
     pub fn verify(&self, state: &State, token: &str, now: Timestamp) -> Option<Arc<User>> {
-        let _ = (state, token, now);
-        None
+        self.inspect(state, token, now).map(|(user, _)| user)
+    }
+
+    /// The user and the claims of a valid access token: signed by us, not expired, its
+    /// session not ended, its user still there.
+    #[must_use]
+    pub fn inspect(
+        &self,
+        state: &State,
+        token: &str,
+        now: Timestamp,
+    ) -> Option<(Arc<User>, Claims)> {
+        let claims = self.shared.key.access_claims(token, now)?;
+        let session = state.tokens.get(&claims.sid)?;
+        let user = state.users.get(&claims.user_id)?;
+        (session.user == user.id).then(|| (Arc::clone(user), claims))
+    }
+
+    /// What others verify our tokens with.
+    #[must_use]
+    pub fn public_key(&self) -> &PublicKey {
+        self.shared.key.public()
+    }
+
+    /// The password as it is stored: an argon2id PHC string.
+    ///
+    /// # Errors
+    /// [`LoginError::Busy`] where too many are being computed.
+    pub async fn hash(&self, password: Password) -> Result<String, LoginError> {
+        self.shared.hasher.hash(password).await
+    }
+
+    /// Whether `password` is that of `user`.
+    ///
+    /// # Errors
+    /// [`LoginError::Busy`] where too many are being computed.
+    pub async fn is_password_of(
+        &self,
+        user: &User,
+        password: Password,
+    ) -> Result<bool, LoginError> {
+        let hash = user.password_hash.clone();
+        self.shared.hasher.verify(hash, password).await
     }
 }
+
+#[cfg(test)]
+mod tests;

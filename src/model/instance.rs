@@ -124,3 +124,12 @@ pub struct Observed {
     /// Slots by process.
     pub processes: BTreeMap<ProcessId, Vec<InstanceView>>,
 }
+
+/// A user's wish to replace one instance by a fresh one, as it travels to the reconciler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InstanceRestart {
+    /// The process.
+    pub process: ProcessId,
+    /// Which of its slots.
+    pub index: u32,
+}

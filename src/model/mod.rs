@@ -32,7 +32,7 @@ pub use id::{
     AppId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId, JobId,
     OrgId, PackageId, ProcessId, RoleId, RouteId, SpaceId, TokenId, UserId,
 };
-pub use instance::{Exit, InstanceState, InstanceView, Observed, Usage};
+pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
 pub use job::{Job, JobError, JobState};
 pub use metadata::Metadata;
 pub use name::{
@@ -44,7 +44,7 @@ pub use package::{Package, PackageState};
 pub use process::Process;
 pub use role::{Role, RoleKind, RoleScope};
 pub use route::{AppProtocol, Destination, Route};
-pub use size::{InvalidSize, Megabytes};
+pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;
 pub use timestamp::Timestamp;
 pub use user::{RefreshToken, User};

@@ -47,7 +47,8 @@ impl FromStr for Megabytes {
 }
 
 /// Bytes in a text such as `10K` or `1GB`; units are powers of 1,024 and case does not matter.
-fn parse_bytes(text: &str) -> Option<u64> {
+#[must_use]
+pub fn parse_bytes(text: &str) -> Option<u64> {
     let text = text.trim();
     let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let (number, unit) = text.split_at(digits);

@@ -332,6 +332,23 @@ impl super::State {
             .map(AsRef::as_ref)
     }
 
+    /// The routes with this host under `domain`, by path.
+    pub fn routes_of_host(
+        &self,
+        domain: DomainId,
+        host: &RouteHost,
+    ) -> impl Iterator<Item = &crate::model::Route> + '_ {
+        let host = host.clone();
+        // The path that is none comes first.
+        let first = crate::model::RoutePath::parse("").ok();
+        first
+            .map(|path| self.indexes.routes.range((domain, host.clone(), path)..))
+            .into_iter()
+            .flatten()
+            .take_while(move |((at, name, _), _)| *at == domain && *name == host)
+            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
+    }
+
     /// The routes of `space`.
     pub fn routes_of_space(
         &self,

@@ -68,3 +68,12 @@ impl<T> Page<T> {
         document
     }
 }
+
+/// `included` of a list or a single resource, under plural names.
+#[must_use]
+pub fn included<'a>(parts: impl IntoIterator<Item = (&'a str, Vec<Value>)>) -> Map<String, Value> {
+    parts
+        .into_iter()
+        .map(|(name, items)| (name.to_owned(), Value::Array(items)))
+        .collect()
+}

@@ -13,10 +13,9 @@ pub struct Create {
     /// The name.
     pub name: String,
     /// Whether it starts suspended.
-    #[serde(default)]
-    pub suspended: bool,
+    pub suspended: Option<bool>,
     /// Labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
@@ -29,7 +28,7 @@ pub struct Update {
     /// Whether it is suspended.
     pub suspended: Option<bool>,
     /// Changes to labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
@@ -51,5 +50,23 @@ pub fn present(org: &Org, quota: &str, base: &Base) -> Value {
             .to("default_domain", &format!("{path}/domains/default"))
             .to("quota", &format!("/v3/organization_quotas/{quota}"))
             .json(),
+    })
+}
+
+/// What an organization uses of the platform.
+#[must_use]
+pub fn usage(instances: u64, memory: u64, routes: usize, domains: usize, link: Value) -> Value {
+    json!({
+        "usage_summary": {
+            "started_instances": instances,
+            "memory_in_mb": memory,
+            "routes": routes,
+            "service_instances": 0,
+            "reserved_ports": 0,
+            "domains": domains,
+            "per_app_tasks": 0,
+            "service_keys": 0,
+        },
+        "links": { "self": link },
     })
 }

@@ -73,6 +73,12 @@ impl Query {
         Some(value.split(',').map(|piece| decode(piece, false)).collect())
     }
 
+    /// The filter `key`, made once for many items.
+    #[must_use]
+    pub fn filter(&self, key: &str) -> super::Filter {
+        super::Filter::new(self.values(key))
+    }
+
     /// Whether `value` passes the filter `key`: it is among the values, or there is no filter.
     #[must_use]
     pub fn selects(&self, key: &str, value: &str) -> bool {
@@ -85,6 +91,39 @@ impl Query {
     pub fn names(&self, key: &str, item: &str) -> bool {
         self.values(key)
             .is_some_and(|values| values.iter().any(|value| value == item))
+    }
+
+    /// Passes where `include` names only what is in `valid`.
+    ///
+    /// # Errors
+    /// [`Error::bad_query_parameter`] names what is not.
+    pub fn check_include(&self, valid: &[&str]) -> Result<(), Error> {
+        let wrong = self
+            .values("include")
+            .unwrap_or_default()
+            .into_iter()
+            .find(|item| !valid.contains(&item.as_str()));
+        match wrong {
+            None => Ok(()),
+            Some(_) if valid.is_empty() => Err(Error::bad_query_parameter(
+                "The query parameter is invalid: Unknown query parameter(s): 'include'",
+            )),
+            Some(wrong) => Err(Error::bad_query_parameter(format!(
+                "The query parameter is invalid: Invalid included resource: '{wrong}'. Valid \
+                 included resources are: {}",
+                valid
+                    .iter()
+                    .map(|name| format!("'{name}'"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ))),
+        }
+    }
+
+    /// Whether a parameter says `true`.
+    #[must_use]
+    pub fn flag(&self, key: &str) -> bool {
+        self.get(key) == Some("true")
     }
 
     /// A whole number from 1 to `max`.

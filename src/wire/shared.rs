@@ -37,6 +37,17 @@ impl Base {
         format!("{}{path}", self.0)
     }
 
+    /// The host name or address in it, without a port.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let authority = self.0.split_once("://").map_or("", |(_, rest)| rest);
+        match authority.rsplit_once(':') {
+            // The last colon of `[::1]` is not before a port.
+            Some((host, port)) if !port.ends_with(']') => host,
+            _ => authority,
+        }
+    }
+
     /// The base as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -104,6 +115,62 @@ pub struct ToMany {
     pub data: Vec<Relationship>,
 }
 
+/// Reads `null` as if nothing had been said, as Go clients send it.
+///
+/// # Errors
+/// Where the value is of another type.
+pub fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Default + Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// A member that may be missing (nothing changes), `null` (it is removed) or a value.
+///
+/// # Errors
+/// Where the value is of another type.
+pub fn maybe_null<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+where
+    T: Deserialize<'de>,
+    D: serde::Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Some)
+}
+
+impl Relationship {
+    /// The other object's identifier, where the text is one.
+    #[must_use]
+    pub fn id<T: std::str::FromStr>(&self) -> Option<T> {
+        self.guid.parse().ok()
+    }
+}
+
+impl ToOne {
+    /// The other object's identifier, where there is one.
+    #[must_use]
+    pub fn id<T: std::str::FromStr>(&self) -> Option<T> {
+        self.data.as_ref()?.id()
+    }
+}
+
+/// `{"data": {"guid": id} | null}`.
+#[must_use]
+pub fn to_maybe(id: Option<impl std::fmt::Display>) -> Value {
+    id.map_or_else(|| json!({ "data": null }), to_one)
+}
+
+/// `{"data": [{"guid": id}, ...]}`.
+#[must_use]
+pub fn to_many<T: std::fmt::Display>(ids: impl IntoIterator<Item = T>) -> Value {
+    let data: Vec<_> = ids
+        .into_iter()
+        .map(|id| json!({ "guid": id.to_string() }))
+        .collect();
+    json!({ "data": data })
+}
+
 /// `{"data": {"guid": id}}`.
 #[must_use]
 pub fn to_one(id: impl std::fmt::Display) -> Value {
@@ -115,8 +182,10 @@ pub fn to_one(id: impl std::fmt::Display) -> Value {
 #[serde(default)]
 pub struct MetadataPatch {
     /// Labels by name.
+    #[serde(deserialize_with = "or_default")]
     pub labels: BTreeMap<String, Option<String>>,
     /// Annotations by name.
+    #[serde(deserialize_with = "or_default")]
     pub annotations: BTreeMap<String, Option<String>>,
 }
 

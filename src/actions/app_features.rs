@@ -1,0 +1,94 @@
+//! Switches of apps.
+
+use serde_json::json;
+
+use super::{ActionError, Actions, Caller, apps};
+use crate::{
+    authz::Verb,
+    model::{App, AppId},
+};
+
+/// A switch that an app has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feature {
+    /// Its name in the API.
+    pub name: &'static str,
+    /// What it does.
+    pub description: &'static str,
+    default: bool,
+}
+
+impl Feature {
+    /// Every switch.
+    pub const ALL: [Self; 4] = [
+        Self {
+            name: "ssh",
+            description: "Enable SSHing into the app.",
+            default: true,
+        },
+        // No revisions are kept, and a client that reads "on" would look for them.
+        Self {
+            name: "revisions",
+            description: "Enable versioning of an application",
+            default: false,
+        },
+        Self {
+            name: "service-binding-k8s",
+            description: "Enable k8s service bindings for the app",
+            default: false,
+        },
+        Self {
+            name: "file-based-vcap-services",
+            description: "Enable file-based VCAP service bindings for the app",
+            default: false,
+        },
+    ];
+
+    /// The switch with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|feature| feature.name == name)
+    }
+
+    /// Whether it is on for `app`.
+    #[must_use]
+    pub fn is_on(self, app: &App) -> bool {
+        app.features.get(self.name).copied().unwrap_or(self.default)
+    }
+
+    /// Sets it for `app`.
+    pub(super) fn set(self, app: &mut App, enabled: bool) {
+        if enabled == self.default {
+            app.features.remove(self.name);
+        } else {
+            app.features.insert(self.name.to_owned(), enabled);
+        }
+    }
+}
+
+impl Actions {
+    /// Turns a switch of an app on or off.
+    ///
+    /// # Errors
+    /// Where the caller may not.
+    pub async fn set_app_feature(
+        &self,
+        caller: &Caller,
+        id: AppId,
+        feature: Feature,
+        enabled: bool,
+    ) -> Result<App, ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                let mut app = App::clone(&*apps::find(tx, caller, Verb::WriteApps, id)?);
+                feature.set(&mut app, enabled);
+                app.updated_at = now;
+                tx.put(app.clone());
+                let data = json!({ "request": { "feature": feature.name, "enabled": enabled } });
+                apps::note(tx, caller, "audit.app.update", &app, data, now);
+                Ok(app)
+            })
+            .await
+    }
+}

@@ -1,0 +1,46 @@
+//! Telling the audit trail what was done.
+
+use serde_json::Value;
+
+use crate::{
+    authz::Place,
+    model::{Actor, Event, EventId, EventTarget, Timestamp},
+    store::Tx,
+};
+
+/// Records in the change itself that `by` did `kind` (such as `audit.space.create`) to
+/// `target` at `place`.
+pub(super) fn audit(
+    tx: &mut Tx,
+    by: &Actor,
+    kind: &str,
+    target: EventTarget,
+    place: Place,
+    data: Value,
+    now: Timestamp,
+) {
+    let (space, org) = match place {
+        Place::Platform => (None, None),
+        Place::Org(org) => (None, Some(org)),
+        Place::Space { space, org } => (Some(space), Some(org)),
+    };
+    tx.record_event(Event {
+        id: EventId::random(),
+        kind: kind.to_owned(),
+        actor: by.clone(),
+        target,
+        data,
+        space,
+        org,
+        created_at: now,
+    });
+}
+
+/// The target of an event: a `kind` such as `space`, its guid and its name.
+pub(super) fn target(kind: &str, guid: impl ToString, name: &str) -> EventTarget {
+    EventTarget {
+        guid: guid.to_string(),
+        kind: kind.to_owned(),
+        name: name.to_owned(),
+    }
+}

@@ -1,0 +1,94 @@
+//! What goes when something goes: deletions with all that hangs on the deleted.
+
+use crate::{
+    model::{AppId, DomainId, OrgId, RoleScope, Route, SpaceId, UserId},
+    store::{Key, Tx},
+};
+
+/// Deletes an app with its processes, packages, builds and droplets, and takes it out of the
+/// destinations of routes, which stay.
+pub(super) fn delete_app(tx: &mut Tx, app: AppId) {
+    let mut gone: Vec<Key> = vec![app.into()];
+    gone.extend(tx.processes_of(app).map(|process| Key::from(process.id)));
+    gone.extend(tx.packages_of(app).map(|package| Key::from(package.id)));
+    gone.extend(tx.builds_of(app).map(|build| Key::from(build.id)));
+    gone.extend(tx.droplets_of(app).map(|droplet| Key::from(droplet.id)));
+    let mut routes: Vec<Route> = tx.routes_of_app(app).cloned().collect();
+    for key in gone {
+        tx.delete(key);
+    }
+    for route in &mut routes {
+        route
+            .destinations
+            .retain(|destination| destination.app != app);
+        tx.put(route.clone());
+    }
+}
+
+/// Deletes a space with its apps, routes and roles.
+pub(super) fn delete_space(tx: &mut Tx, space: SpaceId) {
+    let apps: Vec<AppId> = tx.apps_of(space).map(|app| app.id).collect();
+    for app in apps {
+        delete_app(tx, app);
+    }
+    let mut gone: Vec<Key> = vec![space.into()];
+    gone.extend(tx.routes_of_space(space).map(|route| Key::from(route.id)));
+    gone.extend(
+        tx.roles_in(RoleScope::Space(space))
+            .map(|role| Key::from(role.id)),
+    );
+    for key in gone {
+        tx.delete(key);
+    }
+}
+
+/// Deletes an organization with its spaces, private domains and roles.
+pub(super) fn delete_org(tx: &mut Tx, org: OrgId) {
+    let spaces: Vec<SpaceId> = tx.spaces_of(org).map(|space| space.id).collect();
+    for space in spaces {
+        delete_space(tx, space);
+    }
+    let (mut private, mut shared) = (Vec::new(), Vec::new());
+    for domain in tx.domains.values() {
+        if domain.org == Some(org) {
+            private.push(domain.id);
+        } else if domain.shared_with.contains(&org) {
+            shared.push(domain.as_ref().clone());
+        }
+    }
+    for domain in private {
+        delete_domain(tx, domain);
+    }
+    for mut domain in shared {
+        domain.shared_with.retain(|other| *other != org);
+        tx.put(domain);
+    }
+    let mut gone: Vec<Key> = vec![org.into()];
+    gone.extend(
+        tx.roles_in(RoleScope::Org(org))
+            .map(|role| Key::from(role.id)),
+    );
+    for key in gone {
+        tx.delete(key);
+    }
+}
+
+/// Deletes a domain with its routes.
+pub(super) fn delete_domain(tx: &mut Tx, domain: DomainId) {
+    let routes = tx.routes.values().filter(|route| route.domain == domain);
+    let gone: Vec<_> = routes.map(|route| route.id).collect();
+    for route in gone {
+        tx.delete(route);
+    }
+    tx.delete(domain);
+}
+
+/// Deletes a user with their roles and sessions.
+pub(super) fn delete_user(tx: &mut Tx, user: UserId) {
+    crate::identity::end_sessions(tx, user);
+    let roles: Vec<_> = tx.roles_of_user(user).map(|role| role.id).collect();
+    for role in roles {
+        tx.delete(role);
+    }
+    tx.delete(user);
+}

@@ -1,0 +1,152 @@
+//! Applying the manifest of one app.
+
+use serde_json::json;
+
+use super::routes;
+use crate::{
+    actions::{Actions, Caller, Feature, app_env, apps, lifecycle, process_rules, processes},
+    model::{App, AppId, Process, ProcessType, SpaceId, Timestamp},
+    store::Tx,
+    wire::{
+        manifest::{AppManifest, ProcessManifest},
+        process::Scale,
+    },
+};
+
+/// What applying needs besides the manifest.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Apply<'a> {
+    /// The platform.
+    pub(super) actions: &'a Actions,
+    /// Who applies.
+    pub(super) caller: &'a Caller,
+    /// Where.
+    pub(super) space: SpaceId,
+    /// A random number, for random routes.
+    pub(super) luck: u64,
+    /// When.
+    pub(super) now: Timestamp,
+}
+
+impl Apply<'_> {
+    /// Makes the app what `manifest` says; one that there is not is made.
+    ///
+    /// # Errors
+    /// Everything that is wrong, without naming the app.
+    pub(super) fn run(self, tx: &mut Tx, manifest: AppManifest) -> Result<AppId, Vec<String>> {
+        let Self { caller, now, .. } = self;
+        let mut errors = Vec::new();
+        let existing = tx.app_by_name(self.space, &manifest.name).cloned();
+        let new = existing.is_none();
+        let mut app = match existing {
+            Some(app) => app,
+            None => self
+                .actions
+                .fresh_app(tx, self.space, manifest.name.clone(), now)
+                .map_err(|error| vec![error.to_string()])?,
+        };
+        for service in &manifest.services {
+            errors.push(format!("Service instance '{service}' not found"));
+        }
+        for (name, enabled) in &manifest.features {
+            match Feature::named(name) {
+                Some(feature) => feature.set(&mut app, *enabled),
+                None => errors.push(format!("Features: there is no feature '{name}'")),
+            }
+        }
+        self.lifecycle(&mut app, &manifest)
+            .unwrap_or_else(|error| errors.push(error));
+        app_env::apply(&mut app.env, manifest.env).unwrap_or_else(|wrong| errors.extend(wrong));
+        manifest
+            .metadata
+            .apply(&mut app.metadata)
+            .unwrap_or_else(|error| errors.push(error));
+        app.updated_at = now;
+        tx.put(app.clone());
+        if new {
+            let data = json!({ "request": { "name": app.name } });
+            apps::note(tx, caller, "audit.app.create", &app, data, now);
+        }
+        for process in &manifest.processes {
+            self.process(tx, &app, process)
+                .unwrap_or_else(|error| errors.push(error));
+        }
+        routes::apply(self, tx, &app, &manifest.routing)
+            .unwrap_or_else(|wrong| errors.extend(wrong));
+        let data = json!({ "request": { "name": app.name } });
+        apps::note(tx, caller, "audit.app.apply_manifest", &app, data, now);
+        if errors.is_empty() {
+            Ok(app.id)
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn lifecycle(self, app: &mut App, manifest: &AppManifest) -> Result<(), String> {
+        if let Some(buildpacks) = &manifest.buildpacks {
+            lifecycle::check_buildpacks(&self.actions.config, buildpacks)?;
+            app.lifecycle.buildpacks.clone_from(buildpacks);
+        }
+        if let Some(stack) = &manifest.stack {
+            lifecycle::check_stack(stack)?;
+            app.lifecycle.stack = Some(stack.clone());
+        }
+        Ok(())
+    }
+
+    /// Instances are left alone: what changes here takes effect with the next start, which a
+    /// push makes once its droplet is there.
+    fn process(self, tx: &mut Tx, app: &App, manifest: &ProcessManifest) -> Result<(), String> {
+        let kind = manifest
+            .process_type
+            .clone()
+            .unwrap_or_else(ProcessType::web);
+        let old = tx.process_by_type(app.id, &kind).cloned();
+        let mut process = old.clone().unwrap_or_else(|| {
+            process_rules::fresh(&self.actions.config, app.id, kind.clone(), self.now)
+        });
+        change(&mut process, manifest).map_err(|error| format!("Process \"{kind}\": {error}"))?;
+        match old {
+            Some(old) if old == process => {}
+            Some(_) => {
+                process.updated_at = self.now;
+                let data = json!({
+                    "process_guid": process.id.to_string(),
+                    "process_type": process.process_type,
+                    "manifest_triggered": true,
+                });
+                let scaled = manifest.instances.is_some()
+                    || manifest.memory.is_some()
+                    || manifest.disk.is_some();
+                let event = if scaled {
+                    "audit.app.process.scale"
+                } else {
+                    "audit.app.process.update"
+                };
+                tx.put(process);
+                apps::note(tx, self.caller, event, app, data, self.now);
+            }
+            None => processes::add(tx, self.caller, app, process, self.now),
+        }
+        Ok(())
+    }
+}
+
+fn change(process: &mut Process, manifest: &ProcessManifest) -> Result<(), String> {
+    if let Some(command) = &manifest.command {
+        process_rules::command(process, command.clone())?;
+    }
+    if let Some(patch) = &manifest.health {
+        process_rules::health(&mut process.health, patch)?;
+    }
+    if let Some(patch) = &manifest.readiness {
+        process_rules::readiness(&mut process.readiness, patch)?;
+    }
+    let scale = Scale {
+        instances: manifest.instances.map(i64::from),
+        memory_in_mb: manifest.memory.map(|size| i64::from(size.0)),
+        disk_in_mb: manifest.disk.map(|size| i64::from(size.0)),
+        log_rate_limit_in_bytes_per_second: manifest.log_rate_limit,
+    };
+    process_rules::scale(process, &scale)
+}

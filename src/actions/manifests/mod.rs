@@ -1,0 +1,137 @@
+//! Manifests: what they change, what they would change, and that of an app as it is.
+
+mod apply;
+mod routes;
+mod words;
+
+use serde_json::{Value, json};
+
+use super::{ActionError, Actions, Caller, apps, jobs::finished_job};
+use crate::{
+    authz::Verb,
+    model::{App, AppId, AppProtocol, Job, SpaceId},
+    store::State,
+    wire::manifest::{self, AppManifest, Document, RouteView, View},
+};
+
+impl Actions {
+    /// Makes the apps of a space what a manifest says: all of it, or nothing where anything is
+    /// wrong with it.
+    ///
+    /// # Errors
+    /// Where the caller may not, or with everything that is wrong.
+    pub async fn apply_manifest(
+        &self,
+        caller: &Caller,
+        space: SpaceId,
+        document: &Document,
+    ) -> Result<Job, ActionError> {
+        caller.need_in_space(&self.store.state(), Verb::WriteApps, space, "Space")?;
+        let manifests = read(document)?;
+        let now = self.now();
+        let luck = rand::random();
+        let (job, applied) = self
+            .store
+            .commit(|tx| {
+                caller.need_in_space(tx, Verb::WriteApps, space, "Space")?;
+                let mut applied = Vec::new();
+                let mut errors = Vec::new();
+                for manifest in manifests {
+                    let name = manifest.name.clone();
+                    let apply = apply::Apply {
+                        actions: self,
+                        caller,
+                        space,
+                        luck,
+                        now,
+                    };
+                    match apply.run(tx, manifest) {
+                        Ok(app) => applied.push(app),
+                        Err(wrong) => errors.extend(
+                            wrong
+                                .into_iter()
+                                .map(|error| format!("For application '{name}': {error}")),
+                        ),
+                    }
+                }
+                if !errors.is_empty() {
+                    return Err(ActionError::Several(errors));
+                }
+                let job = finished_job(tx, "space.apply_manifest", now);
+                Ok::<_, ActionError>((job, applied))
+            })
+            .await?;
+        for app in applied {
+            self.log(app, format!("Applied manifest to app with guid {app}"));
+        }
+        Ok(job)
+    }
+
+    /// What a manifest would change.
+    ///
+    /// # Errors
+    /// Where the caller may not, or with everything that is wrong with the manifest.
+    pub fn diff_manifest(
+        &self,
+        caller: &Caller,
+        space: SpaceId,
+        document: &Document,
+    ) -> Result<Vec<Value>, ActionError> {
+        let state = self.store.state();
+        caller.need_in_space(&state, Verb::WriteApps, space, "Space")?;
+        let manifests = read(document)?;
+        let mut changes = Vec::new();
+        let entries = document.applications.iter().zip(manifests).enumerate();
+        for (index, (entry, manifest)) in entries {
+            let existing = state
+                .app_by_name(space, &manifest.name)
+                .map(|app| manifest::present(&view(&state, app)));
+            changes.extend(manifest::diff(index, entry, existing.as_ref()));
+        }
+        Ok(changes)
+    }
+
+    /// The manifest of an app as it is.
+    ///
+    /// # Errors
+    /// Where the caller may not see its secrets.
+    pub fn app_manifest(&self, caller: &Caller, id: AppId) -> Result<Value, ActionError> {
+        let state = self.store.state();
+        let app = apps::find(&state, caller, Verb::ReadSecrets, id)?;
+        let entry = manifest::present(&view(&state, &app));
+        Ok(json!({ "applications": [entry] }))
+    }
+}
+
+fn read(document: &Document) -> Result<Vec<AppManifest>, ActionError> {
+    let mut errors = Vec::new();
+    let mut manifests = Vec::new();
+    for (index, entry) in document.applications.iter().enumerate() {
+        match manifest::read(index, entry) {
+            Ok(manifest) => manifests.push(manifest),
+            Err(wrong) => errors.extend(wrong),
+        }
+    }
+    if errors.is_empty() {
+        Ok(manifests)
+    } else {
+        Err(ActionError::Several(errors))
+    }
+}
+
+fn view<'a>(state: &'a State, app: &'a App) -> View<'a> {
+    let routes = state.routes_of_app(app.id).filter_map(|route| {
+        let domain = state.domains.get(&route.domain)?;
+        let mut to_app = route.destinations.iter().filter(|d| d.app == app.id);
+        Some(RouteView {
+            url: route.url(&domain.name),
+            http2: to_app.any(|destination| destination.protocol == AppProtocol::Http2),
+            options: route.options.clone(),
+        })
+    });
+    View {
+        app,
+        processes: state.processes_of(app.id).collect(),
+        routes: routes.collect(),
+    }
+}

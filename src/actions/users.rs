@@ -1,0 +1,290 @@
+//! Users: who there is, and what UAA's part does for them.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{ActionError, Actions, Caller, cascade, jobs::finished_job};
+use crate::{
+    authz::Verb,
+    identity::end_sessions,
+    model::{Job, Metadata, RoleScope, Timestamp, User, UserId, Username},
+    store::{State, Tx},
+    wire::user::{Create, Update},
+};
+
+/// The identity provider of the platform's own users.
+pub(super) const ORIGIN: &str = "uaa";
+
+impl Actions {
+    /// The users that the caller may see: all for admins, for others those with a role where
+    /// they may look, and themselves.
+    #[must_use]
+    pub fn users(&self, caller: &Caller) -> Vec<Arc<User>> {
+        let state = self.store.state();
+        let users = state.users.values();
+        users
+            .filter(|user| may_see(&state, caller, user.id))
+            .cloned()
+            .collect()
+    }
+
+    /// The user, if the caller may see them.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`].
+    pub fn user(&self, caller: &Caller, id: UserId) -> Result<Arc<User>, ActionError> {
+        let state = self.store.state();
+        state
+            .users
+            .get(&id)
+            .filter(|user| may_see(&state, caller, user.id))
+            .cloned()
+            .ok_or(ActionError::NotFound("User"))
+    }
+
+    /// Makes a user known to the control API: one that UAA's part has made, who is known
+    /// already, or one whom another identity provider will vouch for.
+    ///
+    /// # Errors
+    /// Where the caller may not, or there is no such user.
+    pub async fn create_user(&self, caller: &Caller, body: Create) -> Result<User, ActionError> {
+        caller.need_admin()?;
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                let user = match (body.guid, body.username, body.origin) {
+                    (Some(guid), None, None) => guid
+                        .parse()
+                        .ok()
+                        .and_then(|id: UserId| tx.users.get(&id))
+                        .map(|user| User::clone(user))
+                        .ok_or_else(|| {
+                            ActionError::Unprocessable(format!(
+                                "No user exists with the guid '{guid}'. Create the user first: \
+                                 POST /Users."
+                            ))
+                        })?,
+                    (None, Some(name), Some(origin)) if origin != ORIGIN => {
+                        fresh(tx, &name, &origin, None, now)?
+                    }
+                    (None, Some(_), Some(_)) => {
+                        return Err(ActionError::Unprocessable(
+                            "Origin cannot be 'uaa' when creating a user by username".to_owned(),
+                        ));
+                    }
+                    _ => {
+                        return Err(ActionError::Unprocessable(
+                            "Either 'guid', or 'username' and 'origin' must be given".to_owned(),
+                        ));
+                    }
+                };
+                let mut user = user;
+                body.metadata
+                    .apply(&mut user.metadata)
+                    .map_err(ActionError::Unprocessable)?;
+                tx.put(user.clone());
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Changes a user's labels and annotations.
+    ///
+    /// # Errors
+    /// Where the caller may not.
+    pub async fn update_user(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        body: Update,
+    ) -> Result<User, ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                if !may_see(tx, caller, id) {
+                    return Err(ActionError::NotFound("User"));
+                }
+                caller.need_admin()?;
+                let mut user = find(tx, id)?;
+                body.metadata
+                    .apply(&mut user.metadata)
+                    .map_err(ActionError::Unprocessable)?;
+                user.updated_at = now;
+                tx.put(user.clone());
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Deletes a user with their roles and logins.
+    ///
+    /// # Errors
+    /// Where the caller may not, or it is the last admin.
+    pub async fn delete_user(&self, caller: &Caller, id: UserId) -> Result<Job, ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                if !may_see(tx, caller, id) {
+                    return Err(ActionError::NotFound("User"));
+                }
+                caller.need_admin()?;
+                let user = find(tx, id)?;
+                remove(tx, &user)?;
+                Ok(finished_job(tx, "user.delete", now))
+            })
+            .await
+    }
+
+    /// Makes a user for UAA's part; `password_hash` is none for those of another origin.
+    ///
+    /// # Errors
+    /// Where the caller may not, the name is bad, or [`ActionError::Taken`].
+    pub async fn create_login(
+        &self,
+        caller: &Caller,
+        username: &str,
+        origin: Option<&str>,
+        password_hash: Option<String>,
+    ) -> Result<User, ActionError> {
+        caller.need_admin()?;
+        let now = self.now();
+        let origin = origin.filter(|origin| !origin.is_empty()).unwrap_or(ORIGIN);
+        self.store
+            .commit(move |tx| {
+                let user = fresh(tx, username, origin, password_hash, now)?;
+                tx.put(user.clone());
+                Ok(user)
+            })
+            .await
+    }
+
+    /// Deletes a user for UAA's part. The CLI does so after it has deleted them from the
+    /// control API, so one who is gone already is no mistake.
+    ///
+    /// # Errors
+    /// Where the caller may not, or it is the last admin.
+    pub async fn delete_login(
+        &self,
+        caller: &Caller,
+        id: UserId,
+    ) -> Result<Option<User>, ActionError> {
+        caller.need_admin()?;
+        self.store
+            .commit(move |tx| {
+                let Ok(user) = find(tx, id) else {
+                    return Ok(None);
+                };
+                remove(tx, &user)?;
+                Ok(Some(user))
+            })
+            .await
+    }
+
+    /// Sets a user's password and ends their logins. That the caller knows the old one was
+    /// checked against `checked`, the hash of that moment; admins need not know it.
+    ///
+    /// # Errors
+    /// Where the caller may not, or somebody else changed the password meanwhile.
+    pub async fn set_password(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        checked: Option<&str>,
+        new_hash: String,
+    ) -> Result<(), ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                let mut user = find(tx, id)?;
+                let knows = checked.is_some() && user.password_hash.as_deref() == checked;
+                if !(caller.user.id == id && knows) {
+                    caller.need_admin()?;
+                }
+                user.password_hash = Some(new_hash);
+                user.updated_at = now;
+                end_sessions(tx, id);
+                tx.put(user);
+                Ok(())
+            })
+            .await
+    }
+
+    /// The users whom UAA's part finds for a SCIM filter.
+    #[must_use]
+    pub fn find_logins(
+        &self,
+        caller: &Caller,
+        filter: &crate::wire::user::ScimFilter,
+    ) -> Vec<Arc<User>> {
+        let same = |wanted: &Option<String>, is: &str| {
+            wanted
+                .as_ref()
+                .is_none_or(|wanted| wanted.to_lowercase() == is.to_lowercase())
+        };
+        let mut users = self.users(caller);
+        users.retain(|user| {
+            same(&filter.username, &user.username)
+                && same(&filter.origin, &user.origin)
+                && same(&filter.id, &user.id.to_string())
+        });
+        users
+    }
+}
+
+/// A user who is not in the state yet.
+pub(super) fn fresh(
+    state: &State,
+    username: &str,
+    origin: &str,
+    password_hash: Option<String>,
+    now: Timestamp,
+) -> Result<User, ActionError> {
+    let username = Username::parse(username)?;
+    if state.user_by_name(&username, origin).is_some() {
+        return Err(ActionError::Taken(format!(
+            "Username already in use: {username}"
+        )));
+    }
+    Ok(User {
+        id: UserId::random(),
+        username,
+        origin: origin.to_owned(),
+        password_hash,
+        admin: false,
+        metadata: Metadata::default(),
+        created_at: now,
+        updated_at: now,
+    })
+}
+
+fn find(state: &State, id: UserId) -> Result<User, ActionError> {
+    let user = state.users.get(&id).map(|user| User::clone(user));
+    user.ok_or(ActionError::NotFound("User"))
+}
+
+fn remove(tx: &mut Tx, user: &User) -> Result<(), ActionError> {
+    let admins = tx.users.values().filter(|user| user.admin).count();
+    if user.admin && admins == 1 {
+        return Err(ActionError::Unprocessable(format!(
+            "'{}' is the only admin. Make another user an admin first.",
+            user.username
+        )));
+    }
+    cascade::delete_user(tx, user.id);
+    Ok(())
+}
+
+fn may_see(state: &State, caller: &Caller, user: UserId) -> bool {
+    caller.grants.admin
+        || caller.user.id == user
+        || state.roles_of_user(user).any(|role| match role.scope {
+            RoleScope::Org(org) => caller.may_in_org(Verb::ReadOrg, org),
+            RoleScope::Space(space) => caller.may_in_space(state, Verb::ReadSpace, space),
+        })
+}
+
+/// What an event says of a user.
+pub(super) fn told(user: &User) -> Value {
+    serde_json::json!({ "username": user.username, "origin": user.origin })
+}

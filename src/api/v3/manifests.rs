@@ -1,0 +1,66 @@
+//! Manifests of a space: what they change and what they would change.
+
+use axum::{
+    Json, Router,
+    body::Body,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::Response,
+    routing::post,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        Api, Failure,
+        answer::accepted,
+        extract::{Auth, Base, Id, read},
+    },
+    model::SpaceId,
+    wire::{self, manifest::Document},
+};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/spaces/{guid}/actions/apply_manifest", post(apply))
+        .route("/spaces/{guid}/manifest_diff", post(diff))
+}
+
+async fn document(headers: &HeaderMap, body: Body) -> Result<Document, Failure> {
+    let kind = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default();
+    if !kind.contains("yaml") {
+        return Err(wire::Error::bad_request(
+            "Bad request: Content-Type must be yaml, such as application/x-yaml",
+        )
+        .into());
+    }
+    Ok(Document::parse(&read(body).await?)?)
+}
+
+async fn apply(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<SpaceId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    let document = document(&headers, body).await?;
+    let job = api.actions.apply_manifest(&caller, id, &document).await?;
+    Ok(accepted(&base, &job))
+}
+
+async fn diff(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Id(id): Id<SpaceId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let document = document(&headers, body).await?;
+    let changes = api.actions.diff_manifest(&caller, id, &document)?;
+    Ok((StatusCode::CREATED, Json(json!({ "diff": changes }))))
+}

@@ -1,0 +1,77 @@
+//! Domains.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Base, Links, MetadataPatch, ToMany, ToOne, shared};
+use crate::model::Domain;
+
+/// Body of `POST /v3/domains`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The name.
+    pub name: String,
+    /// Whether it is for traffic between apps only.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub internal: bool,
+    /// For TCP domains, which there are none of.
+    pub router_group: Option<Value>,
+    /// Who owns it and who else may use it.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub relationships: Relationships,
+    /// Labels and annotations.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub metadata: MetadataPatch,
+}
+
+/// Who owns a domain and who else may use it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Relationships {
+    /// The owner; none for a shared domain.
+    pub organization: Option<ToOne>,
+    /// Who else may use a private domain.
+    pub shared_organizations: Option<ToMany>,
+}
+
+/// Body of `PATCH /v3/domains/:guid`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Changes to labels and annotations.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub metadata: MetadataPatch,
+}
+
+/// One domain.
+#[must_use]
+pub fn present(domain: &Domain, base: &Base) -> Value {
+    let path = format!("/v3/domains/{}", domain.id);
+    let mut links = Links::new(base)
+        .to("self", &path)
+        .to("route_reservations", &format!("{path}/route_reservations"));
+    if let Some(org) = domain.org {
+        links = links
+            .to("organization", &format!("/v3/organizations/{org}"))
+            .to(
+                "shared_organizations",
+                &format!("{path}/relationships/shared_organizations"),
+            );
+    }
+    json!({
+        "guid": domain.id.to_string(),
+        "created_at": domain.created_at.to_string(),
+        "updated_at": domain.updated_at.to_string(),
+        "name": domain.name,
+        "internal": domain.internal,
+        "router_group": null,
+        "supported_protocols": ["http"],
+        "relationships": {
+            "organization": shared::to_maybe(domain.org),
+            "shared_organizations": shared::to_many(&domain.shared_with),
+        },
+        "metadata": shared::metadata(&domain.metadata),
+        "links": links.json(),
+    })
+}

@@ -1,0 +1,27 @@
+//! Jobs.
+
+use serde_json::{Value, json};
+
+use super::{Base, Links};
+use crate::model::Job;
+
+/// One job.
+#[must_use]
+pub fn present(job: &Job, base: &Base) -> Value {
+    json!({
+        "guid": job.id.to_string(),
+        "created_at": job.created_at.to_string(),
+        "updated_at": job.updated_at.to_string(),
+        "operation": job.operation,
+        "state": job.state,
+        "errors": job.errors,
+        "warnings": job.warnings.iter().map(|text| json!({ "detail": text })).collect::<Vec<_>>(),
+        "links": Links::new(base).to("self", &path(job)).json(),
+    })
+}
+
+/// Where a job is polled.
+#[must_use]
+pub fn path(job: &Job) -> String {
+    format!("/v3/jobs/{}", job.id)
+}

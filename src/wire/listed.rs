@@ -1,0 +1,252 @@
+//! What every list can be narrowed and ordered by.
+
+use std::{cmp::Ordering, collections::HashSet, ops::Deref};
+
+use uuid::Uuid;
+
+use super::{Error, Query, select::Selector};
+use crate::model::{
+    App, Build, Domain, Droplet, Event, Metadata, Org, Package, Process, Role, Route, Space,
+    Timestamp, User,
+};
+
+/// Something that stands in lists.
+pub trait Listed {
+    /// Its guid.
+    fn guid(&self) -> Uuid;
+    /// When it was made.
+    fn created_at(&self) -> Timestamp;
+    /// When it was last changed.
+    fn updated_at(&self) -> Timestamp;
+    /// Its name, where `order_by=name` makes sense.
+    fn name(&self) -> Option<&str>;
+    /// Its labels and annotations, where it has some.
+    fn metadata(&self) -> Option<&Metadata>;
+}
+
+macro_rules! listed {
+    ($($kind:ident $changed:ident $name:expr, $metadata:expr;)*) => {$(
+        impl Listed for $kind {
+            fn guid(&self) -> Uuid {
+                self.id.uuid()
+            }
+            fn created_at(&self) -> Timestamp {
+                self.created_at
+            }
+            fn updated_at(&self) -> Timestamp {
+                self.$changed
+            }
+            fn name(&self) -> Option<&str> {
+                let name: fn(&Self) -> Option<&str> = $name;
+                name(self)
+            }
+            fn metadata(&self) -> Option<&Metadata> {
+                let metadata: fn(&Self) -> Option<&Metadata> = $metadata;
+                metadata(self)
+            }
+        }
+    )*};
+}
+
+listed! {
+    Org updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    Space updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    User updated_at |_| None, |x| Some(&x.metadata);
+    Role created_at |_| None, |_| None;
+    Domain updated_at |_| None, |x| Some(&x.metadata);
+    App updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    Process updated_at |_| None, |x| Some(&x.metadata);
+    Package updated_at |_| None, |x| Some(&x.metadata);
+    Build updated_at |_| None, |x| Some(&x.metadata);
+    Droplet updated_at |_| None, |x| Some(&x.metadata);
+    Route updated_at |_| None, |x| Some(&x.metadata);
+    Event created_at |_| None, |_| None;
+}
+
+/// Narrows `items` to what `guids`, `label_selector`, `created_ats` and `updated_ats` select,
+/// and puts them in the order of `order_by`: oldest first where nothing is said.
+///
+/// # Errors
+/// [`Error::bad_query_parameter`] where one of these has a value that makes no sense.
+pub fn arrange<P>(query: &Query, items: &mut Vec<P>) -> Result<(), Error>
+where
+    P: Deref<Target: Listed>,
+{
+    let guids = query.filter("guids");
+    let selector = query
+        .get("label_selector")
+        .map(Selector::parse)
+        .transpose()?;
+    let created = Times::parse(query, "created_ats")?;
+    let updated = Times::parse(query, "updated_ats")?;
+    items.retain(|item| {
+        (guids.is_open() || guids.passes(&item.guid().to_string()))
+            && created.pass(item.created_at())
+            && updated.pass(item.updated_at())
+            && selector.as_ref().is_none_or(|selector| {
+                item.metadata()
+                    .is_some_and(|metadata| selector.selects(&metadata.labels))
+            })
+    });
+    let named = items.first().is_none_or(|item| item.name().is_some());
+    let order = query.get("order_by").unwrap_or("created_at");
+    let (key, descending) = order
+        .strip_prefix('-')
+        .map_or((order.trim_start_matches('+'), false), |key| (key, true));
+    let compare: fn(&P::Target, &P::Target) -> Ordering = match key {
+        "created_at" | "id" => |a, b| a.created_at().cmp(&b.created_at()),
+        "updated_at" => |a, b| a.updated_at().cmp(&b.updated_at()),
+        "name" if named => |a, b| a.name().cmp(&b.name()),
+        _ => {
+            let name = if named { "name, " } else { "" };
+            return Err(Error::bad_query_parameter(format!(
+                "The query parameter is invalid: Order by can only be: {name}created_at, \
+                 updated_at"
+            )));
+        }
+    };
+    items.sort_by(|a, b| {
+        let order = compare(a, b).then_with(|| a.guid().cmp(&b.guid()));
+        if descending { order.reverse() } else { order }
+    });
+    Ok(())
+}
+
+/// The values that a filter lets pass.
+#[derive(Debug, Clone)]
+pub struct Filter(Option<HashSet<String>>);
+
+impl Filter {
+    pub(super) fn new(values: Option<Vec<String>>) -> Self {
+        Self(values.map(HashSet::from_iter))
+    }
+
+    /// Whether everything passes, since nobody asked for the filter.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Whether `value` passes.
+    #[must_use]
+    pub fn passes(&self, value: &str) -> bool {
+        self.0.as_ref().is_none_or(|values| values.contains(value))
+    }
+
+    /// Whether the guid, or whatever `value` shows as, passes.
+    #[must_use]
+    pub fn passes_id(&self, value: impl std::fmt::Display) -> bool {
+        self.0
+            .as_ref()
+            .is_none_or(|values| values.contains(&value.to_string()))
+    }
+
+    /// Whether the name passes, whatever its case.
+    #[must_use]
+    pub fn passes_name(&self, name: &str) -> bool {
+        self.0.as_ref().is_none_or(|values| {
+            let name = name.to_lowercase();
+            values.iter().any(|value| value.to_lowercase() == name)
+        })
+    }
+}
+
+/// Points in time to compare with, in whole seconds as the API shows times.
+struct Times(Vec<(fn(&u64, &u64) -> bool, Vec<u64>)>);
+
+impl Times {
+    fn parse(query: &Query, key: &str) -> Result<Self, Error> {
+        let operators: [(&str, fn(&u64, &u64) -> bool); 5] = [
+            ("", |a, b| a == b),
+            ("[gt]", |a, b| a > b),
+            ("[gte]", |a, b| a >= b),
+            ("[lt]", |a, b| a < b),
+            ("[lte]", |a, b| a <= b),
+        ];
+        let mut bounds = Vec::new();
+        for (suffix, compare) in operators {
+            let Some(values) = query.values(&format!("{key}{suffix}")) else {
+                continue;
+            };
+            let times = values
+                .iter()
+                .map(|value| Timestamp::parse(value).map(Timestamp::seconds));
+            let times = times.collect::<Option<Vec<_>>>().ok_or_else(|| {
+                Error::bad_query_parameter(format!(
+                    "The query parameter is invalid: {key} has an invalid timestamp format. \
+                     Timestamps should be formatted as 'YYYY-MM-DDThh:mm:ssZ'"
+                ))
+            })?;
+            bounds.push((compare, times));
+        }
+        Ok(Self(bounds))
+    }
+
+    fn pass(&self, at: Timestamp) -> bool {
+        self.0
+            .iter()
+            .all(|(compare, times)| times.iter().any(|time| compare(&at.seconds(), time)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{OrgId, OrgName};
+
+    fn org(name: &str, at: u64, labels: &[(&str, &str)]) -> Org {
+        let mut metadata = Metadata::default();
+        for (key, value) in labels {
+            metadata
+                .labels
+                .insert((*key).to_owned(), (*value).to_owned());
+        }
+        Org {
+            id: OrgId::random(),
+            name: OrgName::parse(name).unwrap(),
+            suspended: false,
+            metadata,
+            created_at: Timestamp::from_millis(at * 1000),
+            updated_at: Timestamp::from_millis(at * 1000),
+        }
+    }
+
+    fn check(text: &str, expected: &[&str]) {
+        let orgs = [
+            org("b", 1, &[("env", "prod")]),
+            org("c", 2, &[]),
+            org("a", 3, &[("env", "test")]),
+        ];
+        let mut items: Vec<&Org> = orgs.iter().collect();
+        let query = Query::parse(text, &["guids"]).unwrap();
+        arrange(&query, &mut items).unwrap();
+        let names: Vec<_> = items.iter().map(|org| org.name.as_str()).collect();
+        assert_eq!(names, expected, "{text}");
+    }
+
+    #[test]
+    fn lists_are_narrowed_and_ordered() {
+        check("", &["b", "c", "a"]);
+        check("order_by=name", &["a", "b", "c"]);
+        check("order_by=-created_at", &["a", "c", "b"]);
+        check("label_selector=env", &["b", "a"]);
+        check("label_selector=env%21%3Dprod&order_by=-name", &["c", "a"]);
+        check("created_ats%5Bgt%5D=1970-01-01T00:00:01Z", &["c", "a"]);
+        check("created_ats=1970-01-01T00:00:02Z", &["c"]);
+        check("guids=", &[]);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let orgs = [org("a", 1, &[])];
+        for text in ["order_by=colour", "created_ats[gt]=now", "label_selector="] {
+            let query = Query::parse(text, &[]).unwrap();
+            let mut items: Vec<&Org> = orgs.iter().collect();
+            assert_eq!(
+                arrange(&query, &mut items).unwrap_err().code,
+                10005,
+                "{text}"
+            );
+        }
+    }
+}

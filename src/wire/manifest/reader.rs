@@ -1,0 +1,491 @@
+//! From a map of YAML to a checked manifest; every complaint names the app and the key.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::{AppManifest, ProcessManifest, RouteManifest, RouteUrl, Routing};
+use crate::{
+    model::{AppName, AppProtocol, Megabytes, ProcessType, parse_bytes},
+    wire::{
+        MetadataPatch,
+        process::{HealthData, HealthPatch},
+    },
+};
+
+/// What Cloud Foundry's manifests know and this platform has no counterpart for.
+const REFUSED: [(&str, &str); 2] = [
+    ("docker", "Docker images are not supported"),
+    (
+        "cnb_credentials",
+        "Cloud Native Buildpacks are not supported",
+    ),
+];
+
+/// The manifest of one app, out of the entry number `index` of `applications`.
+///
+/// # Errors
+/// Everything that is wrong with it, in words for the user.
+pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec<String>> {
+    let name = match entry.get("name") {
+        Some(Value::String(name)) => AppName::parse(name.as_str()).map_err(|e| e.to_string()),
+        None | Some(Value::Null) => Err("'name' must be given".to_owned()),
+        Some(other) => Err(format!("'name' must be a string, not {}", shown(other))),
+    };
+    let name = name.map_err(|e| vec![format!("For application at index {index}: {e}")])?;
+    let mut reader = Reader {
+        map: entry,
+        errors: Vec::new(),
+    };
+    let manifest = AppManifest {
+        buildpacks: reader.buildpacks(),
+        stack: reader.string("stack").flatten(),
+        env: reader.env(),
+        metadata: reader.metadata(),
+        services: reader.services(),
+        routing: reader.routing(),
+        features: reader.features(),
+        processes: reader.processes(),
+        name,
+    };
+    reader.refuse();
+    if reader.errors.is_empty() {
+        return Ok(manifest);
+    }
+    let name = &manifest.name;
+    Err(reader
+        .errors
+        .into_iter()
+        .map(|error| format!("For application '{name}': {error}"))
+        .collect())
+}
+
+struct Reader<'a> {
+    map: &'a Map<String, Value>,
+    errors: Vec<String>,
+}
+
+impl<'a> Reader<'a> {
+    /// The value of `key`, which is written with underscores here and with hyphens or
+    /// underscores in manifests.
+    fn get(&self, key: &str) -> Option<&'a Value> {
+        self.map
+            .get(key)
+            .or_else(|| self.map.get(&key.replace('_', "-")))
+    }
+
+    fn wrong(&mut self, key: &str, rule: &str, value: &Value) {
+        let key = key.replace('_', "-");
+        self.errors
+            .push(format!("'{key}' must be {rule}, not {}", shown(value)));
+    }
+
+    /// The text of `key`: none where it is absent, `Some(None)` where it is null.
+    fn string(&mut self, key: &str) -> Option<Option<String>> {
+        match self.get(key)? {
+            Value::Null => Some(None),
+            Value::String(text) => Some(Some(text.clone())),
+            other => {
+                self.wrong(key, "a string", other);
+                None
+            }
+        }
+    }
+
+    fn boolean(&mut self, key: &str) -> bool {
+        match self.get(key) {
+            None | Some(Value::Null) => false,
+            Some(Value::Bool(value)) => *value,
+            Some(other) => {
+                self.wrong(key, "true or false", other);
+                false
+            }
+        }
+    }
+
+    fn number(&mut self, key: &str, least: u32) -> Option<u32> {
+        let value = self.get(key)?;
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        match number {
+            Some(number) if number >= least => Some(number),
+            _ if value.is_null() => None,
+            _ => {
+                let rule = format!("a whole number of at least {least}");
+                self.wrong(key, &rule, value);
+                None
+            }
+        }
+    }
+
+    fn size(&mut self, key: &str) -> Option<Megabytes> {
+        let value = self.get(key)?;
+        let size = match value {
+            Value::Null => return None,
+            Value::String(text) => text.parse().ok(),
+            _ => None,
+        };
+        if !size.is_some_and(|size: Megabytes| size.0 > 0) {
+            self.wrong(
+                key,
+                "a size above zero such as 64M or 1G, in whole megabytes \
+                 (units B, K, KB, M, MB, G, GB, T, TB)",
+                value,
+            );
+            return None;
+        }
+        size
+    }
+
+    fn log_rate(&mut self, key: &str) -> Option<i64> {
+        let value = self.get(key)?;
+        let rate = match value {
+            Value::Null => return None,
+            Value::Number(number) => number.as_i64().filter(|rate| [-1, 0].contains(rate)),
+            Value::String(text) => match text.trim() {
+                "-1" => Some(-1),
+                "0" => Some(0),
+                text => parse_bytes(text).and_then(|bytes| i64::try_from(bytes).ok()),
+            },
+            _ => None,
+        };
+        if rate.is_none() {
+            self.wrong(key, "-1 for no limit, 0, or a size such as 64K", value);
+        }
+        rate
+    }
+
+    fn list(&mut self, key: &str) -> Option<&'a [Value]> {
+        match self.get(key)? {
+            Value::Null => None,
+            Value::Array(list) => Some(list),
+            other => {
+                self.wrong(key, "a list", other);
+                None
+            }
+        }
+    }
+
+    fn map(&mut self, key: &str) -> Option<&'a Map<String, Value>> {
+        match self.get(key)? {
+            Value::Null => None,
+            Value::Object(map) => Some(map),
+            other => {
+                self.wrong(key, "a map", other);
+                None
+            }
+        }
+    }
+
+    fn buildpacks(&mut self) -> Option<Vec<String>> {
+        let one = self.string("buildpack");
+        let many = self.get("buildpacks").filter(|value| !value.is_null());
+        if matches!(one, Some(Some(_))) && many.is_some() {
+            self.errors
+                .push("Buildpack and Buildpacks fields cannot be used together.".to_owned());
+            return None;
+        }
+        if let Some(one) = one {
+            // Both words ask for detection, as does null itself.
+            let named = one.filter(|name| name != "default" && name != "null");
+            return Some(named.into_iter().collect());
+        }
+        self.get("buildpacks")?;
+        let list = self.list("buildpacks").unwrap_or_default();
+        let mut names = Vec::new();
+        for value in list {
+            match value {
+                Value::String(name) => names.push(name.clone()),
+                other => self.wrong("buildpacks", "a list of strings", other),
+            }
+        }
+        Some(names)
+    }
+
+    fn env(&mut self) -> BTreeMap<String, Option<String>> {
+        let variables = self.map("env").into_iter().flatten();
+        variables
+            .map(|(name, value)| {
+                let value = match value {
+                    Value::Null => None,
+                    Value::String(text) => Some(text.clone()),
+                    other => Some(other.to_string()),
+                };
+                (name.clone(), value)
+            })
+            .collect()
+    }
+
+    fn metadata(&mut self) -> MetadataPatch {
+        let Some(map) = self.map("metadata") else {
+            return MetadataPatch::default();
+        };
+        let mut inner = Reader {
+            map,
+            errors: Vec::new(),
+        };
+        let patch = MetadataPatch {
+            labels: inner.texts("labels"),
+            annotations: inner.texts("annotations"),
+        };
+        let errors = inner.errors.into_iter().map(|e| format!("Metadata: {e}"));
+        self.errors.extend(errors);
+        patch
+    }
+
+    fn texts(&mut self, key: &str) -> BTreeMap<String, Option<String>> {
+        let mut texts = BTreeMap::new();
+        for (name, value) in self.map(key).into_iter().flatten() {
+            let text = match value {
+                Value::Null => None,
+                Value::String(text) => Some(text.clone()),
+                Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+                other => {
+                    self.wrong(key, "a map of strings", other);
+                    continue;
+                }
+            };
+            texts.insert(name.clone(), text);
+        }
+        texts
+    }
+
+    fn services(&mut self) -> Vec<String> {
+        let mut names = Vec::new();
+        for value in self.list("services").unwrap_or_default() {
+            match (value, value.get("name")) {
+                (Value::String(name), _) | (_, Some(Value::String(name))) => {
+                    names.push(name.clone());
+                }
+                _ => self.wrong(
+                    "services",
+                    "a list of names, or of maps with a 'name'",
+                    value,
+                ),
+            }
+        }
+        names
+    }
+
+    fn features(&mut self) -> BTreeMap<String, bool> {
+        let mut features = BTreeMap::new();
+        for (name, value) in self.map("features").into_iter().flatten() {
+            match value {
+                Value::Bool(enabled) => {
+                    features.insert(name.clone(), *enabled);
+                }
+                other => self.wrong("features", "a map of true and false", other),
+            }
+        }
+        features
+    }
+
+    fn routing(&mut self) -> Routing {
+        let default = self.boolean("default_route");
+        let random = self.boolean("random_route");
+        let no_route = self.boolean("no_route");
+        let list = self.list("routes");
+        if no_route {
+            return Routing::Unmap;
+        }
+        if default && random {
+            self.errors
+                .push("Random-route and default-route may not be used together".to_owned());
+        }
+        match list {
+            Some(list) if !list.is_empty() => {
+                Routing::Map(list.iter().filter_map(|entry| self.route(entry)).collect())
+            }
+            _ if random => Routing::Random,
+            _ if default => Routing::Default,
+            _ => Routing::Keep,
+        }
+    }
+
+    fn route(&mut self, entry: &Value) -> Option<RouteManifest> {
+        let Some(text) = entry.get("route").and_then(Value::as_str) else {
+            self.wrong("routes", "a list of maps with a 'route'", entry);
+            return None;
+        };
+        let url = RouteUrl::parse(text)
+            .map_err(|error| self.errors.push(error))
+            .ok()?;
+        let protocol = match entry.get("protocol") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(name)) if name == "http1" => Some(AppProtocol::Http1),
+            Some(Value::String(name)) if name == "http2" => Some(AppProtocol::Http2),
+            Some(other) => {
+                self.errors.push(format!(
+                    "For route '{text}': 'protocol' must be http1 or http2, not {}",
+                    shown(other)
+                ));
+                None
+            }
+        };
+        let options = match entry.get("options") {
+            None | Some(Value::Null) => BTreeMap::new(),
+            Some(Value::Object(options)) => options.clone().into_iter().collect(),
+            Some(other) => {
+                self.errors.push(format!(
+                    "For route '{text}': 'options' must be a map, not {}",
+                    shown(other)
+                ));
+                return None;
+            }
+        };
+        Some(RouteManifest {
+            url,
+            protocol,
+            options,
+        })
+    }
+
+    /// The processes: the keys at the top are the web process's, unless it has an own entry.
+    fn processes(&mut self) -> Vec<ProcessManifest> {
+        let mut processes: Vec<ProcessManifest> = Vec::new();
+        for entry in self.list("processes").unwrap_or_default() {
+            let Some(map) = entry.as_object() else {
+                self.wrong("processes", "a list of maps with a 'type'", entry);
+                continue;
+            };
+            let kind = match map.get("type") {
+                Some(Value::String(kind)) => ProcessType::parse(kind.as_str()),
+                _ => {
+                    self.wrong("processes", "a list of maps with a 'type'", entry);
+                    continue;
+                }
+            };
+            let kind = match kind {
+                Ok(kind) => kind,
+                Err(error) => {
+                    self.errors.push(format!("Process {error}"));
+                    continue;
+                }
+            };
+            if processes
+                .iter()
+                .any(|other| other.process_type.as_ref() == Some(&kind))
+            {
+                self.errors
+                    .push(format!("Process \"{kind}\" may only be present once"));
+                continue;
+            }
+            let mut inner = Reader {
+                map,
+                errors: Vec::new(),
+            };
+            let process = ProcessManifest {
+                process_type: Some(kind.clone()),
+                ..inner.process()
+            };
+            let errors = inner.errors.into_iter();
+            self.errors
+                .extend(errors.map(|error| format!("Process \"{kind}\": {error}")));
+            processes.push(process);
+        }
+        let web = ProcessType::web();
+        if !processes
+            .iter()
+            .any(|process| process.process_type.as_ref() == Some(&web))
+        {
+            let top = self.process();
+            if top != ProcessManifest::default() {
+                processes.insert(
+                    0,
+                    ProcessManifest {
+                        process_type: Some(web),
+                        ..top
+                    },
+                );
+            }
+        }
+        processes
+    }
+
+    fn process(&mut self) -> ProcessManifest {
+        if let Some(Some(user)) = self.string("user")
+            && user != "vcap"
+        {
+            self.errors
+                .push(format!("'user' must be vcap, not \"{user}\""));
+        }
+        let command = self.string("command").map(|command| {
+            // Cloud Foundry reads these as "whatever the buildpack says".
+            command.filter(|text| !["", "null", "default"].contains(&text.as_str()))
+        });
+        ProcessManifest {
+            process_type: None,
+            command,
+            instances: self.number("instances", 0),
+            memory: self.size("memory"),
+            disk: self.size("disk_quota"),
+            log_rate_limit: self.log_rate("log_rate_limit_per_second"),
+            health: self.check("health_check", true),
+            readiness: self.check("readiness_health_check", false),
+        }
+    }
+
+    fn check(&mut self, prefix: &str, liveness: bool) -> Option<HealthPatch> {
+        let kind = match self.string(&format!("{prefix}_type")).flatten().as_deref() {
+            None => None,
+            // An old word for the same.
+            Some("none") => Some("process".to_owned()),
+            Some(kind @ ("port" | "http" | "process")) => Some(kind.to_owned()),
+            Some(other) => {
+                self.errors.push(format!(
+                    "'{}-type' must be port, http or process, not \"{other}\"",
+                    prefix.replace('_', "-")
+                ));
+                None
+            }
+        };
+        let patch = HealthPatch {
+            kind,
+            data: HealthData {
+                endpoint: self.string(&format!("{prefix}_http_endpoint")).flatten(),
+                timeout: liveness
+                    .then(|| self.number("timeout", 1))
+                    .flatten()
+                    .map(|seconds| Some(i64::from(seconds))),
+                invocation_timeout: self.seconds(&format!("{prefix}_invocation_timeout")),
+                interval: self.seconds(&format!("{prefix}_interval")),
+            },
+        };
+        (patch != HealthPatch::default()).then_some(patch)
+    }
+
+    fn seconds(&mut self, key: &str) -> Option<Option<i64>> {
+        self.number(key, 1).map(|seconds| Some(i64::from(seconds)))
+    }
+
+    /// Refuses what would silently not happen.
+    fn refuse(&mut self) {
+        for (key, reason) in REFUSED {
+            if self.get(key).is_some_and(|value| !value.is_null()) {
+                self.errors.push(format!(
+                    "{reason} on this platform; push the app's files instead"
+                ));
+            }
+        }
+        match self.string("lifecycle").flatten().as_deref() {
+            None | Some("buildpack") => {}
+            Some(other) => self.errors.push(format!(
+                "'lifecycle' must be buildpack, not \"{other}\": docker and cnb are not supported \
+                 on this platform"
+            )),
+        }
+        if self.list("sidecars").is_some_and(|list| !list.is_empty()) {
+            self.errors
+                .push("Sidecars are not supported on this platform".to_owned());
+        }
+    }
+}
+
+/// A value for a complaint, cut short.
+fn shown(value: &Value) -> String {
+    const MOST: usize = 60;
+    let text = value.to_string();
+    if text.chars().count() <= MOST {
+        return text;
+    }
+    text.chars().take(MOST).chain("...".chars()).collect()
+}

@@ -1,0 +1,115 @@
+//! Packages, and the matching of files that are already kept.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{Base, Links, MetadataPatch, ToOne, shared};
+use crate::model::{Package, PackageState};
+
+/// Body of `POST /v3/packages`. Copying (`?source_guid=`) needs the relationship only.
+#[derive(Debug, Deserialize)]
+pub struct Create {
+    /// `bits`; Cloud Foundry also knows `docker`.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// What it is for.
+    pub relationships: CreateRelationships,
+    /// Labels and annotations.
+    #[serde(default)]
+    pub metadata: MetadataPatch,
+}
+
+/// What a new package belongs to.
+#[derive(Debug, Deserialize)]
+pub struct CreateRelationships {
+    /// The app.
+    pub app: ToOne,
+}
+
+/// A body that changes nothing but labels and annotations.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Changes to labels and annotations.
+    #[serde(default)]
+    pub metadata: MetadataPatch,
+}
+
+/// Body and answer of `POST /v3/resource_matches`.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Resources {
+    /// The files.
+    pub resources: Vec<Resource>,
+}
+
+/// A file of the user's, by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resource {
+    /// Path in the package.
+    #[serde(default)]
+    pub path: String,
+    /// Unix permission bits in octal, such as `0644`.
+    #[serde(default)]
+    pub mode: String,
+    /// Its digest.
+    pub checksum: Checksum,
+    /// Its length.
+    pub size_in_bytes: u64,
+}
+
+/// A SHA-1 in hexadecimal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Checksum {
+    /// The digest.
+    pub value: String,
+}
+
+/// Permissions of a file for which the client said none.
+const MODE: u32 = 0o644;
+
+impl Resource {
+    /// The permission bits in `mode`; what is not an octal number counts as none said.
+    #[must_use]
+    pub fn permissions(&self) -> u32 {
+        let mode = u32::from_str_radix(&self.mode, 8).unwrap_or(MODE) & 0o777;
+        if mode == 0 { MODE } else { mode }
+    }
+}
+
+/// One package.
+#[must_use]
+pub fn present(package: &Package, base: &Base) -> Value {
+    let path = format!("/v3/packages/{}", package.id);
+    let (sha256, error) = match &package.state {
+        PackageState::Ready { sha256 } => (Some(sha256), None),
+        PackageState::Failed { error } => (None, Some(error)),
+        PackageState::AwaitingUpload | PackageState::Expired => (None, None),
+    };
+    json!({
+        "guid": package.id.to_string(),
+        "created_at": package.created_at.to_string(),
+        "updated_at": package.updated_at.to_string(),
+        "type": "bits",
+        "state": state(&package.state),
+        "data": { "error": error, "checksum": { "type": "sha256", "value": sha256 } },
+        "relationships": { "app": shared::to_one(package.app) },
+        "metadata": shared::metadata(&package.metadata),
+        "links": Links::new(base)
+            .to("self", &path)
+            .action("upload", &format!("{path}/upload"), "POST")
+            .action("download", &format!("{path}/download"), "GET")
+            .to("app", &format!("/v3/apps/{}", package.app))
+            .json(),
+    })
+}
+
+/// A package's state as filters spell it.
+#[must_use]
+pub const fn state(state: &PackageState) -> &'static str {
+    match state {
+        PackageState::AwaitingUpload => "AWAITING_UPLOAD",
+        PackageState::Ready { .. } => "READY",
+        PackageState::Failed { .. } => "FAILED",
+        PackageState::Expired => "EXPIRED",
+    }
+}

@@ -1,0 +1,225 @@
+//! What the platform says about itself: discovery documents, and the resources that every
+//! Cloud Foundry has and that are fixed here.
+
+use serde_json::{Map, Value, json};
+
+use super::{Base, Links};
+use crate::model::{OrgId, Timestamp};
+
+/// The version of Cloud Foundry's API that is spoken. From 3.211.0 on clients expect
+/// `embed=process_instances`.
+pub const API_VERSION: &str = "3.210.0";
+/// The guid of the one organization quota.
+pub const QUOTA: &str = "00000000-0000-4000-8000-000000000001";
+/// The guid of the one isolation segment.
+pub const ISOLATION_SEGMENT: &str = "00000000-0000-4000-8000-000000000002";
+/// The guid of the one stack.
+pub const STACK: &str = "00000000-0000-4000-8000-000000000003";
+/// The name of the one stack.
+pub const STACK_NAME: &str = "cflinuxfs4";
+/// When the fixed resources say that they were made: 2026-01-01.
+const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+
+/// The names under `/v3` that its root document links.
+const RESOURCES: [&str; 32] = [
+    "app_usage_events",
+    "apps",
+    "audit_events",
+    "buildpacks",
+    "builds",
+    "deployments",
+    "domains",
+    "droplets",
+    "environment_variable_groups",
+    "feature_flags",
+    "info",
+    "isolation_segments",
+    "organization_quotas",
+    "organizations",
+    "packages",
+    "processes",
+    "resource_matches",
+    "roles",
+    "routes",
+    "security_groups",
+    "service_brokers",
+    "service_credential_bindings",
+    "service_instances",
+    "service_offerings",
+    "service_plans",
+    "service_route_bindings",
+    "service_usage_events",
+    "space_quotas",
+    "spaces",
+    "stacks",
+    "tasks",
+    "users",
+];
+
+/// `GET /`. Everything is under the address that the client used, which surely reaches us.
+#[must_use]
+pub fn root(base: &Base) -> Value {
+    // Log streams are not served; the address is stored by clients and never called.
+    let stream = base.as_str().replacen("http", "ws", 1);
+    json!({ "links": {
+        "self": base.link(""),
+        "cloud_controller_v2": null,
+        "cloud_controller_v3": {
+            "href": base.url("/v3"),
+            "meta": { "version": API_VERSION },
+        },
+        "network_policy_v0": base.link("/networking/v0/external"),
+        "network_policy_v1": base.link("/networking/v1/external"),
+        "login": base.link(""),
+        "uaa": base.link(""),
+        "credhub": null,
+        "routing": base.link("/routing"),
+        "logging": { "href": stream },
+        "log_cache": base.link(""),
+        "log_stream": base.link(""),
+        "app_ssh": null,
+    } })
+}
+
+/// `GET /v3`.
+#[must_use]
+pub fn v3(base: &Base) -> Value {
+    let mut links = Links::new(base).to("self", "/v3");
+    for name in RESOURCES {
+        links = links.to(name, &format!("/v3/{name}"));
+    }
+    json!({ "links": links.json() })
+}
+
+/// `GET /v3/info`.
+#[must_use]
+pub fn info(base: &Base) -> Value {
+    json!({
+        "build": env!("CARGO_PKG_VERSION"),
+        "cli_version": { "minimum": "", "recommended": "" },
+        "custom": {},
+        "description": "Pastina, a platform-as-a-service in one binary",
+        "name": "pastina",
+        "version": 0,
+        "osbapi_version": "2.15",
+        "rate_limits": {
+            "enabled": false,
+            "general_limit": "",
+            "reset_interval_in_minutes": "",
+        },
+        "links": { "self": base.link("/v3/info"), "support": { "href": "" } },
+    })
+}
+
+/// A resource that is fixed: guid, name, times, links and what else `more` says.
+fn fixed(guid: &str, name: &str, path: &str, base: &Base, more: Value) -> Value {
+    let mut document = Map::new();
+    document.insert("guid".to_owned(), json!(guid));
+    document.insert("created_at".to_owned(), json!(EPOCH.to_string()));
+    document.insert("updated_at".to_owned(), json!(EPOCH.to_string()));
+    document.insert("name".to_owned(), json!(name));
+    if let Value::Object(more) = more {
+        document.extend(more);
+    }
+    let links = Links::new(base).to("self", &format!("{path}/{guid}"));
+    document.insert("links".to_owned(), links.json());
+    Value::Object(document)
+}
+
+/// The one organization quota, which limits nothing. It is related to `orgs`.
+#[must_use]
+pub fn organization_quota(orgs: impl IntoIterator<Item = OrgId>, base: &Base) -> Value {
+    let more = json!({
+        "apps": {
+            "total_memory_in_mb": null,
+            "per_process_memory_in_mb": null,
+            "total_instances": null,
+            "per_app_tasks": null,
+            "log_rate_limit_in_bytes_per_second": null,
+        },
+        "services": {
+            "paid_services_allowed": true,
+            "total_service_instances": null,
+            "total_service_keys": null,
+        },
+        "routes": { "total_routes": null, "total_reserved_ports": null },
+        "domains": { "total_domains": null },
+        "relationships": { "organizations": super::shared::to_many(orgs) },
+    });
+    fixed(QUOTA, "default", "/v3/organization_quotas", base, more)
+}
+
+/// The one isolation segment.
+#[must_use]
+pub fn isolation_segment(base: &Base) -> Value {
+    let more = json!({ "metadata": { "labels": {}, "annotations": {} } });
+    fixed(
+        ISOLATION_SEGMENT,
+        "shared",
+        "/v3/isolation_segments",
+        base,
+        more,
+    )
+}
+
+/// The one stack.
+#[must_use]
+pub fn stack(base: &Base) -> Value {
+    let more = json!({
+        "description": "The host's own toolchains and libraries",
+        "state": "ACTIVE",
+        "state_reason": null,
+        "default": true,
+        "build_rootfs_image": STACK_NAME,
+        "run_rootfs_image": STACK_NAME,
+        "metadata": { "labels": {}, "annotations": {} },
+    });
+    fixed(STACK, STACK_NAME, "/v3/stacks", base, more)
+}
+
+/// Feature flags and whether each is on.
+pub const FEATURE_FLAGS: [(&str, bool); 19] = [
+    ("app_bits_upload", true),
+    ("app_scaling", true),
+    ("diego_cnb", false),
+    ("diego_docker", false),
+    ("env_var_visibility", true),
+    ("hash_based_routing", false),
+    ("hide_marketplace_from_unauthenticated_users", false),
+    ("private_domain_creation", true),
+    ("resource_matching", true),
+    ("route_creation", true),
+    ("route_sharing", false),
+    ("service_instance_creation", true),
+    ("service_instance_sharing", false),
+    ("set_roles_by_username", true),
+    ("space_developer_env_var_visibility", true),
+    ("space_scoped_private_broker_creation", true),
+    ("task_creation", true),
+    ("unset_roles_by_username", true),
+    ("user_org_creation", false),
+];
+
+/// One feature flag.
+#[must_use]
+pub fn feature_flag(name: &str, enabled: bool, base: &Base) -> Value {
+    json!({
+        "name": name,
+        "enabled": enabled,
+        "updated_at": null,
+        "custom_error_message": null,
+        "links": Links::new(base).to("self", &format!("/v3/feature_flags/{name}")).json(),
+    })
+}
+
+/// An environment variable group, which is empty.
+#[must_use]
+pub fn environment_variable_group(name: &str, base: &Base) -> Value {
+    let path = format!("/v3/environment_variable_groups/{name}");
+    json!({
+        "name": name,
+        "var": {},
+        "updated_at": null,
+        "links": Links::new(base).to("self", &path).json(),
+    })
+}

@@ -1,0 +1,222 @@
+//! Routes and their destinations.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Base, Links, MetadataPatch, ToOne, shared};
+use crate::model::{AppProtocol, Destination, DomainName, Route};
+
+/// Body of `POST /v3/routes`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// The part before the domain.
+    pub host: Option<String>,
+    /// The path prefix.
+    pub path: Option<String>,
+    /// For TCP routes, which there are none of.
+    pub port: Option<u32>,
+    /// Options by name.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub options: BTreeMap<String, Value>,
+    /// Where it belongs.
+    pub relationships: Relationships,
+    /// Labels and annotations.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub metadata: MetadataPatch,
+}
+
+/// Where a route belongs.
+#[derive(Debug, Deserialize)]
+pub struct Relationships {
+    /// The space that owns it.
+    pub space: ToOne,
+    /// The domain it is under.
+    pub domain: ToOne,
+}
+
+/// Body of `PATCH /v3/routes/:guid`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Update {
+    /// Options by name; `null` removes.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub options: BTreeMap<String, Value>,
+    /// Changes to labels and annotations.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub metadata: MetadataPatch,
+}
+
+/// Body of `POST` and `PATCH /v3/routes/:guid/destinations`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Destinations {
+    /// The destinations.
+    pub destinations: Vec<NewDestination>,
+}
+
+/// One destination as it comes in.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewDestination {
+    /// The app.
+    pub app: DestinationApp,
+    /// The port that it listens on.
+    pub port: Option<u32>,
+    /// Its share of requests.
+    pub weight: Option<u32>,
+    /// How to speak to it.
+    pub protocol: Option<String>,
+}
+
+/// The app of a destination.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DestinationApp {
+    /// The app's guid.
+    pub guid: String,
+    /// Which of its processes.
+    pub process: Option<DestinationProcess>,
+}
+
+/// The process of a destination.
+#[derive(Debug, Clone, Deserialize)]
+pub struct DestinationProcess {
+    /// The process type.
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+/// Body of `PATCH /v3/routes/:guid/destinations/:guid`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DestinationUpdate {
+    /// How to speak to it; `null` for the default.
+    pub protocol: Option<String>,
+}
+
+/// One route; `domain` is the name of its domain.
+#[must_use]
+pub fn present(route: &Route, domain: &DomainName, base: &Base) -> Value {
+    let path = format!("/v3/routes/{}", route.id);
+    let mut document = json!({
+        "guid": route.id.to_string(),
+        "created_at": route.created_at.to_string(),
+        "updated_at": route.updated_at.to_string(),
+        "protocol": "http",
+        "host": route.host,
+        "path": route.path,
+        "port": null,
+        "url": route.url(domain),
+        "destinations": route.destinations.iter().map(destination).collect::<Vec<_>>(),
+        "relationships": {
+            "space": shared::to_one(route.space),
+            "domain": shared::to_one(route.domain),
+        },
+        "metadata": shared::metadata(&route.metadata),
+        "links": Links::new(base)
+            .to("self", &path)
+            .to("space", &format!("/v3/spaces/{}", route.space))
+            .to("destinations", &format!("{path}/destinations"))
+            .to("domain", &format!("/v3/domains/{}", route.domain))
+            .json(),
+    });
+    // Clients choke on a null here, so no options means no member.
+    if !route.options.is_empty() {
+        document["options"] = json!(route.options);
+    }
+    document
+}
+
+/// The document of a route's destinations.
+#[must_use]
+pub fn destinations(route: &Route, base: &Base) -> Value {
+    let path = format!("/v3/routes/{}", route.id);
+    json!({
+        "destinations": route.destinations.iter().map(destination).collect::<Vec<_>>(),
+        "links": Links::new(base)
+            .to("self", &format!("{path}/destinations"))
+            .to("route", &path)
+            .json(),
+    })
+}
+
+/// One destination.
+#[must_use]
+pub fn destination(destination: &Destination) -> Value {
+    json!({
+        "guid": destination.id.to_string(),
+        "app": {
+            "guid": destination.app.to_string(),
+            "process": { "type": destination.process_type },
+        },
+        "weight": destination.weight,
+        "port": destination.port.unwrap_or(DEFAULT_PORT),
+        "protocol": protocol(destination.protocol),
+    })
+}
+
+/// The port that apps listen on where nothing else is said.
+const DEFAULT_PORT: u16 = 8080;
+
+/// The name of a protocol.
+#[must_use]
+pub const fn protocol(protocol: AppProtocol) -> &'static str {
+    match protocol {
+        AppProtocol::Http1 => "http1",
+        AppProtocol::Http2 => "http2",
+    }
+}
+
+/// The protocol with this name.
+///
+/// # Errors
+/// Words for the user.
+pub fn parse_protocol(text: Option<&str>) -> Result<AppProtocol, String> {
+    match text {
+        None | Some("http1") => Ok(AppProtocol::Http1),
+        Some("http2") => Ok(AppProtocol::Http2),
+        Some(other) => Err(format!(
+            "Destination protocol '{other}' must be 'http1' or 'http2'."
+        )),
+    }
+}
+
+/// Applies `changes` to a route's options: a value sets, `null` removes.
+///
+/// # Errors
+/// Words for the user about the first option that there is not.
+pub fn apply_options(
+    options: &mut BTreeMap<String, String>,
+    changes: &BTreeMap<String, Value>,
+) -> Result<(), String> {
+    for (name, value) in changes {
+        let value = match value {
+            Value::Null => None,
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => return Err(format!("Options '{name}' must be a string or a number")),
+        };
+        let Some(value) = value else {
+            options.remove(name);
+            continue;
+        };
+        match (name.as_str(), value.as_str()) {
+            ("loadbalancing", "round-robin" | "least-connection") => {}
+            ("loadbalancing", _) => {
+                return Err(
+                    "Options Loadbalancing must be one of 'round-robin, least-connection'"
+                        .to_owned(),
+                );
+            }
+            _ => {
+                return Err(format!(
+                    "Options '{name}' is not a supported option; supported is 'loadbalancing'"
+                ));
+            }
+        }
+        options.insert(name.clone(), value);
+    }
+    Ok(())
+}
