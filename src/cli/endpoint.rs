@@ -14,6 +14,12 @@ use super::places::Places;
 pub struct Endpoint {
     /// Address of the control API.
     pub api: String,
+    /// Where HTTP is served, as address and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http_listen: Option<String>,
+    /// Where HTTPS is served, as address and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub https_listen: Option<String>,
     /// The certificate that vouches for that address, where it is the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -76,6 +82,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let endpoint = Endpoint {
             api: "https://127.0.0.1:8443".to_owned(),
+            http_listen: Some("127.0.0.1:8080".to_owned()),
+            https_listen: None,
             ca_file: Some("/s/ca.pem".into()),
             admin_username: "admin".to_owned(),
             admin_password_file: "/s/admin-password".into(),

@@ -1,0 +1,44 @@
+//! The control API as the gateway's service, and access lines into the apps' logs.
+
+use axum::{Router, body::Body as ApiBody};
+use http_body_util::BodyExt as _;
+use tower_service::Service as _;
+
+use crate::{
+    api::Tls,
+    gateway::{AccessLines, ApiService, Peer},
+    logs::{Line, Logs, Stream},
+};
+
+/// Answers the platform's own requests with `router`.
+pub(super) fn service(router: Router) -> ApiService {
+    std::sync::Arc::new(move |request| {
+        let mut router = router.clone();
+        Box::pin(async move {
+            let (mut parts, body) = request.into_parts();
+            let tls = parts.extensions.get::<Peer>().is_some_and(|peer| peer.tls);
+            parts.extensions.insert(Tls(tls));
+            let request = http::Request::from_parts(parts, ApiBody::new(body));
+            let response = match router.call(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            };
+            response.map(|body| body.map_err(Into::into).boxed_unsync())
+        })
+    })
+}
+
+/// Puts access lines into the logs of their apps, until the gateway is gone.
+pub(super) async fn keep_access_lines(mut lines: AccessLines, logs: Logs) {
+    while let Some(record) = lines.recv().await {
+        logs.append(Line {
+            at_ns: record.at_ns,
+            app: record.app,
+            source: "RTR".to_owned(),
+            instance: record.index.to_string(),
+            process: None,
+            stream: Stream::Out,
+            text: record.line.into(),
+        });
+    }
+}
