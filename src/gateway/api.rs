@@ -41,9 +41,8 @@ pub(super) async fn answer(
 ) -> Result<Response<Outgoing>, Refusal> {
     strip_hop_by_hop(&mut parts.headers, None);
     parts.headers.insert(header::HOST, host.value().clone());
-    parts
-        .headers
-        .insert(REQUEST_ID, fresh_request_id(|| worker.random()));
+    let id = fresh_request_id(|| worker.random());
+    parts.headers.insert(REQUEST_ID, id.clone());
     parts.uri = origin_form(&parts.uri);
     parts.extensions.clear();
     parts.extensions.insert(Peer {
@@ -58,6 +57,7 @@ pub(super) async fn answer(
         Ok(response) => {
             let mut response = response.map(|body| Outgoing::new(Source::Api(body)));
             strip_hop_by_hop(response.headers_mut(), None);
+            response.headers_mut().entry(REQUEST_ID).or_insert(id);
             Ok(response)
         }
         Err(error) => {

@@ -102,6 +102,13 @@ pub struct Limits {
     pub upstream_spare: usize,
 }
 
+impl Limits {
+    /// How often a connection's times are looked at. A limit is so kept to within twice its time.
+    pub(super) fn look(&self) -> Duration {
+        self.header_time.min(self.idle)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

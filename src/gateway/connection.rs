@@ -1,6 +1,8 @@
 //! One connection of a client, from its first byte to its end.
 
-use std::{future::Future, io, pin::Pin, rc::Rc, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::Future, io, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
+};
 
 use hyper::{
     body::Incoming,
@@ -28,6 +30,12 @@ const PREFACE: &[u8; 3] = b"PRI";
 /// Room for what is read and not yet taken, and for what is to be written, on HTTP/1.
 const HTTP1_BUFFER: usize = 128 * 1024;
 
+/// How long a connection that is new at a drain may take to send its request.
+const DRAIN_GRACE: Duration = Duration::from_secs(1);
+
+/// Bytes of one HTTP/2 response that wait for a client which does not read.
+const STREAM_BUFFER: usize = 64 * 1024;
+
 /// Window of one HTTP/2 stream: what a client may send ahead of a slow backend.
 const STREAM_WINDOW: u32 = 256 * 1024;
 
@@ -51,10 +59,10 @@ where
 pub(super) async fn serve(
     worker: Rc<Worker>,
     stream: TcpStream,
+    peer: SocketAddr,
     tls: bool,
     mut drain: watch::Receiver<bool>,
 ) {
-    let Ok(peer) = stream.peer_addr() else { return };
     // Not fatal: packets merely wait to be filled.
     let _ = stream.set_nodelay(true);
     let state = Arc::new(ConnState::new(peer, tls));
@@ -71,10 +79,14 @@ pub(super) async fn serve(
         }
     } else {
         let mut stream = stream;
-        let first = tokio::select! {
-            // Reading is given up only together with the connection.
-            first = timeout(limits.idle, read_prefix(&mut stream)) => first,
-            _ = drain.wait_for(|draining| *draining) => return,
+        let first = {
+            let mut first = std::pin::pin!(read_prefix(&mut stream));
+            tokio::select! {
+                biased;
+                first = timeout(limits.idle, &mut first) => first,
+                // The connection was accepted, so its request may be on the way.
+                _ = drain.wait_for(|draining| *draining) => timeout(DRAIN_GRACE, first).await,
+            }
         };
         let Ok(Ok(prefix)) = first else { return };
         let multiplexed = prefix.bytes == *PREFACE;
@@ -129,7 +141,7 @@ async fn speak<S>(
             .max_header_list_size(u32::try_from(limits.header_bytes).unwrap_or(u32::MAX))
             .initial_stream_window_size(STREAM_WINDOW)
             .initial_connection_window_size(CONNECTION_WINDOW)
-            .max_send_buf_size(STREAM_WINDOW as usize)
+            .max_send_buf_size(STREAM_BUFFER)
             .serve_connection(io, service);
         keeper.keep(connection, drain).await;
     } else {
@@ -183,7 +195,7 @@ struct Keeper {
 impl Keeper {
     async fn keep<C: Graceful>(&self, connection: C, mut drain: watch::Receiver<bool>) {
         let mut connection = std::pin::pin!(connection);
-        let mut watch = std::pin::pin!(tokio::time::sleep(self.limits.header_time));
+        let mut watch = std::pin::pin!(tokio::time::sleep(self.limits.look()));
         let mut draining = std::pin::pin!(drain.wait_for(|draining| *draining));
         let mut finishing = false;
         std::future::poll_fn(|cx| {

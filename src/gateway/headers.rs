@@ -55,6 +55,22 @@ pub(super) fn strip_hop_by_hop(headers: &mut HeaderMap, upgrade: Option<HeaderVa
     }
 }
 
+/// Joins the lines of a cookie, which HTTP/2 may divide and HTTP/1 may not (RFC 9113, 8.2.3).
+pub(super) fn join_cookies(headers: &mut HeaderMap) {
+    let mut lines = headers.get_all(header::COOKIE).iter();
+    let (Some(first), Some(second)) = (lines.next(), lines.next()) else {
+        return;
+    };
+    let mut joined = first.as_bytes().to_vec();
+    for line in std::iter::once(second).chain(lines) {
+        joined.extend_from_slice(b"; ");
+        joined.extend_from_slice(line.as_bytes());
+    }
+    if let Ok(joined) = HeaderValue::try_from(joined) {
+        headers.insert(header::COOKIE, joined);
+    }
+}
+
 /// The headers that Connection names, without those whose loss would change the message.
 fn connection_options(headers: &HeaderMap) -> Vec<HeaderName> {
     let values = headers.get_all(header::CONNECTION).iter();
@@ -229,6 +245,16 @@ mod tests {
                 &HeaderValue::from_static("upgrade"),
                 &HeaderValue::from_static("websocket")
             )
+        );
+    }
+
+    #[test]
+    fn crumbs_of_a_cookie_become_one_line() {
+        let mut map = headers(&[("cookie", "a=1"), ("cookie", "b=2"), ("cookie", "c=3")]);
+        join_cookies(&mut map);
+        assert_eq!(
+            map.get_all("cookie").iter().collect::<Vec<_>>(),
+            ["a=1; b=2; c=3"]
         );
     }
 

@@ -111,7 +111,7 @@ impl ConnState {
             }
         }
         // A head may begin right after this look, and has to be noticed in its time.
-        Patience::Wait(wait.min(limits.header_time).max(Duration::from_millis(1)))
+        Patience::Wait(wait.min(limits.look()).max(Duration::from_millis(1)))
     }
 }
 
@@ -227,9 +227,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for ClientIo<S> {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.stream).poll_flush(cx);
-        if polled.is_pending() {
-            this.note_write(true);
-        }
+        this.note_write(polled.is_pending());
         polled
     }
 

@@ -41,6 +41,12 @@ const SURELY_OPEN: Duration = Duration::from_secs(1);
 /// Room for a response's head.
 const RESPONSE_BUFFER: usize = 256 * 1024;
 
+/// Window of one response over HTTP/2: what waits here for a slow client.
+const RESPONSE_WINDOW: u32 = 128 * 1024;
+
+/// Window of all responses on one connection: slow clients must not hold up the others.
+const RESPONSES_WINDOW: u32 = 256 * RESPONSE_WINDOW;
+
 /// Most header lines of a response.
 const RESPONSE_HEADERS: usize = 256;
 
@@ -136,7 +142,7 @@ impl Errand<'_> {
             };
             let outcome = match protocol {
                 AppProtocol::Http1 => self.over_http1(key, dir, request, fresh).await,
-                AppProtocol::Http2 => self.over_http2(key, dir, request).await,
+                AppProtocol::Http2 => self.over_http2(key, dir, request, fresh).await,
             };
             match outcome {
                 Ok(answer) => return self.deliver(answer, &backend, exchange, upgrade),
@@ -177,6 +183,7 @@ impl Errand<'_> {
         }
         let headers = request.headers_mut();
         headers.insert(header::HOST, self.host.value().clone());
+        headers::join_cookies(headers);
         if headers.contains_key(header::TE) && !headers.contains_key(header::CONNECTION) {
             // TE concerns one connection (RFC 9110, 10.1.4).
             headers.insert(header::CONNECTION, HeaderValue::from_static("te"));
@@ -213,6 +220,7 @@ impl Errand<'_> {
         key: Key,
         dir: &Path,
         mut request: Request<Upload>,
+        fresh: bool,
     ) -> Result<Answer, Failed> {
         let target = Uri::builder()
             .scheme("http")
@@ -236,7 +244,7 @@ impl Errand<'_> {
         }
 
         let pool = &self.worker.pool;
-        let mut sender = match pool.shared(key) {
+        let mut sender = match pool.shared(key).filter(|_| !fresh) {
             Some(sender) => sender,
             None => match self.connect_http2(key, dir).await {
                 Some(sender) => sender,
@@ -302,7 +310,8 @@ impl Errand<'_> {
         let stream = self.dial(key, dir).await?;
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
-            .adaptive_window(true)
+            .initial_stream_window_size(RESPONSE_WINDOW)
+            .initial_connection_window_size(RESPONSES_WINDOW)
             .handshake(TokioIo::new(stream))
             .await
             .ok()?;

@@ -4,7 +4,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     fmt,
-    net::TcpListener,
+    net::{SocketAddr, TcpListener},
     rc::Rc,
     sync::{
         Arc,
@@ -169,7 +169,7 @@ impl Worker {
                 _ = drain.wait_for(|draining| *draining) => break,
             };
             match accepted {
-                Ok((stream, _)) => self.take(stream, tls, &drain),
+                Ok((stream, peer)) => self.take(stream, peer, tls, &drain),
                 Err(error) => {
                     tracing::warn!(%error, "a gateway thread cannot accept a connection");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -177,12 +177,18 @@ impl Worker {
             }
         }
         // Closing the socket would reset connections that the kernel has accepted already.
-        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-            self.take(stream, tls, &drain);
+        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+            self.take(stream, peer, tls, &drain);
         }
     }
 
-    fn take(self: &Rc<Self>, stream: TcpStream, tls: bool, drain: &watch::Receiver<bool>) {
+    fn take(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: bool,
+        drain: &watch::Receiver<bool>,
+    ) {
         let shared = Arc::clone(&self.shared);
         if shared.connections.fetch_add(1, Relaxed) >= shared.config.limits.connections {
             shared.connections.fetch_sub(1, Relaxed);
@@ -191,7 +197,7 @@ impl Worker {
         }
         self.counters.connection();
         let alive = self.live.one();
-        let serve = connection::serve(Rc::clone(self), stream, tls, drain.clone());
+        let serve = connection::serve(Rc::clone(self), stream, peer, tls, drain.clone());
         tokio::task::spawn_local(async move {
             let _alive = alive;
             let _counted = Counted(shared);

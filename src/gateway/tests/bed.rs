@@ -26,7 +26,7 @@ use tokio::{
 
 use crate::{
     certs::{self, Certs},
-    gateway::{self, AccessLines, Config, Gateway, Listen, Peer},
+    gateway::{self, AccessLines, ApiService, Config, Gateway, Listen, Peer},
     model::{AppId, AppProtocol, InstanceId, RouteId, SpaceId},
     routing::{Backend, Entry, RouteTable, Target},
 };
@@ -51,6 +51,15 @@ impl Bed {
     }
 
     pub(super) fn with(entries: Vec<Entry>, adapt: impl FnOnce(&mut Config)) -> Self {
+        Self::serving(entries, adapt, Arc::new(|request| Box::pin(api(request))))
+    }
+
+    /// With an API of the test's own.
+    pub(super) fn serving(
+        entries: Vec<Entry>,
+        adapt: impl FnOnce(&mut Config),
+        api: ApiService,
+    ) -> Self {
         let dir = TempDir::new().unwrap();
         let certs = Certs::open(certs::Config {
             dir: dir.path().join("certs"),
@@ -73,7 +82,6 @@ impl Bed {
         });
         adapt(&mut config);
         let (log, lines) = gateway::access_log(100);
-        let api: gateway::ApiService = Arc::new(|request| Box::pin(api(request)));
         let gateway = Gateway::start(config, Arc::clone(&table), &certs, api, log).unwrap();
         let (http, https) = (gateway.http_addrs()[0], gateway.https_addrs()[0]);
         let bed = Self {

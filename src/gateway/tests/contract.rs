@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bed::{Bed, Origin, entry};
+use super::bed::{Bed, Origin, entry, within};
 use crate::{
     gateway::{Config, Gateway, GatewayError, Listen},
     model::AppProtocol,
@@ -253,4 +253,56 @@ async fn a_port_in_use_says_who_holds_it() {
         text.contains(&std::process::id().to_string()) && text.contains("gateway.http"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_request_to_the_platform_ends_with_its_client_or_its_failure() {
+    let (began, mut begun) = tokio::sync::mpsc::channel::<tokio::sync::oneshot::Receiver<()>>(1);
+    let api: crate::gateway::ApiService = Arc::new(move |request| {
+        let began = began.clone();
+        Box::pin(async move {
+            assert_ne!(request.uri().path(), "/panic");
+            let (held, dropped) = tokio::sync::oneshot::channel::<()>();
+            began.send(dropped).await.unwrap();
+            let _held = held;
+            std::future::pending().await
+        })
+    });
+    let bed = Bed::serving(vec![], |_| {}, api);
+    let ask =
+        |path: &str| format!("GET {path} HTTP/1.1\r\nHost: api.test\r\nConnection: close\r\n\r\n");
+    let answer = bed.talk(&ask("/panic")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 500 Internal Server Error\r\n"),
+        "{answer}"
+    );
+
+    let mut client = tokio::net::TcpStream::connect(bed.http).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut client, ask("/").as_bytes())
+        .await
+        .unwrap();
+    let dropped = within(begun.recv()).await.unwrap();
+    drop(client);
+    assert!(within(dropped).await.is_err());
+}
+
+#[tokio::test]
+async fn connections_past_the_limit_are_turned_away() {
+    let bed = Bed::with(vec![], |config| config.limits.connections = 1);
+    let mut held = tokio::net::TcpStream::connect(bed.http).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut held, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        .await
+        .unwrap();
+    super::bed::read_until(&mut held, "exist.").await;
+    assert_eq!(bed.talk(&get("none.test", "")).await, "");
+    assert_eq!(bed.gateway.counts().refused, 1);
+    drop(held);
+    within(async {
+        while !bed
+            .talk(&get("none.test", ""))
+            .await
+            .starts_with("HTTP/1.1 404 ")
+        {}
+    })
+    .await;
 }

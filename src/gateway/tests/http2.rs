@@ -138,3 +138,60 @@ async fn tls_carries_both_versions_with_a_certificate_for_the_name() {
     let body = response.into_body().collect().await.unwrap().to_bytes();
     assert!(body.starts_with(b"GET / HTTP/1.1\n"));
 }
+
+#[tokio::test]
+async fn an_idle_connection_is_ended_with_notice() {
+    let origin = Origin::echo().await;
+    let bed = Bed::with(vec![origin.at("a.test")], |config| {
+        config.limits.idle = std::time::Duration::from_millis(50);
+    });
+    let stream = TcpStream::connect(bed.http).await.unwrap();
+    let (mut client, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
+            .await
+            .unwrap();
+    let connection = tokio::spawn(connection);
+    let request = Request::get("http://a.test/")
+        .header("cookie", "a=1")
+        .header("cookie", "b=2")
+        .body(Full::<Bytes>::default())
+        .unwrap();
+    let response = within(client.send_request(request)).await.unwrap();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(String::from_utf8_lossy(&body).contains("cookie: a=1; b=2\n"));
+    // A clean end: the connection was told to go away before it was closed.
+    within(connection).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_up_neither_others_nor_memory() {
+    let origin = Origin::http(|request: Request<Incoming>| async move {
+        let endless = request.uri().path() == "/endless";
+        let chunk = Bytes::from(vec![b'x'; 64 * 1024]);
+        let count = if endless { usize::MAX } else { 1 };
+        let frames = (0..count).map(move |_| Ok::<_, std::io::Error>(Frame::data(chunk.clone())));
+        Response::new(StreamBody::new(futures_util::stream::iter(frames)))
+    })
+    .await;
+    let bed = Bed::new(vec![entry(
+        "a.test",
+        vec![origin.backend(0, AppProtocol::Http2)],
+    )]);
+    let mut client = bed.http2().await;
+    let get = |path: &str| {
+        let uri = format!("http://a.test{path}");
+        Request::get(uri).body(Full::<Bytes>::default()).unwrap()
+    };
+    let endless = within(client.send_request(get("/endless"))).await.unwrap();
+    let mut other = bed.http2().await;
+    for _ in 0..20 {
+        let response = within(other.send_request(get("/short"))).await.unwrap();
+        let body = within(response.into_body().collect())
+            .await
+            .unwrap()
+            .to_bytes();
+        assert_eq!(body.len(), 64 * 1024);
+    }
+    drop(endless);
+    assert_eq!(bed.gateway.counts().dials, 1);
+}
