@@ -1,3 +1,4 @@
 //! The tests from outside: one binary, one file per story.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod layers;
