@@ -1,8 +1,5 @@
 //! The tests from outside: one binary, one file per story.
-#![expect(
-    clippy::unwrap_used,
-    reason = "these are tests, but for the functions beside them that clippy does not take for some"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod layers;
 mod sandbox;
