@@ -64,6 +64,10 @@ pub(super) enum Unusable {
 
 type Result<T> = std::result::Result<T, Unusable>;
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it stands where errors are mapped"
+)]
 fn broken(why: impl ToString) -> Unusable {
     Unusable::Broken(why.to_string())
 }
