@@ -65,11 +65,11 @@ struct Packer<'a, W: Write> {
 impl<W: Write> Packer<'_, W> {
     /// Walks the tree. Whatever it holds was made by a build, which is hostile, but has ended.
     fn walk(&mut self) -> Result<(), BlobError> {
+        make_readable(self.home, 0o700).map_err(BlobError::at("read", self.home))?;
         let mut open = vec![PathBuf::new()];
         while let Some(folder) = open.pop() {
             let full = self.home.join(&folder);
             let at = || BlobError::at("read", &full);
-            make_readable(&full, 0o700).map_err(at())?;
             let mut names = fs::read_dir(&full)
                 .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
                 .map_err(at())?;
@@ -91,6 +91,13 @@ impl<W: Write> Packer<'_, W> {
         let at = || BlobError::at("archive", &full);
         let there = fs::symlink_metadata(&full).map_err(at())?;
         let kind = there.file_type();
+        let there = if kind.is_dir() {
+            make_readable(&full, 0o700)
+                .and_then(|()| fs::symlink_metadata(&full))
+                .map_err(at())?
+        } else {
+            there
+        };
         if !(kind.is_dir() || kind.is_file() || kind.is_symlink()) {
             return Ok(false);
         }

@@ -12,7 +12,7 @@ use std::{
 
 use cap_std::{
     ambient_authority,
-    fs::{Dir, OpenOptions},
+    fs::{Dir, OpenOptions, Permissions},
 };
 
 use super::{
@@ -289,10 +289,7 @@ impl<'a> Plant<'a> {
         for (path, target) in &self.links {
             let made = || {
                 dir.symlink_contents(target, path)?;
-                match self.owner {
-                    Some(owner) => lchown(self.root.join(path), Some(owner), Some(owner)),
-                    None => Ok(()),
-                }
+                self.give(path)
             };
             made().map_err(self.write_error(path))?;
         }
@@ -304,18 +301,20 @@ impl<'a> Plant<'a> {
                 mode => mode | 0o700,
             };
             let dressed = || {
-                let folder = dir.open_dir(path)?.into_std_file();
-                folder.set_permissions(fs::Permissions::from_mode(mode))?;
-                match self.owner {
-                    Some(owner) => fchown(&folder, Some(owner), Some(owner)),
-                    None => Ok(()),
-                }
+                let mode = fs::Permissions::from_mode(mode);
+                dir.set_permissions(path, Permissions::from_std(mode))?;
+                self.give(path)
             };
             dressed().map_err(self.write_error(path))?;
         }
+        self.give(Path::new(""))
+            .map_err(BlobError::at("change the owner of", self.root))
+    }
+
+    /// Gives a folder or link that was made here to the owner.
+    fn give(&self, path: &Path) -> io::Result<()> {
         match self.owner {
-            Some(owner) => lchown(self.root, Some(owner), Some(owner))
-                .map_err(BlobError::at("change the owner of", self.root)),
+            Some(owner) => lchown(self.root.join(path), Some(owner), Some(owner)),
             None => Ok(()),
         }
     }
