@@ -185,11 +185,7 @@ impl Builder {
     }
 
     /// The folder of the app's caches, where its runtimes keep some.
-    async fn caches(
-        &self,
-        app: AppId,
-        decision: &Decision,
-    ) -> Result<Option<PathBuf>, Failure> {
+    async fn caches(&self, app: AppId, decision: &Decision) -> Result<Option<PathBuf>, Failure> {
         let keeps = |runtime: &crate::runtimes::Runtime| !runtime.build.caches.is_empty();
         if !decision.runtimes.iter().any(keeps) {
             return Ok(None);

@@ -21,6 +21,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Environment for every build (package registries, proxies).
     pub env: BTreeMap<String, String>,
+    /// The platform's own program, which is seen inside and compiles WebAssembly.
+    pub program: PathBuf,
 }
 
 // Addresses of proxies and registries often hold passwords.
@@ -31,6 +33,7 @@ impl std::fmt::Debug for Config {
             .field("memory", &self.memory)
             .field("timeout", &self.timeout)
             .field("env", &self.env.keys().collect::<Vec<_>>())
+            .field("program", &self.program)
             .finish()
     }
 }
@@ -45,7 +48,21 @@ impl Config {
             memory: MEMORY,
             timeout: TIMEOUT,
             env: passed_on(environment),
+            program: program(),
         }
+    }
+}
+
+/// The file of the program that runs, or the newer one that has taken its place.
+fn program() -> PathBuf {
+    let path = std::env::current_exe().unwrap_or_default();
+    // What the kernel says of a file that is not there any more.
+    match path
+        .to_str()
+        .and_then(|path| path.strip_suffix(" (deleted)"))
+    {
+        Some(there) => PathBuf::from(there),
+        None => path,
     }
 }
 
@@ -78,8 +95,8 @@ pub const PASSED_ON: &[&str] = &[
     "MAVEN_OPTS",
 ];
 
-/// Of those that [`PASSED_ON`] names, the ones that say something about this host's tools
-/// and not about registries.
+/// Of those that [`PASSED_ON`] names, the ones that say something about this host's tools and
+/// folders, which builds do not see, and not about registries.
 const HOSTS_OWN: &[&str] = &[
     "NPM_CONFIG_CACHE",
     "NPM_CONFIG_GLOBALCONFIG",
@@ -88,6 +105,8 @@ const HOSTS_OWN: &[&str] = &[
     "NPM_CONFIG_USERCONFIG",
     "PIP_CACHE_DIR",
     "PIP_CONFIG_FILE",
+    "PIP_FIND_LINKS",
+    "PIP_LOG",
     "PIP_PREFIX",
     "PIP_REQUIRE_VIRTUALENV",
     "PIP_TARGET",

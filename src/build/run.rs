@@ -60,7 +60,7 @@ pub(super) async fn run(
         dir: folder.sandbox(),
         home: Some(folder.home()),
         home_writable: true,
-        binds: binds(caches),
+        binds: binds(config, caches),
         argv: ["bash", "-c", &script(&decision.steps, &nonce)]
             .map(str::to_owned)
             .into(),
@@ -103,11 +103,9 @@ pub(super) async fn run(
     }
 }
 
-fn binds(caches: Option<PathBuf>) -> Vec<Bind> {
-    // The platform's own program, which compiles WebAssembly: the one that sets the sandbox
-    // up, whatever has become of its file since.
+fn binds(config: &Config, caches: Option<PathBuf>) -> Vec<Bind> {
     let platform = Bind {
-        source: PathBuf::from("/proc/self/exe"),
+        source: config.program.clone(),
         target: PathBuf::from("/.pastina/pastina"),
         writable: false,
     };

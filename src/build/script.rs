@@ -11,7 +11,7 @@ pub(super) const MARK: u8 = 0x1e;
 /// that fails; `nonce` tells its marks from the output of the steps.
 pub(super) fn script(steps: &[PlannedStep], nonce: &str) -> String {
     let mut script = format!(
-        "mark() {{ printf '\\036{nonce} %s\\n' \"$*\"; }}\n\
+        "mark() {{ printf '\\036%s %s\\n' {nonce} \"$*\"; }}\n\
          failed() {{ mark fail \"$1\" \"${{2//$'\\n'/ }}\"; }}\n\
          cd /home/vcap/app || exit\n"
     );
@@ -83,7 +83,7 @@ mod tests {
         check(&["exit 3"], "@nonce begin 0\n", 3);
         check(
             &["false | cat"],
-            "@nonce begin 0\n@nonce fail 1 false | cat\n",
+            "@nonce begin 0\n@nonce fail 1 cat\n",
             1,
         );
         check(&["if false; then :; fi; cat"], "@nonce begin 0\n", 0);

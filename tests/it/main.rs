@@ -1,5 +1,6 @@
 //! The tests from outside: one binary, one file per story.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod build;
 mod layers;
 mod sandbox;
