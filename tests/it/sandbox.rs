@@ -728,6 +728,72 @@ async fn a_sandbox_survives_who_started_it_and_is_nobodys_zombie() {
 }
 
 #[tokio::test]
+async fn dial_reaches_a_command_that_listens_on_ipv6_alone() {
+    let case = shell("exec python3 -u -m http.server 8080 --bind ::1");
+    let sandbox = case.spawn().await;
+    running(&sandbox).await;
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = sandbox::dial(&case.spec.dir, 8080).await {
+        assert!(Instant::now() < deadline, "{error}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    sandbox.stop(Duration::ZERO);
+    ended(&sandbox).await;
+}
+
+#[tokio::test]
+async fn garbage_and_too_many_listeners_do_not_harm_a_sandbox() {
+    let case = shell("echo ready; sleep 1000");
+    let sandbox = case.spawn().await;
+    running(&sandbox).await;
+    let folder = fs::File::open(&case.spec.dir).unwrap();
+    let path = format!(
+        "/proc/self/fd/{}/control.sock",
+        std::os::fd::AsRawFd::as_raw_fd(&folder)
+    );
+    let connect = || std::os::unix::net::UnixStream::connect(&path).unwrap();
+    let listeners: Vec<_> = (0..40).map(|_| connect()).collect();
+    for garbage in [
+        &b"{\n\n\0[]]\n"[..],
+        b"{\"stop\":{\"grace_ms\":-1}}\n",
+        &[b'x'; 100_000],
+    ] {
+        let _ = connect().write_all(garbage);
+    }
+    // One more than are taken in: it waits for its turn and does not take the sandbox for lost.
+    let late = sandbox::adopt(&case.spec.dir).await.unwrap();
+    drop(listeners);
+    assert!(matches!(*sandbox.status().borrow(), Status::Running { .. }));
+    late.stop(Duration::from_secs(u64::MAX));
+    late.stop(Duration::ZERO);
+    drop(late);
+    assert!(matches!(ended(&sandbox).await, Exit::Stopped { .. }));
+    case.left_nothing().await;
+}
+
+#[tokio::test]
+async fn many_start_at_once() {
+    let cases: Vec<Case> = (0..20).map(|_| shell("echo one")).collect();
+    for (exit, output) in futures_util::future::join_all(cases.iter().map(Case::run)).await {
+        assert_eq!((exit, output.as_str()), (Exit::Code { code: 0 }, "one\n"));
+    }
+}
+
+#[tokio::test]
+async fn much_output_is_kept_within_its_bounds() {
+    let mut case = shell("i=0; while [ $i -lt 20000 ]; do echo line $i of many; i=$((i+1)); done");
+    case.spec.log_bytes = 300_000;
+    let sandbox = case.spawn().await;
+    assert_eq!(ended(&sandbox).await, Exit::Code { code: 0 });
+    let size: u64 = ["log.0", "log.1"]
+        .iter()
+        .map(|name| fs::metadata(case.spec.dir.join(name)).unwrap().len())
+        .sum();
+    assert!(size < 400_000, "{size}");
+    assert!(output(&sandbox).ends_with("line 19998 of many\nline 19999 of many\n"));
+}
+
+#[tokio::test]
 async fn a_folder_with_a_long_path_is_no_obstacle() {
     let mut case = shell("sleep 1000");
     let dir = case.root.path().join("d".repeat(100)).join("e".repeat(100));

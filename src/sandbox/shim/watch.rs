@@ -164,12 +164,7 @@ impl Shim {
                 .map(|output| PollFd::new(output.as_fd(), PollFlags::POLLIN)),
         );
         let clients = fds.len();
-        fds.extend(self.clients.watch().map(|(fd, writes)| {
-            PollFd::new(
-                fd,
-                PollFlags::POLLIN | if writes { PollFlags::POLLOUT } else { none },
-            )
-        }));
+        fds.extend(self.clients.watch());
         match poll(&mut fds, self.timeout()) {
             Ok(_) | Err(Errno::EINTR) => {}
             // Out of memory in the kernel: it passes.
@@ -333,8 +328,9 @@ impl Shim {
         let _ = std::fs::remove_file(CONNECT);
         self.kept.status = Status::Ended(exit);
         self.keep();
-        self.say_goodbye();
+        // Nothing in the folder is touched once the end is told: it may be removed then.
         let _ = std::fs::remove_file(CONTROL);
+        self.say_goodbye();
     }
 
     fn drain(&mut self) {
