@@ -10,6 +10,7 @@ use crate::{
     wire::{
         MetadataPatch,
         process::{HealthData, HealthPatch},
+        shared::Hidden,
     },
 };
 
@@ -40,7 +41,7 @@ pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec
     let manifest = AppManifest {
         buildpacks: reader.buildpacks(),
         stack: reader.string("stack").flatten(),
-        env: reader.env(),
+        env: Hidden(reader.env()),
         metadata: reader.metadata(),
         services: reader.services(),
         routing: reader.routing(),
