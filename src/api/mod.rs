@@ -1,15 +1,19 @@
 //! The control API over HTTP: requests become actions, results become JSON; no rule of the
 //! domain is in here.
 
+mod answer;
 mod error;
 mod extract;
+mod frame;
+mod root;
+mod uaa;
 mod v3;
 
 pub use error::Failure;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::sync::watch;
 
 use crate::{actions::Actions, identity::Identity, model::Observed};
@@ -32,9 +36,12 @@ pub struct Tls(pub bool);
 /// Every endpoint.
 pub fn router(api: Api) -> Router {
     Router::new()
+        .merge(root::router())
+        .merge(uaa::router())
         .nest("/v3", v3::router())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn(frame::surround))
         .with_state(api)
 }
 
