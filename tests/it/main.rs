@@ -1,1 +1,3 @@
 //! The tests from outside: one binary, one file per story.
+
+mod api;

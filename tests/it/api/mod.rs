@@ -1,0 +1,10 @@
+//! The control API from outside: requests in, documents out, no network but for the stock
+//! command line's sake.
+
+mod cf;
+mod harness;
+mod people;
+mod places;
+mod roots;
+mod routing;
+mod rules;
