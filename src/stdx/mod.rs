@@ -1,1 +1,3 @@
-//! To come.
+//! What the standard library lacks.
+
+pub mod bytes;

@@ -1,0 +1,12 @@
+//! The store from its own inside: what survives, what is refused, what is told.
+
+mod backup;
+mod corrupt;
+mod fixture;
+mod full;
+mod golden;
+mod group;
+mod kill;
+mod power;
+mod sim;
+mod speed;
