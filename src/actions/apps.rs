@@ -58,7 +58,7 @@ impl Actions {
             .apply(&mut metadata)
             .map_err(ActionError::Unprocessable)?;
         let mut env = std::collections::BTreeMap::new();
-        let variables = app_env::texts(body.environment_variables.unwrap_or_default())?;
+        let variables = app_env::texts(body.environment_variables.unwrap_or_default().0)?;
         app_env::apply(&mut env, variables).map_err(ActionError::Several)?;
         let mut how = Lifecycle::default();
         lifecycle::apply(&self.config, &mut how, &body.lifecycle.unwrap_or_default())?;

@@ -1,5 +1,7 @@
 //! The one place where failures become HTTP statuses and Cloud Foundry's error codes.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     http::StatusCode,
@@ -54,18 +56,17 @@ impl From<ActionError> for Failure {
 /// Tells the log the whole chain and the client that it was not their fault. A full disk is
 /// told, since waiting or the operator can mend it.
 fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
-    let mut chain = error.to_string();
-    let mut source = error.source();
-    let mut full = false;
-    while let Some(cause) = source {
-        chain.push_str(": ");
-        chain.push_str(&cause.to_string());
-        full |= cause
+    let full = causes(error).any(|cause| {
+        cause
             .downcast_ref::<std::io::Error>()
-            .is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull);
-        source = cause.source();
-    }
-    tracing::error!(error = chain, "a request failed");
+            .or_else(|| {
+                cause
+                    .downcast_ref::<Arc<std::io::Error>>()
+                    .map(AsRef::as_ref)
+            })
+            .is_some_and(|io| io.kind() == std::io::ErrorKind::StorageFull)
+    });
+    tracing::error!(error = chain(error), "a request failed");
     if full {
         return Error::unavailable(
             "The platform's disk is full, so nothing was changed. Try again once the operator \
@@ -73,6 +74,19 @@ fn internal(error: &(dyn std::error::Error + 'static)) -> Error {
         );
     }
     Error::unknown("An unknown error occurred.")
+}
+
+/// The error and its causes, outermost first.
+fn causes<'a>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
+    std::iter::successors(Some(error), |error| error.source())
+}
+
+/// The error with its causes in one line.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let texts: Vec<_> = causes(error).map(ToString::to_string).collect();
+    texts.join(": ")
 }
 
 impl IntoResponse for Failure {

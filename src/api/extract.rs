@@ -3,8 +3,8 @@
 use std::str::FromStr;
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Path, Request},
-    http::{header, request::Parts},
+    extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request},
+    http::{HeaderMap, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -44,8 +44,8 @@ impl FromRequestParts<Api> for Auth {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Failure> {
-        let token =
-            bearer(parts).ok_or_else(|| wire::Error::not_authenticated("Authentication error"))?;
+        let token = bearer_of(&parts.headers)
+            .ok_or_else(|| wire::Error::not_authenticated("Authentication error"))?;
         let state = api.actions.store.state();
         let user = api
             .identity
@@ -56,8 +56,8 @@ impl FromRequestParts<Api> for Auth {
 }
 
 /// The token of `Authorization: bearer ...`, whatever the case of the scheme (RFC 9110, 11.1).
-pub(super) fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+pub(super) fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
@@ -75,9 +75,33 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
             .map_err(|_| wire::Error::unknown_request("Unknown request"))?;
         let id = text
             .parse()
-            .map_err(|_| wire::Error::not_found(resource(parts.uri.path())))?;
+            .map_err(|_| wire::Error::not_found(resource(&path_of(parts))))?;
         Ok(Self(id))
     }
+}
+
+/// Two guids in the path, such as a route's and its destination's.
+#[derive(Debug)]
+pub(super) struct Ids<A, B>(pub(super) A, pub(super) B);
+
+impl<A: FromStr, B: FromStr, S: Send + Sync> FromRequestParts<S> for Ids<A, B> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let Path((first, second)) = Path::<(String, String)>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| wire::Error::unknown_request("Unknown request"))?;
+        match (first.parse(), second.parse()) {
+            (Ok(first), Ok(second)) => Ok(Self(first, second)),
+            _ => Err(wire::Error::not_found(resource(&path_of(parts))).into()),
+        }
+    }
+}
+
+/// The path as the client sent it, with what nested routers take off.
+fn path_of(parts: &Parts) -> String {
+    let original = parts.extensions.get::<OriginalUri>();
+    original.map_or(&parts.uri, |uri| &uri.0).path().to_owned()
 }
 
 /// What Cloud Foundry calls the things under a path such as `/v3/apps/x`.
@@ -97,6 +121,14 @@ pub(super) fn resource(path: &str) -> &'static str {
         "jobs" => "Job",
         "deployments" => "Deployment",
         "audit_events" => "Event",
+        "organization_quotas" => "Organization quota",
+        "space_quotas" => "Space quota",
+        "isolation_segments" => "Isolation segment",
+        "security_groups" => "Security group",
+        "stacks" => "Stack",
+        "buildpacks" => "Buildpack",
+        "tasks" => "Task",
+        "service_instances" => "Service instance",
         _ => "Resource",
     }
 }

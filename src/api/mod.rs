@@ -4,14 +4,17 @@
 mod answer;
 mod error;
 mod extract;
+mod frame;
 mod log_cache;
+mod root;
+mod uaa;
 mod v3;
 
 pub use error::Failure;
 
 use std::sync::Arc;
 
-use axum::Router;
+use axum::{Router, middleware};
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -40,10 +43,13 @@ pub struct Tls(pub bool);
 /// Every endpoint.
 pub fn router(api: Api) -> Router {
     Router::new()
+        .merge(root::router())
+        .merge(uaa::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn(frame::surround))
         .with_state(api)
 }
 

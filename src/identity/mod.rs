@@ -110,17 +110,26 @@ impl Identity {
         self.shared.hasher.hash(password).await
     }
 
-    /// Whether `password` is that of `user`.
+    /// Whether `password` is that of `user`. Failures count as those of logins do.
     ///
     /// # Errors
-    /// [`LoginError::Busy`] where too many are being computed.
+    /// [`LoginError::Locked`] after too many failures, [`LoginError::Busy`] where too many
+    /// passwords are being computed.
     pub async fn is_password_of(
         &self,
         user: &User,
         password: Password,
+        now: Timestamp,
     ) -> Result<bool, LoginError> {
+        if !self.shared.failures.admit(&user.username, now) {
+            return Err(LoginError::Locked);
+        }
         let hash = user.password_hash.clone();
-        self.shared.hasher.verify(hash, password).await
+        let matches = self.shared.hasher.verify(hash, password).await?;
+        if matches {
+            self.shared.failures.forgive(&user.username);
+        }
+        Ok(matches)
     }
 }
 

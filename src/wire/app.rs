@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Links, MetadataPatch, Relationship, ToOne, platform::STACK_NAME, shared};
+use super::{
+    Base, Links, MetadataPatch, Relationship, ToOne, platform::STACK_NAME, shared, shared::Hidden,
+};
 use crate::model::{App, AppState, Lifecycle, Org, Process, Space};
 
 /// Most open files of an instance, as `VCAP_APPLICATION` tells it.
@@ -22,7 +24,7 @@ pub struct Create {
     /// How it is built.
     pub lifecycle: Option<LifecyclePatch>,
     /// The first environment variables.
-    pub environment_variables: Option<BTreeMap<String, Value>>,
+    pub environment_variables: Option<Hidden<BTreeMap<String, Value>>>,
     /// Labels and annotations.
     #[serde(default)]
     pub metadata: MetadataPatch,
@@ -75,7 +77,7 @@ pub struct LifecycleData {
 #[serde(deny_unknown_fields)]
 pub struct EnvPatch {
     /// Values by name; `null` removes.
-    pub var: BTreeMap<String, Value>,
+    pub var: Hidden<BTreeMap<String, Value>>,
 }
 
 /// Body of `PATCH /v3/apps/:guid/features/:name`.

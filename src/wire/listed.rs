@@ -141,6 +141,12 @@ impl Filter {
             .is_none_or(|values| values.contains(&value.to_string()))
     }
 
+    /// Whether the guid passes; where there is none, only an open filter lets it.
+    #[must_use]
+    pub fn passes_maybe(&self, value: Option<impl std::fmt::Display>) -> bool {
+        self.is_open() || value.is_some_and(|value| self.passes_id(value))
+    }
+
     /// Whether the name passes, whatever its case.
     #[must_use]
     pub fn passes_name(&self, name: &str) -> bool {

@@ -158,7 +158,9 @@ impl Query {
     }
 }
 
-fn pair(pair: &str) -> (String, String) {
+/// The key and value of one `key=value` of a form or query string, decoded.
+#[must_use]
+pub fn pair(pair: &str) -> (String, String) {
     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
     (decode(key, true), decode(value, true))
 }

@@ -269,3 +269,14 @@ fn is_name(text: &str) -> bool {
 pub fn metadata(metadata: &Metadata) -> Value {
     json!({ "labels": metadata.labels, "annotations": metadata.annotations })
 }
+
+/// Something that no log and no `Debug` output may show, such as environment variables.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct Hidden<T>(pub T);
+
+impl<T> std::fmt::Debug for Hidden<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("[hidden]")
+    }
+}

@@ -56,7 +56,7 @@ impl Apply<'_> {
         }
         self.lifecycle(&mut app, &manifest)
             .unwrap_or_else(|error| errors.push(error));
-        app_env::apply(&mut app.env, manifest.env).unwrap_or_else(|wrong| errors.extend(wrong));
+        app_env::apply(&mut app.env, manifest.env.0).unwrap_or_else(|wrong| errors.extend(wrong));
         manifest
             .metadata
             .apply(&mut app.metadata)

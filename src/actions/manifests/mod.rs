@@ -81,7 +81,7 @@ impl Actions {
         caller.need_in_space(&state, Verb::WriteApps, space, "Space")?;
         let manifests = read(document)?;
         let mut changes = Vec::new();
-        let entries = document.applications.iter().zip(manifests).enumerate();
+        let entries = document.applications.0.iter().zip(manifests).enumerate();
         for (index, (entry, manifest)) in entries {
             let existing = state
                 .app_by_name(space, &manifest.name)
@@ -106,7 +106,7 @@ impl Actions {
 fn read(document: &Document) -> Result<Vec<AppManifest>, ActionError> {
     let mut errors = Vec::new();
     let mut manifests = Vec::new();
-    for (index, entry) in document.applications.iter().enumerate() {
+    for (index, entry) in document.applications.0.iter().enumerate() {
         match manifest::read(index, entry) {
             Ok(manifest) => manifests.push(manifest),
             Err(wrong) => errors.extend(wrong),

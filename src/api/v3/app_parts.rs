@@ -87,7 +87,7 @@ async fn set_variables(
     Id(id): Id<AppId>,
     Body(body): Body<app::EnvPatch>,
 ) -> Result<Json<Value>, Failure> {
-    let found = api.actions.update_app_env(&caller, id, body.var).await?;
+    let found = api.actions.update_app_env(&caller, id, body.var.0).await?;
     Ok(Json(app::environment_variables(&found, &base)))
 }
 

@@ -4,15 +4,24 @@ mod app_parts;
 mod apps;
 mod buildpacks;
 mod builds;
+mod domains;
 mod download;
 mod droplets;
+mod events;
+mod include;
+mod jobs;
 mod manifests;
 mod none;
 mod organizations;
 mod packages;
 mod place;
+mod platform;
 mod processes;
+mod roles;
+mod routes;
+mod spaces;
 mod upload;
+mod users;
 
 use axum::Router;
 
@@ -25,10 +34,18 @@ pub(super) fn router() -> Router<Api> {
         .merge(apps::router())
         .merge(buildpacks::router())
         .merge(builds::router())
+        .merge(domains::router())
         .merge(droplets::router())
+        .merge(events::router())
+        .merge(jobs::router())
         .merge(manifests::router())
         .merge(none::router())
         .merge(organizations::router())
         .merge(packages::router())
+        .merge(platform::router())
         .merge(processes::router())
+        .merge(roles::router())
+        .merge(routes::router())
+        .merge(spaces::router())
+        .merge(users::router())
 }

@@ -68,7 +68,7 @@ pub fn diff(
         }
         let path = format!("/applications/{index}/{}", escape(key));
         let Some(existing) = &existing else {
-            changes.add(path, value);
+            changes.add(&path, value);
             continue;
         };
         match plain.as_str() {
@@ -80,7 +80,7 @@ pub fn diff(
                     _ => !routed && given.is_none_or(Vec::is_empty),
                 };
                 if changing && value == &Value::Bool(true) {
-                    changes.add(path, value);
+                    changes.add(&path, value);
                 }
             }
             "buildpack" => {
@@ -121,7 +121,7 @@ fn find<'a>(map: &'a Map<String, Value>, key: &str) -> Option<&'a Value> {
 struct Changes(Vec<Value>);
 
 impl Changes {
-    fn add(&mut self, path: String, value: &Value) {
+    fn add(&mut self, path: &str, value: &Value) {
         self.0
             .push(json!({ "op": "add", "path": path, "value": value }));
     }
@@ -130,7 +130,7 @@ impl Changes {
         let was = was.filter(|was| !was.is_null());
         match (was, new) {
             (None, Value::Null) => {}
-            (None, _) => self.add(path, new),
+            (None, _) => self.add(&path, new),
             (Some(was), Value::Null) => {
                 self.0
                     .push(json!({ "op": "remove", "path": path, "was": was }));
@@ -165,7 +165,7 @@ impl Changes {
                         }
                     }
                     (Some(_), _) => {}
-                    (None, value) => self.add(path, value),
+                    (None, value) => self.add(&path, value),
                 }
             }
             return;

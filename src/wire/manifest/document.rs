@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::wire::Error;
+use crate::wire::{Error, shared::Hidden};
 
 /// Largest manifest, in bytes (Cloud Foundry's own limit).
 pub const MAX_BYTES: usize = 1024 * 1024;
@@ -13,7 +13,7 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Document {
     /// The entries of `applications`, with their keys as they were written.
-    pub applications: Vec<Map<String, Value>>,
+    pub applications: Hidden<Vec<Map<String, Value>>>,
 }
 
 impl Document {
@@ -55,7 +55,9 @@ impl Document {
             };
             applications.push(entry);
         }
-        Ok(Self { applications })
+        Ok(Self {
+            applications: Hidden(applications),
+        })
     }
 }
 

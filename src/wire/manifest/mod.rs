@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{MetadataPatch, process::HealthPatch};
+use super::{MetadataPatch, process::HealthPatch, shared::Hidden};
 use crate::model::{AppName, AppProtocol, Megabytes, ProcessType};
 
 /// One entry of `applications`, checked. What the manifest does not mention stays as it is.
@@ -30,7 +30,7 @@ pub struct AppManifest {
     /// The stack.
     pub stack: Option<String>,
     /// Environment variables to set; none removes.
-    pub env: BTreeMap<String, Option<String>>,
+    pub env: Hidden<BTreeMap<String, Option<String>>>,
     /// Changes to labels and annotations.
     pub metadata: MetadataPatch,
     /// Service instances to bind, by name.

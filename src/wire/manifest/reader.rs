@@ -10,6 +10,7 @@ use crate::{
     wire::{
         MetadataPatch,
         process::{HealthData, HealthPatch},
+        shared::Hidden,
     },
 };
 
@@ -40,7 +41,7 @@ pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec
     let manifest = AppManifest {
         buildpacks: reader.buildpacks(),
         stack: reader.string("stack").flatten(),
-        env: reader.env(),
+        env: Hidden(reader.env()),
         metadata: reader.metadata(),
         services: reader.services(),
         routing: reader.routing(),
@@ -121,17 +122,16 @@ impl<'a> Reader<'a> {
         let value = self.get(key)?;
         let size = match value {
             Value::Null => return None,
-            Value::String(text) => text.parse().ok(),
+            Value::String(text) => text.parse().ok().filter(|size: &Megabytes| size.0 > 0),
             _ => None,
         };
-        if !size.is_some_and(|size: Megabytes| size.0 > 0) {
+        if size.is_none() {
             self.wrong(
                 key,
                 "a size above zero such as 64M or 1G, in whole megabytes \
                  (units B, K, KB, M, MB, G, GB, T, TB)",
                 value,
             );
-            return None;
         }
         size
     }

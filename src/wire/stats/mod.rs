@@ -113,3 +113,6 @@ pub const fn state(state: InstanceState) -> &'static str {
         InstanceState::Down => "DOWN",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! Where clients find everything: `/`, `/v3`, `/v3/info`.
+
+use axum::{Json, Router, routing::get};
+use serde_json::{Value, json};
+
+use super::{Api, extract::Base};
+use crate::wire::platform;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route(
+            "/",
+            get(async |Base(base): Base| Json(platform::root(&base))),
+        )
+        .route("/v3", get(v3))
+        .route("/v3/", get(v3))
+        .route(
+            "/v3/info",
+            get(async |Base(base): Base| Json(platform::info(&base))),
+        )
+        // Groups of TCP ports, which there are none of.
+        .route("/routing/v1/router_groups", get(async || Json(json!([]))))
+}
+
+async fn v3(Base(base): Base) -> Json<Value> {
+    Json(platform::v3(&base))
+}

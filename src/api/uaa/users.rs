@@ -1,0 +1,197 @@
+//! `/Users`, as the CLI's create-user, delete-user and passwd use it.
+
+use axum::{
+    Json, Router,
+    extract::{FromRequestParts, Path, Request, State},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+    routing::{get, put},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::error::Refusal;
+use crate::{
+    actions::Caller,
+    api::{
+        Api,
+        extract::{bearer_of, read},
+    },
+    identity::{LoginError, Password, WeakPassword},
+    model::UserId,
+    wire::{
+        Query,
+        user::{PasswordChange, ScimCreate, ScimFilter, scim},
+    },
+};
+
+/// Most users on one page.
+const MAX_COUNT: usize = 500;
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/Users", get(list).post(create))
+        .route("/Users/{id}", get(show).delete(remove))
+        .route("/Users/{id}/password", put(change_password))
+}
+
+/// The caller, refused in UAA's form.
+struct Auth(Caller);
+
+impl FromRequestParts<Api> for Auth {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
+        let state = api.actions.store.state();
+        let user = bearer_of(&parts.headers)
+            .and_then(|token| api.identity.verify(&state, token, api.actions.now()))
+            .ok_or_else(Refusal::invalid_token)?;
+        Ok(Self(Caller::new(&state, user)))
+    }
+}
+
+async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+    let bytes = read(request.into_body())
+        .await
+        .map_err(|_| Refusal::invalid_request("The body could not be read."))?;
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::invalid_request(error.to_string()))
+}
+
+async fn list(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    request: Request,
+) -> Result<Json<Value>, Refusal> {
+    caller.need_admin()?;
+    let text = request.uri().query().unwrap_or_default();
+    let valid = [
+        "filter",
+        "attributes",
+        "sortBy",
+        "sortOrder",
+        "startIndex",
+        "count",
+    ];
+    let query =
+        Query::parse(text, &valid).map_err(|error| Refusal::invalid_request(error.to_string()))?;
+    let filter = ScimFilter::parse(query.get("filter").unwrap_or_default()).ok_or_else(|| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_scim_resource",
+            "Invalid filter expression: known are userName, origin and id with eq, joined by and",
+        )
+    })?;
+    let bad = |error: crate::wire::Error| Refusal::invalid_request(error.to_string());
+    let start = query.number("startIndex", 1, usize::MAX).map_err(bad)?;
+    let count = query.number("count", 100, MAX_COUNT).map_err(bad)?;
+    let mut users = api.actions.find_logins(&caller, &filter);
+    users.sort_by_key(|user| (user.created_at, user.id));
+    let page = users.iter().skip(start - 1).take(count);
+    let resources: Vec<_> = page.map(|user| scim(user)).collect();
+    Ok(Json(json!({
+        "resources": resources,
+        "startIndex": start,
+        "itemsPerPage": count,
+        "totalResults": users.len(),
+        "schemas": ["urn:scim:schemas:core:1.0"],
+    })))
+}
+
+async fn create(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    request: Request,
+) -> Result<Response, Refusal> {
+    caller.need_admin()?;
+    let new: ScimCreate = body(request).await?;
+    let weak = |error: WeakPassword| {
+        Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "invalid_scim_resource",
+            error.to_string(),
+        )
+    };
+    let own = new
+        .origin
+        .as_deref()
+        .is_none_or(|origin| ["", "uaa"].contains(&origin));
+    let hash = match new.password.filter(|_| own) {
+        Some(password) => {
+            let password = Password::parse(password.0).map_err(weak)?;
+            Some(api.identity.hash(password).await?)
+        }
+        None if own => return Err(weak(WeakPassword)),
+        None => None,
+    };
+    let user = api
+        .actions
+        .create_login(&caller, &new.username, new.origin.as_deref(), hash)
+        .await?;
+    Ok((StatusCode::CREATED, Json(scim(&user))).into_response())
+}
+
+fn parse(id: &str) -> Result<UserId, Refusal> {
+    id.parse().map_err(|_| Refusal::no_user(id))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let wanted = parse(&id)?;
+    if caller.user.id != wanted {
+        caller.need_admin()?;
+    }
+    let user = api
+        .actions
+        .user(&caller, wanted)
+        .map_err(|_| Refusal::no_user(&id))?;
+    Ok(Json(scim(&user)))
+}
+
+async fn remove(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let gone = api.actions.delete_login(&caller, parse(&id)?).await?;
+    // Clients want a document, also where the control API has deleted the user before.
+    Ok(Json(
+        gone.map_or_else(|| json!({ "id": id }), |user| scim(&user)),
+    ))
+}
+
+async fn change_password(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+    request: Request,
+) -> Result<Response, Refusal> {
+    let wanted = parse(&id)?;
+    let change: PasswordChange = body(request).await?;
+    let invalid =
+        |text: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_password", text);
+    let new = Password::parse(change.password.0).map_err(|error| invalid(error.to_string()))?;
+    let checked = if caller.user.id == wanted {
+        // Also for admins: a token that was left lying about must not be enough.
+        let old = Password::entered(change.old.map(|old| old.0).unwrap_or_default());
+        if !api
+            .identity
+            .is_password_of(&caller.user, old, api.actions.now())
+            .await?
+        {
+            return Err(LoginError::BadCredentials.into());
+        }
+        caller.user.password_hash.clone()
+    } else {
+        caller.need_admin()?;
+        None
+    };
+    let hash = api.identity.hash(new).await?;
+    api.actions
+        .set_password(&caller, wanted, checked.as_deref(), hash)
+        .await?;
+    let answer = json!({ "status": "ok", "message": "password updated" });
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}

@@ -1,0 +1,119 @@
+//! `/v3/users`.
+
+use axum::{Json, Router, extract::State, http::StatusCode, response::Response, routing::get};
+use serde_json::Value;
+
+use crate::{
+    actions::Caller,
+    api::{
+        Api, Failure,
+        answer::accepted,
+        extract::{Auth, Base, Body, Id, RawQuery},
+    },
+    model::{OrgId, RoleScope, SpaceId, User, UserId},
+    store,
+    wire::{self, arrange, paginate, user},
+};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/users", get(list).post(create))
+        .route("/users/{guid}", get(show).patch(update).delete(delete))
+}
+
+async fn list(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    query: RawQuery,
+) -> Result<Json<Value>, Failure> {
+    list_where(&api, &caller, &query, &base, "/v3/users", |_| true)
+}
+
+/// The users with a role in `org` or in a space that `is_here`.
+pub(super) fn list_in(
+    api: &Api,
+    caller: &Caller,
+    query: &RawQuery,
+    base: &wire::Base,
+    path: &str,
+    is_here: impl Fn(&store::State, SpaceId) -> bool,
+    org: Option<OrgId>,
+) -> Result<Json<Value>, Failure> {
+    let state = api.actions.store.state();
+    list_where(api, caller, query, base, path, |user| {
+        state.roles_of_user(user.id).any(|role| match role.scope {
+            RoleScope::Org(at) => Some(at) == org,
+            RoleScope::Space(space) => is_here(&state, space),
+        })
+    })
+}
+
+fn list_where(
+    api: &Api,
+    caller: &Caller,
+    query: &RawQuery,
+    base: &wire::Base,
+    path: &str,
+    is_wanted: impl Fn(&User) -> bool,
+) -> Result<Json<Value>, Failure> {
+    let query = query.parse(&["guids", "usernames", "partial_usernames", "origins"])?;
+    query.check_include(&[])?;
+    let [names, origins] = ["usernames", "origins"].map(|key| query.filter(key));
+    let parts = query.values("partial_usernames");
+    let mut users = api.actions.users(caller);
+    users.retain(|user| {
+        let name = user.username.to_lowercase();
+        names.passes_name(&user.username)
+            && origins.passes(&user.origin)
+            && parts
+                .as_ref()
+                .is_none_or(|parts| parts.iter().any(|part| name.contains(&part.to_lowercase())))
+            && is_wanted(user)
+    });
+    arrange(&query, &mut users)?;
+    let page = paginate(&query, users)?;
+    Ok(Json(page.json(base, path, &query, None, |item| {
+        user::present(item, base)
+    })))
+}
+
+async fn show(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<UserId>,
+) -> Result<Json<Value>, Failure> {
+    Ok(Json(user::present(&*api.actions.user(&caller, id)?, &base)))
+}
+
+async fn create(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Body(body): Body<user::Create>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let made = api.actions.create_user(&caller, body).await?;
+    Ok((StatusCode::CREATED, Json(user::present(&made, &base))))
+}
+
+async fn update(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<UserId>,
+    Body(body): Body<user::Update>,
+) -> Result<Json<Value>, Failure> {
+    let changed = api.actions.update_user(&caller, id, body).await?;
+    Ok(Json(user::present(&changed, &base)))
+}
+
+async fn delete(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<UserId>,
+) -> Result<Response, Failure> {
+    let job = api.actions.delete_user(&caller, id).await?;
+    Ok(accepted(&base, &job))
+}

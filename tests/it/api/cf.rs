@@ -1,0 +1,176 @@
+//! The stock command line against the API, where `PASTINA_CF` names one.
+
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Command, Output},
+};
+
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use tokio::net::TcpListener;
+
+use super::harness::{PASSWORD, Platform};
+
+/// The command line with a home folder of its own.
+struct Cf {
+    program: PathBuf,
+    home: tempfile::TempDir,
+}
+
+impl Cf {
+    fn run(&self, arguments: &[&str]) -> Output {
+        Command::new(&self.program)
+            .args(arguments)
+            .env("CF_HOME", self.home.path())
+            .env("CF_COLOR", "false")
+            .env_remove("CF_TRACE")
+            .output()
+            .unwrap()
+    }
+
+    /// What it prints, where it ends well.
+    #[track_caller]
+    fn good(&self, line: &str) -> String {
+        let arguments: Vec<_> = line.split(' ').map(|word| word.replace('+', " ")).collect();
+        let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+        let output = self.run(&arguments);
+        let text = format!(
+            "{}{}",
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(output.status.success(), "cf {line}:\n{text}");
+        text
+    }
+}
+
+async fn serve(platform: &Platform) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = platform.router.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let service = TowerToHyperService::new(router.clone());
+            tokio::spawn(async move {
+                // A client that goes away is no failure of the test.
+                let _ = Builder::new(TokioExecutor::new())
+                    .serve_connection(TokioIo::new(stream), service)
+                    .await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stock_command_line_works() {
+    let Some(program) = std::env::var_os("PASTINA_CF") else {
+        return;
+    };
+    let platform = Platform::start().await;
+    let address = serve(&platform).await;
+    let cf = Cf {
+        program: program.into(),
+        home: tempfile::tempdir().unwrap(),
+    };
+    let story = move || {
+        tell(&cf, &format!("http://{address}"));
+    };
+    tokio::task::spawn_blocking(story).await.unwrap();
+}
+
+fn tell(cf: &Cf, api: &str) {
+    let check = |line: &str, expected: &[&str]| {
+        let text = cf.good(line);
+        for part in expected {
+            assert!(text.contains(part), "cf {line} lacks {part:?}:\n{text}");
+        }
+    };
+    let password = PASSWORD.replace(' ', "+");
+    check(&format!("api {api}"), &["OK"]);
+    assert!(!cf.run(&["auth", "admin", "wrong"]).status.success());
+    check(
+        &format!("login -a {api} -u admin -p {password}"),
+        &["OK", "org:", "dev", "space:"],
+    );
+    check("orgs", &["dev"]);
+    check("create-org lab", &["OK"]);
+    check("create-org lab", &["already exists", "OK"]);
+    check("target -o lab", &["lab"]);
+    check(
+        "create-space web",
+        &["OK", "SpaceManager", "SpaceDeveloper"],
+    );
+    check("create-space web", &["already exists"]);
+    check("target -s web", &["web"]);
+    check("org lab", &["web", "apps.test", "default"]);
+    check("spaces", &["web"]);
+    check(&format!("create-user ann {password}"), &["OK"]);
+    check(&format!("create-user ann {password}"), &["already exists"]);
+    check("set-org-role ann lab OrgManager", &["OK"]);
+    check("set-space-role ann lab web SpaceDeveloper", &["OK"]);
+    check("set-space-role ann lab web SpaceDeveloper", &["OK"]);
+    check("org-users lab", &["ORG MANAGER", "ann (uaa)"]);
+    check(
+        "space-users lab web",
+        &["SPACE DEVELOPER", "ann (uaa)", "admin (uaa)"],
+    );
+    check("unset-space-role ann lab web SpaceDeveloper", &["OK"]);
+    check("domains", &["apps.test", "shared"]);
+    check("create-private-domain lab lab.example", &["OK"]);
+    check("create-private-domain lab lab.example", &["already in use"]);
+    check(
+        "create-route apps.test --hostname site --path /v1",
+        &["site.apps.test/v1"],
+    );
+    check(
+        "create-route apps.test --hostname site --path /v1",
+        &["already exists"],
+    );
+    check(
+        "check-route apps.test --hostname site --path /v1",
+        &["does exist"],
+    );
+    check("route apps.test --hostname site --path /v1", &["site"]);
+    check("set-label org lab term=2026", &["OK"]);
+    check("orgs --labels term=2026", &["lab"]);
+    check("labels org lab", &["term", "2026"]);
+    check(
+        "delete-route apps.test --hostname site --path /v1 -f",
+        &["OK"],
+    );
+    check("create-route lab.example", &["OK"]);
+    check("delete-orphaned-routes -f", &["OK"]);
+    check("delete-private-domain lab.example -f", &["OK"]);
+    check("space-ssh-allowed web", &["enabled"]);
+    check("disallow-space-ssh web", &["OK"]);
+    check("rename-space web site", &["OK"]);
+    check("rename-org lab labor", &["OK"]);
+    check("org-quotas", &["default"]);
+    check("org-quota default", &["unlimited"]);
+    check("stacks", &["cflinuxfs4"]);
+    check("feature-flags", &["user_org_creation"]);
+    check("isolation-segments", &["shared"]);
+    check("running-environment-variable-group", &["OK", "running"]);
+    check("security-groups", &["No security groups"]);
+    check("service-brokers", &["No service brokers found"]);
+    check("router-groups", &[]);
+    check("oauth-token", &["bearer "]);
+    check("curl /v3/info", &["pastina"]);
+    check("target -o labor -s site", &["site"]);
+    check("space site", &["site", "labor"]);
+    check("routes", &["No routes found"]);
+    check("services", &["No services"]);
+    check("marketplace", &["No service"]);
+    check("delete-user ann -f", &["OK"]);
+    check("delete-user ann -f", &["does not exist"]);
+    check("delete-space site -f", &["OK"]);
+    check("delete-org labor -f", &["OK"]);
+    check("delete-org labor -f", &["does not exist"]);
+    check("logout", &["OK"]);
+    assert!(!cf.run(&["orgs"]).status.success());
+}

@@ -1,0 +1,13 @@
+//! The control API from outside: requests in, documents out, no network but for the stock
+//! command line's sake.
+
+mod apps;
+mod cf;
+mod harness;
+mod manifests;
+mod people;
+mod places;
+mod push;
+mod roots;
+mod routing;
+mod rules;

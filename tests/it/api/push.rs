@@ -1,0 +1,262 @@
+//! From an app to what it runs: packages, builds and droplets.
+
+use std::collections::BTreeMap;
+
+use pastina::{
+    model::{
+        AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletKind, DropletState, Metadata,
+        Package, PackageId, PackageState, ProcessType,
+    },
+    store::StoreError,
+};
+use serde_json::{Value, json};
+
+use super::{
+    apps::make_app,
+    harness::{Platform, all, guid, to_one},
+};
+
+/// A package of `app` whose bits are there, past the API.
+async fn ready(platform: &Platform, app: &str) -> String {
+    let now = platform.actions.now();
+    let package = Package {
+        id: PackageId::random(),
+        app: app.parse().unwrap(),
+        state: PackageState::Ready {
+            sha256: "00".repeat(32),
+        },
+        metadata: Metadata::default(),
+        created_at: now,
+        updated_at: now,
+    };
+    let id = package.id.to_string();
+    let commit = platform.store.commit(|tx| {
+        tx.put(package);
+        Ok::<_, StoreError>(())
+    });
+    commit.await.unwrap();
+    id
+}
+
+/// Ends a build as the builder would; the droplet's guid.
+pub(super) async fn finish(platform: &Platform, build: &str) -> String {
+    let build: BuildId = build.parse().unwrap();
+    let now = platform.actions.now();
+    let droplet = DropletId::random();
+    let commit = platform.store.commit(|tx| {
+        let mut build = Build::clone(&tx.builds[&build]);
+        let staged = made_of(droplet, build.app, Some(&build), now);
+        build.state = BuildState::Staged { droplet };
+        tx.put(build);
+        tx.put(staged);
+        Ok::<_, StoreError>(())
+    });
+    commit.await.unwrap();
+    droplet.to_string()
+}
+
+fn made_of(
+    id: DropletId,
+    app: AppId,
+    build: Option<&Build>,
+    now: pastina::model::Timestamp,
+) -> Droplet {
+    let kinds = [("web", "serve"), ("worker", "work")];
+    Droplet {
+        id,
+        app,
+        package: build.map(|build| build.package),
+        build: build.map(|build| build.id),
+        state: DropletState::Staged {
+            sha256: "11".repeat(32),
+            size: 1,
+        },
+        kind: DropletKind::Process,
+        process_types: kinds
+            .map(|(kind, command)| (ProcessType::parse(kind).unwrap(), command.to_owned()))
+            .into(),
+        env: BTreeMap::new(),
+        static_root: String::new(),
+        buildpacks: Vec::new(),
+        stack: "cflinuxfs4".to_owned(),
+        metadata: Metadata::default(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+/// A droplet of `app`, past the API.
+pub(super) async fn droplet(platform: &Platform, app: &str) -> String {
+    let now = platform.actions.now();
+    let id = DropletId::random();
+    let made = made_of(id, app.parse().unwrap(), None, now);
+    let commit = platform.store.commit(|tx| {
+        tx.put(made);
+        Ok::<_, StoreError>(())
+    });
+    commit.await.unwrap();
+    id.to_string()
+}
+
+#[tokio::test]
+async fn a_package_becomes_a_droplet_and_the_droplet_processes() {
+    let platform = Platform::start().await;
+    let app = make_app(&platform, "shop").await;
+    let start = format!("/v3/apps/{app}/actions/start");
+    let early = platform
+        .call(&platform.admin, "POST", &start, Value::Null)
+        .await;
+    assert_eq!(
+        early.refusal(422),
+        "Assign a droplet before starting this app."
+    );
+    let none = platform
+        .call(
+            &platform.admin,
+            "GET",
+            &format!("/v3/apps/{app}/droplets/current"),
+            Value::Null,
+        )
+        .await;
+    assert_eq!(none.refusal(404), "Droplet not found");
+    let body = json!({ "type": "bits", "relationships": { "app": to_one(&app) } });
+    let empty = platform.make("/v3/packages", body).await;
+    assert_eq!(empty["state"], "AWAITING_UPLOAD");
+    let stage = |package: &str| json!({ "package": { "guid": package } });
+    let too_early = platform
+        .call(&platform.admin, "POST", "/v3/builds", stage(&guid(&empty)))
+        .await;
+    assert_eq!(
+        too_early.refusal(400),
+        "Bad request: Cannot stage package whose state is not ready."
+    );
+    let package = ready(&platform, &app).await;
+    let build = platform.make("/v3/builds", stage(&package)).await;
+    assert_eq!(
+        (&build["state"], &build["droplet"]),
+        (&json!("STAGING"), &Value::Null)
+    );
+    let second = platform
+        .call(&platform.admin, "POST", "/v3/builds", stage(&package))
+        .await;
+    assert_eq!(second.json["errors"][0]["code"], 170_017);
+    let in_use = platform
+        .call(
+            &platform.admin,
+            "DELETE",
+            &format!("/v3/packages/{package}"),
+            Value::Null,
+        )
+        .await;
+    assert!(in_use.refusal(422).contains("being staged"));
+    let droplet = finish(&platform, &guid(&build)).await;
+    let built = platform.get(&format!("/v3/builds/{}", guid(&build))).await;
+    assert_eq!(
+        (&built["state"], &built["droplet"]["guid"]),
+        (&json!("STAGED"), &json!(droplet))
+    );
+    let staged = platform
+        .get(&format!("/v3/packages/{package}/droplets?states=STAGED"))
+        .await;
+    assert_eq!(all(&staged, "guid"), [droplet.as_str()]);
+    let current = format!("/v3/apps/{app}/relationships/current_droplet");
+    let other = make_app(&platform, "other").await;
+    let foreign = format!("/v3/apps/{other}/relationships/current_droplet");
+    let wrong = platform
+        .call(&platform.admin, "PATCH", &foreign, to_one(&droplet))
+        .await;
+    assert!(wrong.refusal(422).contains("belongs to this app"));
+    let assigned = platform
+        .call(&platform.admin, "PATCH", &current, to_one(&droplet))
+        .await;
+    assert_eq!(assigned.expect(200)["data"]["guid"], droplet.as_str());
+    let processes = platform.get(&format!("/v3/apps/{app}/processes")).await;
+    let mut scales: Vec<_> = all(&processes, "type")
+        .into_iter()
+        .zip(processes["resources"].as_array().unwrap())
+        .map(|(kind, process)| (kind, process["instances"].clone()))
+        .collect();
+    scales.sort_by(|a, b| a.0.cmp(&b.0));
+    assert_eq!(
+        scales,
+        [
+            ("web".to_owned(), json!(1)),
+            ("worker".to_owned(), json!(0))
+        ]
+    );
+    let web = platform.get(&format!("/v3/apps/{app}/processes/web")).await;
+    assert_eq!(web["command"], "serve");
+    let busy = platform
+        .call(
+            &platform.admin,
+            "DELETE",
+            &format!("/v3/droplets/{droplet}"),
+            Value::Null,
+        )
+        .await;
+    assert!(busy.refusal(422).contains("assign another"));
+    let list = platform
+        .get(&format!(
+            "/v3/droplets?app_guids={app}&order_by=-created_at"
+        ))
+        .await;
+    assert_eq!(all(&list, "guid"), [droplet.as_str()]);
+    let copy = json!({ "relationships": { "app": to_one(&other) } });
+    let path = format!("/v3/packages?source_guid={package}");
+    let copied = platform.make(&path, copy).await;
+    assert_eq!(copied["state"], "READY");
+    let newest = platform
+        .get(&format!(
+            "/v3/packages?app_guids={app}&states=READY&order_by=-created_at&per_page=1&page=1"
+        ))
+        .await;
+    assert_eq!(all(&newest, "guid"), [package.as_str()]);
+}
+
+#[tokio::test]
+async fn a_restart_is_a_new_generation_and_a_start_of_a_started_app_is_none() {
+    let platform = Platform::start().await;
+    let app = make_app(&platform, "shop").await;
+    let droplet = droplet(&platform, &app).await;
+    let current = format!("/v3/apps/{app}/relationships/current_droplet");
+    platform
+        .call(&platform.admin, "PATCH", &current, to_one(&droplet))
+        .await
+        .expect(200);
+    let check = async |verb: &str, state: &str, generation: u64| {
+        let path = format!("/v3/apps/{app}/actions/{verb}");
+        let answer = platform
+            .call(&platform.admin, "POST", &path, Value::Null)
+            .await;
+        assert_eq!(answer.expect(200)["state"], state);
+        let id: AppId = app.parse().unwrap();
+        assert_eq!(platform.store.state().apps[&id].generation, generation);
+    };
+    check("start", "STARTED", 1).await;
+    check("start", "STARTED", 1).await;
+    check("restart", "STARTED", 2).await;
+    check("stop", "STOPPED", 2).await;
+    check("restart", "STARTED", 3).await;
+}
+
+#[tokio::test]
+async fn docker_is_refused_and_an_upload_must_be_one() {
+    let platform = Platform::start().await;
+    let app = make_app(&platform, "shop").await;
+    let body = json!({ "type": "docker", "data": { "image": "x" },
+        "relationships": { "app": to_one(&app) } });
+    let docker = platform
+        .call(&platform.admin, "POST", "/v3/packages", body)
+        .await;
+    assert!(docker.refusal(422).contains("Docker"));
+    let body = json!({ "type": "bits", "relationships": { "app": to_one(&app) } });
+    let package = guid(&platform.make("/v3/packages", body).await);
+    let path = format!("/v3/packages/{package}/upload");
+    let plain = platform
+        .call(&platform.admin, "POST", &path, json!({}))
+        .await;
+    assert!(plain.refusal(422).contains("multipart/form-data"));
+    let body = json!({ "resources": [] });
+    let matched = platform.make("/v3/resource_matches", body).await;
+    assert_eq!(matched, json!({ "resources": [] }));
+}
