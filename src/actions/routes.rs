@@ -225,7 +225,7 @@ impl Actions {
                      already configured.",
                 );
             }
-            for destination in parse_all(tx, route.space, &new)? {
+            for destination in parse_all(tx, caller, route.space, &new)? {
                 if !route
                     .destinations
                     .iter()
@@ -252,7 +252,7 @@ impl Actions {
     ) -> Result<Route, ActionError> {
         let now = self.now();
         let change = move |tx: &mut Tx, route: &mut Route| {
-            let mut wanted = parse_all(tx, route.space, &new)?;
+            let mut wanted = parse_all(tx, caller, route.space, &new)?;
             check_weights(&wanted)?;
             for destination in &mut wanted {
                 match route
@@ -501,6 +501,7 @@ pub(super) fn remove(tx: &mut Tx, caller: &Caller, id: RouteId, now: Timestamp) 
 
 fn parse_all(
     state: &State,
+    caller: &Caller,
     space: SpaceId,
     new: &[NewDestination],
 ) -> Result<Vec<Destination>, ActionError> {
@@ -511,7 +512,7 @@ fn parse_all(
     }
     let mut parsed: Vec<Destination> = Vec::new();
     for destination in new {
-        let destination = parse_one(state, space, destination)?;
+        let destination = parse_one(state, caller, space, destination)?;
         if !parsed.iter().any(|old| is_same(old, &destination)) {
             parsed.push(destination);
         }
@@ -521,12 +522,16 @@ fn parse_all(
 
 fn parse_one(
     state: &State,
+    caller: &Caller,
     space: SpaceId,
     new: &NewDestination,
 ) -> Result<Destination, ActionError> {
     let refuse = |text: String| Err(ActionError::Unprocessable(text));
     let id: Option<AppId> = new.app.guid.parse().ok();
-    let Some(app) = id.and_then(|id| state.apps.get(&id)) else {
+    let app = id
+        .and_then(|id| state.apps.get(&id))
+        .filter(|app| caller.may_in_space(state, Verb::ReadSpace, app.space));
+    let Some(app) = app else {
         return refuse(format!(
             "App(s) with guid(s) \"{}\" do not exist or you do not have access.",
             new.app.guid
