@@ -165,6 +165,11 @@ fn tell(cf: &Cf, api: &str) {
     check("oauth-token", &["bearer "]);
     check("curl /v3/info", &["pastina"]);
     check("target -o labor -s site", &["site"]);
+    check("space site", &["site", "labor"]);
+    check("create-route apps.test --hostname r1", &["OK"]);
+    check("routes", &["r1", "site"]);
+    check("routes --org-level", &["r1"]);
+    check("apps", &["No apps found"]);
     check("services", &["No service instances found"]);
     check("marketplace", &["No service"]);
     check("delete-user ann -f", &["OK"]);
