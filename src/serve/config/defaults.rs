@@ -61,6 +61,20 @@ pub(super) const APP_FILES: NonZeroU64 = match NonZeroU64::new(16_384) {
     None => NonZeroU64::MIN,
 };
 
+/// Cloud Foundry's ten seconds between asking an app to stop and stopping it.
+pub(super) const APP_GRACE: Duration = Duration::from_secs(10);
+/// As many as find a processor to start on, even on a small machine; more starve each other.
+pub(super) const APP_STARTING: NonZeroUsize = match NonZeroUsize::new(8) {
+    Some(starting) => starting,
+    None => NonZeroUsize::MIN,
+};
+/// Past what a machine hands to its users as subordinate ids (from 100,000 on), and below
+/// 2^31, past which some programs cannot count: room for 24,000 apps of 65,536 ids.
+pub(super) const APP_FIRST_UID: NonZeroU32 = match NonZeroU32::new(0x2000_0000) {
+    Some(uid) => uid,
+    None => NonZeroU32::MIN,
+};
+
 /// Cloud Foundry's staging memory; a Maven or npm build of a common size fits.
 pub(super) const BUILD_MEMORY: Megabytes = Megabytes(1024);
 /// Cloud Foundry's staging timeout, which its clients wait for, too.
@@ -70,32 +84,6 @@ pub(super) const BUILD_PARALLEL: NonZeroUsize = match NonZeroUsize::new(2) {
     Some(parallel) => parallel,
     None => NonZeroUsize::MIN,
 };
-/// What tells package managers where to fetch from and whom to trust there.
-pub(super) const BUILD_PASS_ENV: [&str; 22] = [
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "SSL_CERT_FILE",
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS",
-    "PIP_TRUSTED_HOST",
-    "PIP_CERT",
-    "PIP_DEFAULT_TIMEOUT",
-    "UV_INDEX_URL",
-    "NPM_CONFIG_REGISTRY",
-    "npm_config_registry",
-    "NODE_EXTRA_CA_CERTS",
-    "GOPROXY",
-    "GOSUMDB",
-    "GONOSUMDB",
-    "GOPRIVATE",
-    "MAVEN_ARGS",
-];
-
 /// Some 100,000 lines of an app: a day of a busy one, and little beside its droplet.
 pub(super) const LOG_BYTES: Megabytes = Megabytes(16);
 /// For the person who started it; under systemd the journal adds what else there is.
@@ -105,6 +93,11 @@ pub(super) const LOG_FILTER: &str = "info";
 
 /// The gateway is bound by the processor, and a thread of its own keeps a core's caches warm.
 pub(super) const GATEWAY_THREADS: Threads = Threads::Auto;
+/// What the open files of systemd's unit have plenty of room for, two to a request.
+pub(super) const GATEWAY_CONNECTIONS: NonZeroUsize = match NonZeroUsize::new(20_000) {
+    Some(connections) => connections,
+    None => NonZeroUsize::MIN,
+};
 /// An app on the same machine accepts at once or not at all; gorouter's value.
 pub(super) const GATEWAY_CONNECT: Duration = Duration::from_secs(5);
 /// How long an app may think, gorouter's value.

@@ -24,6 +24,7 @@ pub(super) struct Given {
 pub(super) enum Value {
     Text(String),
     Integer(String),
+    Boolean(bool),
     List(Vec<String>),
     Table(BTreeMap<String, String>),
     /// Something that no key takes; its name.
@@ -112,6 +113,7 @@ fn read(value: &DeValue<'_>) -> Value {
         DeValue::Integer(number) if number.radix() == 10 => {
             Value::Integer(number.as_str().to_owned())
         }
+        DeValue::Boolean(value) => Value::Boolean(*value),
         DeValue::Array(items) => items
             .iter()
             .map(|item| text(item.get_ref()))

@@ -95,6 +95,9 @@ keys! { places;
     /// Port of HTTPS as clients see it, where it is another one.
     "listen.external_https_port" external_https_port: Option<NonZeroU16> = None;
 
+    /// Whether a proxy stands in front, whose word on a request's scheme is believed.
+    "listen.behind_proxy" behind_proxy: bool = false;
+
     /// Certificate chain in PEM; the platform's own where there is none.
     "tls.cert" tls_cert: Option<PathBuf> = None;
     /// The certificate's key in PEM.
@@ -128,6 +131,13 @@ keys! { places;
     /// Most open files of a process.
     "apps.open_files" app_files: NonZeroU64 = defaults::APP_FILES;
 
+    /// How long an app may take to stop once it was asked to.
+    "apps.grace" app_grace: Duration = defaults::APP_GRACE;
+    /// How many instances may be starting at one time.
+    "apps.starting" app_starting: NonZeroUsize = defaults::APP_STARTING;
+    /// First user id on the host of the first app's range, as root.
+    "apps.first_uid" app_first_uid: NonZeroU32 = defaults::APP_FIRST_UID;
+
     /// Memory of a build where nothing is said.
     "builds.memory" build_memory: Megabytes = defaults::BUILD_MEMORY;
     /// How long a build may take.
@@ -136,9 +146,8 @@ keys! { places;
     "builds.parallel" build_parallel: NonZeroUsize = defaults::BUILD_PARALLEL;
     /// Environment of every build.
     "builds.env" build_env: Secrets = Secrets::default();
-    /// Variables of the daemon's own environment that builds get.
-    "builds.pass_env" build_pass_env: Vec<String> =
-        defaults::BUILD_PASS_ENV.map(str::to_owned).to_vec();
+    /// More variables of the daemon's own environment that builds get.
+    "builds.pass_env" build_pass_env: Vec<String> = Vec::new();
 
     /// Most bytes of logs kept for an app.
     "logs.bytes_per_app" log_bytes: Megabytes = defaults::LOG_BYTES;
@@ -149,6 +158,8 @@ keys! { places;
 
     /// Threads of the gateway.
     "gateway.threads" gateway_threads: Threads = defaults::GATEWAY_THREADS;
+    /// Most connections of clients at once.
+    "gateway.connections" gateway_connections: NonZeroUsize = defaults::GATEWAY_CONNECTIONS;
     /// How long a connection to an app may take to open.
     "gateway.connect_timeout" gateway_connect: Duration = defaults::GATEWAY_CONNECT;
     /// How long an app may take to begin its answer.

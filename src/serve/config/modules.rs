@@ -1,8 +1,8 @@
-//! What each module gets out of the configuration.
+//! What modules get out of the configuration that is not a single value.
 
-use std::{collections::BTreeMap, env};
+use std::collections::BTreeMap;
 
-use crate::{blobs, build};
+use crate::blobs;
 
 use super::Config;
 
@@ -17,17 +17,18 @@ impl Config {
         }
     }
 
-    /// How builds are run.
+    /// What `builds.pass_env` and `builds.env` put into the environment of every build;
+    /// `environment` is the daemon's own.
     #[must_use]
-    pub fn builds(&self) -> build::Config {
-        let passed = |name: &String| env::var(name).ok().map(|value| (name.clone(), value));
-        let mut variables: BTreeMap<_, _> = self.build_pass_env.iter().filter_map(passed).collect();
+    pub fn build_environment(
+        &self,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> BTreeMap<String, String> {
+        let mut variables: BTreeMap<_, _> = environment
+            .into_iter()
+            .filter(|(name, _)| self.build_pass_env.contains(name))
+            .collect();
         variables.extend(self.build_env.0.clone());
-        build::Config {
-            dir: self.state_dir.join("builds"),
-            memory: self.build_memory,
-            timeout: self.build_timeout,
-            env: variables,
-        }
+        variables
     }
 }

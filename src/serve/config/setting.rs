@@ -28,6 +28,7 @@ fn kind(given: &Given) -> String {
     match &given.value {
         Value::Text(text) => format!("{text:?}"),
         Value::Integer(number) => number.clone(),
+        Value::Boolean(value) => value.to_string(),
         Value::List(_) => "an array".to_owned(),
         Value::Table(_) => "a table".to_owned(),
         Value::Other(kind) => format!("a {kind}"),
@@ -196,6 +197,24 @@ numbers! {
     std::num::NonZeroU32: "a whole number from 1",
     std::num::NonZeroU64: "a whole number from 1",
     NonZeroUsize: "a whole number from 1"
+}
+
+impl Setting for bool {
+    fn read(given: &Given) -> Result<Self, String> {
+        let word = match (&given.value, &given.place) {
+            (Value::Boolean(value), _) => return Ok(*value),
+            (Value::Text(word), Place::Environment(_) | Place::Flag(_)) => word.as_str(),
+            _ => "",
+        };
+        match word {
+            "true" => Ok(true),
+            "false" => Ok(false),
+            _ => Err(format!("must be true or false, not {}", kind(given))),
+        }
+    }
+    fn show(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Setting for Threads {

@@ -127,6 +127,10 @@ fn every_complaint_names_the_place_and_what_was_meant() {
         "FILE:2:8: apps.pids must be a whole number from 1, not \"7\"",
     );
     check(
+        "[listen]\nbehind_proxy = 'yes'",
+        "FILE:2:16: listen.behind_proxy must be true or false, not \"yes\"",
+    );
+    check(
         "apps = 1",
         "FILE:1:1: apps is a table of keys, not of type integer",
     );
@@ -195,8 +199,17 @@ fn what_is_in_effect_can_be_read_again_and_holds_no_secret() {
     let mut again = from_file(&text).unwrap();
     again.file.clone_from(&config.file);
     assert_eq!(config.changed(&again), ["builds.env"]);
-    assert_eq!(
-        config.builds().env["PIP_INDEX_URL"],
-        "https://user:s3cret@example.kr"
-    );
+}
+
+#[test]
+fn builds_get_what_is_passed_and_what_is_set() {
+    let file = "[builds]\npass_env = ['A', 'B']\nenv = { B = 'set' }\n";
+    let config = from_file(file).unwrap();
+    let own = ["A", "B", "C"].map(|name| (name.to_owned(), "own".to_owned()));
+    let variables = config.build_environment(own);
+    let shown: Vec<String> = variables
+        .into_iter()
+        .map(|(k, v)| format!("{k}={v}"))
+        .collect();
+    assert_eq!(shown, ["A=own", "B=set"]);
 }
