@@ -174,7 +174,11 @@ impl Errand<'_> {
         } else {
             SURELY_OPEN
         };
-        let pooled = if fresh { None } else { pool.take(key, oldest) };
+        let pooled = if fresh {
+            None
+        } else {
+            pool.take(key, oldest).await
+        };
         let copy = (pooled.is_some() && repeatable).then(|| copy(&request));
         let mut sender = match pooled {
             Some(sender) => sender,
