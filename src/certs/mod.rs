@@ -2,8 +2,14 @@
 
 mod authority;
 mod config;
+mod error;
 mod files;
 mod resolver;
+mod server;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{Config, KeyFiles, OwnNames};
-pub use resolver::{Certs, CertsError};
+pub use error::CertsError;
+pub use server::Certs;

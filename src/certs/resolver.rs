@@ -4,181 +4,31 @@ use std::{
     collections::HashMap,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::{Path, PathBuf},
-    sync::{Arc, RwLock},
+    path::Path,
+    sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
 use rustls::{
-    ServerConfig,
-    crypto::aws_lc_rs,
-    pki_types::{ServerName, pem},
-    server::{ClientHello, ResolvesServerCert, ServerSessionMemoryCache},
+    pki_types::ServerName,
+    server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 
-use super::{Config, KeyFiles, OwnNames, authority::Authority, files::Configured};
+use super::{CertsError, Config, KeyFiles, OwnNames, authority::Authority, files::Configured};
 
 /// Names whose certificates are kept; past that the oldest goes.
-const KEPT_NAMES: usize = 1024;
+pub(super) const KEPT_NAMES: usize = 1024;
 
 /// Age at which a certificate of our own is made anew, long before it ends.
 const RENEW: Duration = Duration::from_secs(30 * 86_400);
-
-/// Sessions of TLS 1.2 that are kept for clients without tickets.
-const SESSIONS: usize = 4096;
-
-/// Why certificates cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum CertsError {
-    /// The platform's own authority cannot be read or made.
-    #[error("cannot keep the platform's authority at {}", path.display())]
-    Authority {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// A file of the platform's own authority is not what it was.
-    #[error(
-        "{} is damaged or belongs to another key; restore it, or remove ca.key and ca.pem beside \
-         it to have a new authority made, which clients then have to trust again", path.display()
-    )]
-    AuthorityBroken {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A configured file cannot be read.
-    #[error("cannot read {} as PEM", path.display())]
-    Pem {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        source: pem::Error,
-    },
-    /// A configured file has no certificate.
-    #[error("{} holds no certificate", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-    /// A configured certificate and key do not belong together or are of a kind not known.
-    #[error("{} and {} cannot be used together", cert.display(), key.display())]
-    Pair {
-        /// The certificate's file.
-        cert: PathBuf,
-        /// The key's file.
-        key: PathBuf,
-        /// What is wrong.
-        source: rustls::Error,
-    },
-    /// A certificate could not be made.
-    #[error("cannot make a certificate")]
-    Make(#[from] rcgen::Error),
-    /// TLS could not be set up.
-    #[error("cannot set up TLS")]
-    Tls(#[source] rustls::Error),
-}
-
-/// The certificates of the platform: configured ones, and those of its own authority.
-pub struct Certs {
-    resolver: Arc<Resolver>,
-    server: Arc<ServerConfig>,
-}
-
-impl fmt::Debug for Certs {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certs")
-            .field("resolver", &self.resolver)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Certs {
-    /// Reads the configured certificates and opens the platform's own authority, which is made
-    /// where it is not there yet.
-    ///
-    /// # Errors
-    /// Where a file cannot be read or used.
-    pub fn open(config: Config) -> Result<Arc<Self>, CertsError> {
-        let authority = Authority::open(&config.dir)?;
-        let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
-        addresses.extend(config.addresses);
-        let configured = config
-            .files
-            .iter()
-            .map(Configured::read)
-            .collect::<Result<_, _>>()?;
-        let resolver = Arc::new(Resolver {
-            authority,
-            addresses,
-            own: config.own,
-            files: config.files,
-            configured: ArcSwap::from_pointee(configured),
-            made: RwLock::default(),
-        });
-        // Whether certificates can be made shows now rather than at the first client.
-        resolver.local()?;
-        let mut server = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
-            .with_safe_default_protocol_versions()
-            .map_err(CertsError::Tls)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&resolver) as Arc<dyn ResolvesServerCert>);
-        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        server.ticketer = aws_lc_rs::Ticketer::new().map_err(CertsError::Tls)?;
-        server.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-        Ok(Arc::new(Self {
-            resolver,
-            server: Arc::new(server),
-        }))
-    }
-
-    /// What a TLS server needs; clones share certificates and sessions.
-    #[must_use]
-    pub fn server_config(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.server)
-    }
-
-    /// The certificate of the platform's own authority, for clients that choose to trust it.
-    #[must_use]
-    pub fn ca_pem_path(&self) -> &Path {
-        self.resolver.authority.pem_path()
-    }
-
-    /// Reads the configured certificates again. One that is bad now stays as it was.
-    ///
-    /// # Errors
-    /// Why certificates could not be replaced, one error for each; the others were.
-    pub fn reload(&self) -> Result<(), Vec<CertsError>> {
-        let resolver = &self.resolver;
-        let before = resolver.configured.load();
-        let mut errors = Vec::new();
-        let after = resolver
-            .files
-            .iter()
-            .zip(&**before)
-            .map(|(files, before)| {
-                Configured::read(files).unwrap_or_else(|error| {
-                    errors.push(error);
-                    before.clone()
-                })
-            })
-            .collect();
-        resolver.configured.store(Arc::new(after));
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
-        }
-    }
-}
 
 /// A certificate of our own and when it was made.
 type Made = (Arc<CertifiedKey>, Instant);
 
 /// Finds the certificate for a name.
-struct Resolver {
+pub(super) struct Resolver {
     authority: Authority,
     addresses: Vec<IpAddr>,
     own: OwnNames,
@@ -186,7 +36,7 @@ struct Resolver {
     /// In the order of `files`.
     configured: ArcSwap<Vec<Configured>>,
     /// By name; the empty one is this machine's.
-    made: RwLock<HashMap<Box<str>, Made>>,
+    pub(super) made: RwLock<HashMap<Box<str>, Made>>,
 }
 
 impl fmt::Debug for Resolver {
@@ -198,7 +48,46 @@ impl fmt::Debug for Resolver {
 }
 
 impl Resolver {
-    fn find(&self, name: Option<&str>) -> Result<Arc<CertifiedKey>, CertsError> {
+    pub(super) fn open(config: Config) -> Result<Self, CertsError> {
+        let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+        addresses.extend(config.addresses);
+        let configured = config
+            .files
+            .iter()
+            .map(Configured::read)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            authority: Authority::open(&config.dir)?,
+            addresses,
+            own: config.own,
+            files: config.files,
+            configured: ArcSwap::from_pointee(configured),
+            made: RwLock::default(),
+        })
+    }
+
+    /// The certificate of the platform's own authority.
+    pub(super) fn ca_pem_path(&self) -> &Path {
+        self.authority.pem_path()
+    }
+
+    /// Reads the configured certificates again. Gives what is wrong with those that stay as
+    /// they were.
+    pub(super) fn reload(&self) -> Vec<CertsError> {
+        let before = self.configured.load();
+        let mut errors = Vec::new();
+        let read = |(files, before): (&KeyFiles, &Configured)| {
+            Configured::read(files).unwrap_or_else(|error| {
+                errors.push(error);
+                before.clone()
+            })
+        };
+        let after = self.files.iter().zip(&**before).map(read).collect();
+        self.configured.store(Arc::new(after));
+        errors
+    }
+
+    pub(super) fn find(&self, name: Option<&str>) -> Result<Arc<CertifiedKey>, CertsError> {
         let Some(name) = name else {
             return self.local();
         };
@@ -220,7 +109,7 @@ impl Resolver {
     }
 
     /// The certificate for clients that use an address or `localhost`.
-    fn local(&self) -> Result<Arc<CertifiedKey>, CertsError> {
+    pub(super) fn local(&self) -> Result<Arc<CertifiedKey>, CertsError> {
         self.keep("", || self.authority.sign(&["localhost"], &self.addresses))
     }
 
@@ -229,10 +118,7 @@ impl Resolver {
         name: &str,
         make: impl FnOnce() -> Result<CertifiedKey, CertsError>,
     ) -> Result<Arc<CertifiedKey>, CertsError> {
-        let made = self
-            .made
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         if let Some((found, at)) = made.get(name)
             && at.elapsed() < RENEW
         {
@@ -240,10 +126,7 @@ impl Resolver {
         }
         drop(made);
         let key = Arc::new(make()?);
-        let mut made = self
-            .made
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
         if made.len() >= KEPT_NAMES
             && let Some(oldest) = made
                 .iter()
@@ -265,6 +148,3 @@ impl ResolvesServerCert for Resolver {
             .ok()
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -40,6 +40,14 @@ struct Held {
     http2: HashMap<Key, http2::SendRequest<Upload>>,
 }
 
+/// What a look into the pool has found.
+enum Taken {
+    Ready(http1::SendRequest<Upload>),
+    /// A connection that is not done with its last request yet.
+    Soon,
+    Nothing,
+}
+
 struct Spare {
     sender: http1::SendRequest<Upload>,
     since: Instant,
@@ -63,19 +71,41 @@ impl Pool {
     }
 
     /// A connection of HTTP/1 that was used last less than `fresh` ago.
-    pub(super) fn take(&self, key: Key, fresh: Duration) -> Option<http1::SendRequest<Upload>> {
-        let mut held = self.held.borrow_mut();
-        let spares = held.http1.get_mut(&key)?;
-        while let Some(spare) = spares.last() {
-            if spare.since.elapsed() > fresh {
-                return None;
-            }
-            let sender = spares.pop()?.sender;
-            if sender.is_ready() {
-                return Some(sender);
+    pub(super) async fn take(
+        &self,
+        key: Key,
+        fresh: Duration,
+    ) -> Option<http1::SendRequest<Upload>> {
+        match self.try_take(key, fresh) {
+            Taken::Ready(sender) => Some(sender),
+            Taken::Nothing => None,
+            Taken::Soon => {
+                // Its task has to run once more after the last response.
+                tokio::task::yield_now().await;
+                match self.try_take(key, fresh) {
+                    Taken::Ready(sender) => Some(sender),
+                    Taken::Soon | Taken::Nothing => None,
+                }
             }
         }
-        None
+    }
+
+    fn try_take(&self, key: Key, fresh: Duration) -> Taken {
+        let mut held = self.held.borrow_mut();
+        let Some(spares) = held.http1.get_mut(&key) else {
+            return Taken::Nothing;
+        };
+        let mut soon = false;
+        for at in (0..spares.len()).rev() {
+            if spares[at].since.elapsed() > fresh {
+                break;
+            }
+            if spares[at].sender.is_ready() {
+                return Taken::Ready(spares.remove(at).sender);
+            }
+            soon |= !spares[at].sender.is_closed();
+        }
+        if soon { Taken::Soon } else { Taken::Nothing }
     }
 
     fn give(&self, key: Key, sender: http1::SendRequest<Upload>) {

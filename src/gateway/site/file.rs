@@ -15,7 +15,7 @@ use bytes::Bytes;
 use cap_std::{ambient_authority, fs::Dir};
 use tokio::task::JoinHandle;
 
-use super::{NOT_FOUND_PAGE, encoding::Encoding, path::Wanted};
+use super::{answer::NOT_FOUND_PAGE, encoding::Encoding, path::Wanted};
 
 /// What is read at once: all that a slow client holds in memory.
 const CHUNK: usize = 64 * 1024;

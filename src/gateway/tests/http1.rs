@@ -294,3 +294,25 @@ async fn nothing_is_added_to_an_answer_without_a_body() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn large_bodies_go_through_whole() {
+    let origin = Origin::echo().await;
+    let mut bed = Bed::new(vec![origin.at("a.test")]);
+    let body: String = (0..200_000)
+        .map(|number| format!("{number:09}\n"))
+        .collect();
+    let head = "PUT / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n";
+    let request = format!("{head}Content-Length: {}\r\n\r\n{body}", body.len());
+    let answer = bed.talk(&request).await;
+    assert!(
+        answer.ends_with(&format!("\n\n{body}")),
+        "{} bytes",
+        answer.len()
+    );
+    assert!(
+        bed.line()
+            .await
+            .contains("\"PUT / HTTP/1.1\" 200 2000000 2000")
+    );
+}

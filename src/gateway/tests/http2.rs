@@ -63,7 +63,7 @@ async fn http2_by_prior_knowledge_reaches_apps_of_both_kinds_with_trailers() {
             assert_eq!(text, format!("{expected} /grpc te=Some(\"trailers\")"));
         }
     }
-    assert_eq!(bed.gateway.counts().dials, 2);
+    assert_eq!(bed.gateway.counts().classes, [0, 4, 0, 0, 0]);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-use super::bed::{Bed, Origin, entry, read_until};
+use super::bed::{Bed, Origin, entry, read_until, within};
 use crate::{gateway::Limits, model::AppProtocol};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -158,4 +158,56 @@ async fn an_app_that_does_not_answer_or_answers_nonsense_is_told_so() {
         "{answer}"
     );
     assert_eq!(rude.count(), 1);
+}
+
+/// An app that closes connections now and then, as servers do after some requests or time.
+async fn restless() -> Origin {
+    Origin::raw(|mut stream, number| async move {
+        for _ in 0..=number % 5 {
+            let mut start = [0; 1];
+            if tokio::io::AsyncReadExt::read(&mut stream, &mut start)
+                .await
+                .unwrap_or(0)
+                == 0
+            {
+                return;
+            }
+            read_until(&mut stream, "\r\n\r\n").await;
+            stream.write_all(OK).await.unwrap();
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_do_not_notice_apps_that_close_connections() {
+    let (one, two, dead) = (restless().await, restless().await, Origin::dead().await);
+    let all = vec![
+        one.backend(0, AppProtocol::Http1),
+        two.backend(1, AppProtocol::Http1),
+        dead.backend(2, AppProtocol::Http1),
+    ];
+    let bed = Bed::with(vec![entry("a.test", all)], |config| config.threads = 2);
+    let addr = bed.http;
+    let clients = (0..20).map(|_| {
+        tokio::spawn(async move {
+            let mut client = TcpStream::connect(addr).await.unwrap();
+            for _ in 0..50 {
+                client
+                    .write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+                    .await
+                    .unwrap();
+                let answer = read_until(&mut client, "\r\n\r\nok").await;
+                assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            }
+        })
+    });
+    for client in clients.collect::<Vec<_>>() {
+        within(client).await.unwrap();
+    }
+    let counts = bed.gateway.counts();
+    assert_eq!(
+        (counts.requests, counts.classes),
+        (1000, [0, 1000, 0, 0, 0])
+    );
 }

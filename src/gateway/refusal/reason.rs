@@ -1,19 +1,16 @@
-//! Answers of the gateway's own: Cloud Foundry's error contract, in words for people.
-
-mod page;
-
-pub(super) use page::thousandths;
+//! Why a request gets no answer from an app, and the answer that it gets instead.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 
-use super::body::{Outgoing, Source};
+use super::page;
+use crate::gateway::body::{Outgoing, Source};
 
 const ROUTER_ERROR: HeaderName = HeaderName::from_static("x-cf-routererror");
 
 /// Why a request gets no answer from an app.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(in crate::gateway) enum Refusal {
     /// No route has the host and path.
     UnknownRoute,
     /// The route has no instance that takes requests.
@@ -37,7 +34,7 @@ pub(super) enum Refusal {
 }
 
 impl Refusal {
-    pub(super) const fn status(self) -> StatusCode {
+    pub(in crate::gateway) const fn status(self) -> StatusCode {
         match self {
             Self::UnknownRoute => StatusCode::NOT_FOUND,
             Self::NoEndpoints => StatusCode::SERVICE_UNAVAILABLE,
@@ -52,7 +49,7 @@ impl Refusal {
     }
 
     /// The value of `X-Cf-RouterError`.
-    pub(super) const fn code(self) -> &'static str {
+    pub(in crate::gateway) const fn code(self) -> &'static str {
         match self {
             Self::UnknownRoute | Self::UnknownInstance => "unknown_route",
             Self::NoEndpoints => "no_endpoints",
@@ -94,7 +91,7 @@ impl Refusal {
     }
 
     /// The answer: a page for a browser, a line of text for all others.
-    pub(super) fn response(
+    pub(in crate::gateway) fn response(
         self,
         method: &Method,
         asked: &HeaderMap,

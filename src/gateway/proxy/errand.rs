@@ -1,32 +1,25 @@
-//! Carries a request to an instance and its answer back.
+//! A request's way to an instance and its answer's way back.
 
 use std::{path::Path, rc::Rc, sync::Arc, time::Duration};
 
-use http::{
-    HeaderName, HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts,
-};
-use hyper::{
-    body::Incoming,
-    client::conn::{TrySendError, http1, http2},
-    upgrade::OnUpgrade,
-};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::{net::TcpStream, sync::oneshot, time::timeout};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, Version, header, request::Parts};
+use hyper::{body::Incoming, client::conn::TrySendError, upgrade::OnUpgrade};
+use tokio::{sync::oneshot, time::timeout};
 
-use super::{
-    api::origin_form,
-    body::{Download, Outgoing, Source, Upload},
-    connection::LocalExecutor,
-    exchange::Exchange,
-    headers,
-    pool::{Key, Lease},
-    refusal::Refusal,
-    request::Host,
-    service::Choice,
-    site, sticky, tunnel,
-    worker::Worker,
-};
+use super::repeat::{copy, expects_continue, is_repeatable, open_on_continue};
 use crate::{
+    gateway::{
+        api::origin_form,
+        body::{Download, Outgoing, Source, Upload},
+        exchange::Exchange,
+        headers,
+        pool::{Key, Lease},
+        refusal::Refusal,
+        request::Host,
+        service::Choice,
+        site, sticky, tunnel,
+        worker::Worker,
+    },
     model::AppProtocol,
     routing::{Backend, Entry, Target},
 };
@@ -38,38 +31,23 @@ const ATTEMPTS: usize = 3;
 /// ago, which a server is most unlikely to be closing at this moment.
 const SURELY_OPEN: Duration = Duration::from_secs(1);
 
-/// Room for a response's head.
-const RESPONSE_BUFFER: usize = 256 * 1024;
-
-/// Window of one response over HTTP/2: what waits here for a slow client.
-const RESPONSE_WINDOW: u32 = 128 * 1024;
-
-/// Window of all responses on one connection: slow clients must not hold up the others.
-const RESPONSES_WINDOW: u32 = 256 * RESPONSE_WINDOW;
-
-/// Most header lines of a response.
-const RESPONSE_HEADERS: usize = 256;
-
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
-const X_IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("x-idempotency-key");
-
 const REFUSED: Refusal = Refusal::EndpointFailure("endpoint_failure (connection failed)");
 const BROKEN: Refusal = Refusal::EndpointFailure("endpoint_failure (connection broken)");
 const INVALID: Refusal = Refusal::EndpointFailure("endpoint_failure (invalid response)");
 const UNASKED: Refusal = Refusal::EndpointFailure("endpoint_failure (unexpected upgrade)");
 
 /// A change of protocol that the client asks for.
-pub(super) struct Upgrade {
-    pub(super) protocol: HeaderValue,
-    pub(super) client: OnUpgrade,
+pub(in crate::gateway) struct Upgrade {
+    pub(in crate::gateway) protocol: HeaderValue,
+    pub(in crate::gateway) client: OnUpgrade,
 }
 
 /// A request's way to an instance.
-pub(super) struct Errand<'a> {
-    pub(super) worker: &'a Rc<Worker>,
-    pub(super) entry: &'a Entry,
-    pub(super) choice: &'a Choice,
-    pub(super) host: &'a Host,
+pub(in crate::gateway) struct Errand<'a> {
+    pub(in crate::gateway) worker: &'a Rc<Worker>,
+    pub(in crate::gateway) entry: &'a Entry,
+    pub(in crate::gateway) choice: &'a Choice,
+    pub(in crate::gateway) host: &'a Host,
 }
 
 /// An answer and the connection that it comes on, where that is to be used again.
@@ -93,7 +71,7 @@ enum Failed {
 
 impl Errand<'_> {
     /// Sends the request to `first`, or where that is safe to others after it.
-    pub(super) async fn run(
+    pub(in crate::gateway) async fn run(
         &self,
         exchange: &mut Option<Box<Exchange>>,
         first: Arc<Backend>,
@@ -196,7 +174,11 @@ impl Errand<'_> {
         } else {
             SURELY_OPEN
         };
-        let pooled = if fresh { None } else { pool.take(key, oldest) };
+        let pooled = if fresh {
+            None
+        } else {
+            pool.take(key, oldest).await
+        };
         let copy = (pooled.is_some() && repeatable).then(|| copy(&request));
         let mut sender = match pooled {
             Some(sender) => sender,
@@ -288,60 +270,6 @@ impl Errand<'_> {
         })
     }
 
-    async fn connect_http1(&self, key: Key, dir: &Path) -> Option<http1::SendRequest<Upload>> {
-        let stream = self.dial(key, dir).await?;
-        let (sender, connection) = http1::Builder::new()
-            .max_headers(RESPONSE_HEADERS)
-            .max_buf_size(RESPONSE_BUFFER)
-            .handshake(TokioIo::new(stream))
-            .await
-            .ok()?;
-        let pool = self.worker.pool.clone();
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.with_upgrades().await {
-                tracing::trace!(%error, "a connection to an instance broke");
-            }
-            pool.tidy(key);
-        });
-        Some(sender)
-    }
-
-    async fn connect_http2(&self, key: Key, dir: &Path) -> Option<http2::SendRequest<Upload>> {
-        let stream = self.dial(key, dir).await?;
-        let (sender, connection) = http2::Builder::new(LocalExecutor)
-            .timer(TokioTimer::new())
-            .initial_stream_window_size(RESPONSE_WINDOW)
-            .initial_connection_window_size(RESPONSES_WINDOW)
-            .handshake(TokioIo::new(stream))
-            .await
-            .ok()?;
-        let pool = self.worker.pool.clone();
-        pool.share(key, sender.clone());
-        tokio::task::spawn_local(async move {
-            if let Err(error) = connection.await {
-                tracing::trace!(%error, "a connection to an instance broke");
-            }
-            pool.tidy(key);
-        });
-        Some(sender)
-    }
-
-    async fn dial(&self, key: Key, dir: &Path) -> Option<TcpStream> {
-        let config = &self.worker.shared.config;
-        self.worker.counters.dial();
-        let error = match timeout(config.limits.connect, (config.dial)(dir, key.port)).await {
-            Ok(Ok(stream)) => {
-                // Not fatal: packets merely wait to be filled.
-                let _ = stream.set_nodelay(true);
-                return Some(stream);
-            }
-            Ok(Err(error)) => error,
-            Err(_) => std::io::ErrorKind::TimedOut.into(),
-        };
-        tracing::debug!(instance = %key.instance, port = key.port, %error, "cannot connect");
-        None
-    }
-
     /// Makes the instance's answer the client's.
     fn deliver(
         &self,
@@ -399,44 +327,4 @@ fn unreached(request: Request<Upload>) -> Failed {
         reached: false,
         refusal: REFUSED,
     }
-}
-
-/// Whether sending the request twice does no harm and is possible.
-fn is_repeatable(request: &Request<Upload>) -> bool {
-    let headers = request.headers();
-    request.body().is_empty()
-        && !headers.contains_key(header::UPGRADE)
-        && (request.method().is_idempotent()
-            || headers.contains_key(IDEMPOTENCY_KEY)
-            || headers.contains_key(X_IDEMPOTENCY_KEY))
-}
-
-/// The request again; it has no body.
-fn copy(request: &Request<Upload>) -> Request<Upload> {
-    let mut copy = Request::new(Upload::nothing(request.body().state()));
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.version_mut() = request.version();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
-
-fn expects_continue(parts: &Parts) -> bool {
-    parts
-        .headers
-        .get(header::EXPECT)
-        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
-/// Sends on `ask` when the instance answers with 100.
-fn open_on_continue(request: &mut Request<Upload>, ask: oneshot::Sender<()>) {
-    let ask = std::sync::Mutex::new(Some(ask));
-    hyper::ext::on_informational(request, move |response| {
-        if response.status() == StatusCode::CONTINUE
-            && let Ok(mut ask) = ask.lock()
-            && let Some(ask) = ask.take()
-        {
-            let _ = ask.send(());
-        }
-    });
 }

@@ -1,12 +1,12 @@
 //! Certificates by name, and their reload.
 
-use std::{fs, os::unix::fs::PermissionsExt};
+use std::{fs, os::unix::fs::PermissionsExt, sync::Arc};
 
 use rcgen::{CertificateParams, KeyPair};
-use rustls::{pki_types::ServerName, server::ParsedCertificate};
+use rustls::{pki_types::ServerName, server::ParsedCertificate, sign::CertifiedKey};
 use tempfile::TempDir;
 
-use super::*;
+use super::{resolver::KEPT_NAMES, *};
 
 fn config(dir: &TempDir, files: Vec<KeyFiles>) -> Config {
     Config {

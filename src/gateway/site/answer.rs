@@ -1,26 +1,23 @@
-//! Static sites: files that the gateway itself serves.
-
-mod conditions;
-mod encoding;
-mod file;
-mod path;
+//! From a request to a file's bytes.
 
 use std::path::Path;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header, request::Parts};
 
-pub(super) use file::FileBody;
-
-use super::body::{Outgoing, Source};
-use conditions::Selection;
-use file::{Found, Opened};
+use super::{
+    conditions::{self, Selection},
+    encoding,
+    file::{self, Found, Opened},
+    path,
+};
+use crate::gateway::body::{Outgoing, Source};
 
 /// The site's own page for what it does not have.
-const NOT_FOUND_PAGE: &str = "404.html";
+pub(super) const NOT_FOUND_PAGE: &str = "404.html";
 
 /// Answers from the files beneath `root`.
-pub(super) async fn answer(root: &Path, parts: &Parts) -> Response<Outgoing> {
+pub(in crate::gateway) async fn answer(root: &Path, parts: &Parts) -> Response<Outgoing> {
     if parts.method != Method::GET && parts.method != Method::HEAD {
         let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, &parts.method);
         response
