@@ -1,3 +1,23 @@
 //! Makes what runs be what should run.
+//!
+//! One loop for each concern: instances and their routes, builds, and what is left over. Each
+//! is level-triggered: a pass looks at desired and observed state as they are, plans with a
+//! pure function and acts; it takes no hint of what changed, so a start-up, a crash and an
+//! ordinary push all take the same way.
 
+pub mod builds;
+pub mod cleanup;
+mod config;
+mod driver;
+mod handle;
 pub mod processes;
+pub mod routes;
+mod start;
+pub mod status;
+#[cfg(test)]
+mod tests;
+pub mod uids;
+
+pub use config::Config;
+pub use handle::{Handle, NoSuchInstance};
+pub use start::{Deps, Reconciler};

@@ -1,0 +1,244 @@
+//! The environment of apps and builds, as Cloud Foundry defines it.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use super::{
+    Version,
+    config::{FILES, Platform},
+};
+use crate::{
+    model::{App, AppId, Droplet, InstanceId, Megabytes, Org, Process, Space},
+    store::State,
+};
+
+/// The port on which an app has to listen.
+pub const PORT: u16 = 8080;
+
+/// Where the app is inside.
+const APP: &str = "/home/vcap/app";
+
+/// An app and what stands around it.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'a> {
+    /// The app.
+    pub app: &'a App,
+    /// Its space.
+    pub space: &'a Space,
+    /// Its organization.
+    pub org: &'a Org,
+    /// The addresses of its routes, without a scheme.
+    pub uris: &'a [String],
+}
+
+/// The addresses of the app's routes, without a scheme, in order.
+#[must_use]
+pub fn uris(state: &State, app: AppId) -> Vec<String> {
+    let mut uris: Vec<String> = state
+        .routes_of_app(app)
+        .filter_map(|route| Some(route.url(&state.domains.get(&route.domain)?.name)))
+        .collect();
+    uris.sort();
+    uris
+}
+
+/// Calls `with` with the app and what stands around it; none where there is no such app.
+pub fn with_subject<T>(
+    state: &State,
+    app: AppId,
+    with: impl FnOnce(&Subject<'_>) -> T,
+) -> Option<T> {
+    let app = state.apps.get(&app)?;
+    let space = state.spaces.get(&app.space)?;
+    let org = state.orgs.get(&space.org)?;
+    let uris = uris(state, app.id);
+    Some(with(&Subject {
+        app,
+        space,
+        org,
+        uris: &uris,
+    }))
+}
+
+/// One instance, as far as its environment tells of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Which start of the slot it is.
+    pub instance: InstanceId,
+    /// The slot's number.
+    pub index: u32,
+}
+
+/// `VCAP_APPLICATION`: of a running instance, or, without a place, of a build and of `cf env`.
+#[must_use]
+pub fn vcap_application(
+    platform: &Platform,
+    subject: &Subject<'_>,
+    process: Option<&Process>,
+    place: Option<Place>,
+) -> Value {
+    let Subject {
+        app,
+        space,
+        org,
+        uris,
+    } = subject;
+    let version = version_of(app, process);
+    let mut value = json!({
+        "cf_api": platform.api_url,
+        "limits": { "fds": FILES },
+        "application_id": app.id.to_string(),
+        "application_name": app.name.as_str(),
+        "name": app.name.as_str(),
+        "application_uris": uris,
+        "uris": uris,
+        "application_version": version,
+        "version": version,
+        "space_id": space.id.to_string(),
+        "space_name": space.name.as_str(),
+        "organization_id": org.id.to_string(),
+        "organization_name": org.name.as_str(),
+    });
+    if let Some(process) = process {
+        value["limits"]["mem"] = process.memory.0.into();
+        value["limits"]["disk"] = process.disk.0.into();
+        value["process_id"] = process.id.to_string().into();
+        value["process_type"] = process.process_type.as_str().into();
+    }
+    match place {
+        Some(place) => {
+            value["instance_id"] = place.instance.to_string().into();
+            value["instance_index"] = place.index.into();
+            value["host"] = "0.0.0.0".into();
+            value["port"] = PORT.into();
+        }
+        None => value["users"] = Value::Null,
+    }
+    value
+}
+
+/// A version that is another one after each restart, and the same until then.
+fn version_of(app: &App, process: Option<&Process>) -> String {
+    let version = process.and_then(|process| Version::wanted(app, process));
+    let (generation, droplet) = version.map_or((app.generation, 0), |version| {
+        let both = version.app.rotate_left(32) ^ version.process;
+        (both, version.droplet.uuid().as_u128())
+    });
+    let bits = app.id.uuid().as_u128() ^ droplet.rotate_left(1) ^ u128::from(generation);
+    uuid::Builder::from_u128(bits)
+        .with_version(uuid::Version::Random)
+        .with_variant(uuid::Variant::RFC4122)
+        .into_uuid()
+        .to_string()
+}
+
+/// `VCAP_SERVICES`: nothing is bound.
+#[must_use]
+pub fn vcap_services() -> Value {
+    json!({})
+}
+
+/// What a process of an instance sees. Later wins: the runtime's, the user's, the platform's,
+/// the instance's own.
+#[must_use]
+pub fn running(
+    platform: &Platform,
+    subject: &Subject<'_>,
+    process: &Process,
+    droplet: &Droplet,
+    place: Place,
+) -> Vec<(String, String)> {
+    let mut env = defaults();
+    env.extend(droplet.env.clone());
+    env.extend(subject.app.env.clone());
+    common(&mut env, process.memory);
+    let vcap = vcap_application(platform, subject, Some(process), Some(place));
+    let (index, instance) = (place.index.to_string(), place.instance.to_string());
+    let port = PORT.to_string();
+    let ports = json!([{
+        "external": PORT, "internal": PORT,
+        "external_tls_proxy": null, "internal_tls_proxy": null,
+    }]);
+    set(
+        &mut env,
+        [
+            ("VCAP_APPLICATION", vcap.to_string()),
+            ("PORT", port.clone()),
+            ("VCAP_APP_PORT", port.clone()),
+            ("VCAP_APP_HOST", "0.0.0.0".to_owned()),
+            ("CF_INSTANCE_INDEX", index.clone()),
+            ("INSTANCE_INDEX", index),
+            ("CF_INSTANCE_GUID", instance.clone()),
+            ("INSTANCE_GUID", instance),
+            ("CF_INSTANCE_IP", platform.address.clone()),
+            ("CF_INSTANCE_INTERNAL_IP", "127.0.0.1".to_owned()),
+            ("CF_INSTANCE_ADDR", format!("{}:{port}", platform.address)),
+            ("CF_INSTANCE_PORT", port),
+            ("CF_INSTANCE_PORTS", ports.to_string()),
+            ("HOME", APP.to_owned()),
+            ("PWD", APP.to_owned()),
+            ("TMPDIR", "/home/vcap/tmp".to_owned()),
+            ("DEPS_DIR", "/home/vcap/deps".to_owned()),
+        ],
+    );
+    env.into_iter().collect()
+}
+
+/// What the platform sets for a build with this much memory; the user's variables are not in
+/// it and lose against it.
+#[must_use]
+pub fn staging(
+    platform: &Platform,
+    subject: &Subject<'_>,
+    memory: Megabytes,
+) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    common(&mut env, memory);
+    let vcap = vcap_application(platform, subject, None, None);
+    set(
+        &mut env,
+        [
+            ("VCAP_APPLICATION", vcap.to_string()),
+            ("CF_STACK", platform.stack.clone()),
+            ("CF_INSTANCE_IP", platform.address.clone()),
+            ("CF_INSTANCE_INTERNAL_IP", "127.0.0.1".to_owned()),
+            ("CF_INSTANCE_ADDR", String::new()),
+            ("CF_INSTANCE_PORT", String::new()),
+            ("CF_INSTANCE_PORTS", "[]".to_owned()),
+        ],
+    );
+    env
+}
+
+/// What a user or runtime may set otherwise.
+fn defaults() -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    set(
+        &mut env,
+        [
+            ("PATH", "/usr/local/bin:/usr/bin:/bin".to_owned()),
+            ("LANG", "en_US.UTF-8".to_owned()),
+        ],
+    );
+    env
+}
+
+fn common(env: &mut BTreeMap<String, String>, memory: Megabytes) {
+    set(
+        env,
+        [
+            ("VCAP_SERVICES", vcap_services().to_string()),
+            ("MEMORY_LIMIT", format!("{}m", memory.0)),
+            ("USER", "vcap".to_owned()),
+            (
+                "CF_SYSTEM_CERT_PATH",
+                "/etc/cf-system-certificates".to_owned(),
+            ),
+        ],
+    );
+}
+
+fn set<const N: usize>(env: &mut BTreeMap<String, String>, values: [(&str, String); N]) {
+    env.extend(values.map(|(name, value)| (name.to_owned(), value)));
+}

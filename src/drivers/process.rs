@@ -1,0 +1,230 @@
+//! Processes in a sandbox: commands, and the Wasm host for components.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::future::BoxFuture;
+use tokio::{sync::watch, task::spawn_blocking};
+
+use super::{
+    Config, Order,
+    config::{FILES, owner},
+    launcher::Shell,
+    record::Record,
+    runtime::{Backend, Running, Runtime},
+};
+use crate::{
+    blobs::Blobs,
+    model::{DropletKind, DropletState, Megabytes},
+    sandbox::{
+        self, Bind, Ids, Limits, Network, SPEC_VERSION, Sandbox, SandboxError, Spec, Status, Usage,
+        log,
+    },
+};
+
+/// The sandbox's folder in the instance's folder.
+const SANDBOX: &str = "sandbox";
+/// Where components find the platform's own program.
+const PROGRAM: &str = "/.pastina/pastina";
+
+/// Runs commands.
+#[derive(Debug)]
+pub(super) struct Processes {
+    config: Arc<Config>,
+    blobs: Blobs,
+    shell: Shell,
+}
+
+impl Processes {
+    pub(super) fn new(config: Arc<Config>, blobs: Blobs) -> Self {
+        let bash = Path::new("/bin/bash").exists();
+        let shell = if bash { Shell::Bash } else { Shell::Posix };
+        Self {
+            config,
+            blobs,
+            shell,
+        }
+    }
+
+    async fn begin(&self, order: &Order, dir: &Path) -> Result<Arc<dyn Running>, String> {
+        let ids = self
+            .config
+            .identity
+            .of(&order.app)
+            .ok_or("the app has no range of user ids yet")?;
+        let home = tree(&self.blobs, order, owner(ids)).await?;
+        let spec = spec(
+            &self.config,
+            order,
+            (dir.join(SANDBOX), home),
+            ids,
+            self.shell,
+        )?;
+        let folder = spec.dir.clone();
+        spawn_blocking(move || make_private(&folder))
+            .await
+            .map_err(io::Error::other)
+            .flatten()
+            .map_err(|error| format!("cannot make the instance's folder: {error}"))?;
+        let sandbox = sandbox::spawn(&spec).await.map_err(|error| chain(&error))?;
+        Ok(Arc::new(Process(sandbox)))
+    }
+}
+
+/// The droplet's unpacked tree.
+pub(super) async fn tree(
+    blobs: &Blobs,
+    order: &Order,
+    owner: Option<u32>,
+) -> Result<PathBuf, String> {
+    let DropletState::Staged { sha256, .. } = &order.droplet.state else {
+        return Err("the droplet's bits were removed; stage the app again".to_owned());
+    };
+    let tree = blobs
+        .tree(order.app.id, order.droplet.id, sha256, owner)
+        .await;
+    tree.map_err(|error| format!("cannot unpack the droplet: {}", chain(&error)))
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+fn make_private(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    // What a predecessor left in it, which never got as far as a sandbox.
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    fs::DirBuilder::new().mode(0o700).create(dir)
+}
+
+/// The sandbox of an instance: `dir` is its folder, `home` the droplet's tree.
+fn spec(
+    config: &Config,
+    order: &Order,
+    (dir, home): (PathBuf, PathBuf),
+    ids: Ids,
+    shell: Shell,
+) -> Result<Spec, String> {
+    let process = &order.process;
+    let command = process
+        .command
+        .as_ref()
+        .or_else(|| order.droplet.process_types.get(&process.process_type))
+        .filter(|command| !command.trim().is_empty())
+        .ok_or_else(|| {
+            format!(
+                "process {:?} has no start command: give one in a Procfile, in the manifest, or \
+                 with -c",
+                process.process_type
+            )
+        })?;
+    let mut binds = Vec::new();
+    if order.droplet.kind == DropletKind::Wasm {
+        binds.push(Bind {
+            source: config.program.clone(),
+            target: PathBuf::from(PROGRAM),
+            writable: false,
+        });
+    }
+    Ok(Spec {
+        version: SPEC_VERSION,
+        id: order.instance.to_string(),
+        dir,
+        home: Some(home),
+        home_writable: false,
+        binds,
+        argv: shell.argv(command),
+        env: order.env.clone(),
+        cwd: "/home/vcap".to_owned(),
+        hostname: order.instance.to_string(),
+        ids,
+        network: Network::Isolated,
+        limits: Limits {
+            memory: Some(process.memory.bytes()),
+            cpu_weight: Some(cpu_weight(process.memory)),
+            cpu_milli: None,
+            pids: Some(config.pids),
+            files: Some(FILES),
+        },
+        log_bytes: config.log_bytes,
+    })
+}
+
+/// Processor time in proportion to memory: the kernel's default for a gigabyte.
+fn cpu_weight(memory: Megabytes) -> u32 {
+    (memory.0.saturating_mul(100) / 1024).clamp(1, 10_000)
+}
+
+impl Runtime for Processes {
+    fn start<'a>(
+        &'a self,
+        order: &'a Order,
+        dir: &'a Path,
+    ) -> BoxFuture<'a, Result<Arc<dyn Running>, String>> {
+        Box::pin(self.begin(order, dir))
+    }
+
+    fn adopt<'a>(
+        &'a self,
+        record: &'a Record,
+        dir: &'a Path,
+    ) -> BoxFuture<'a, Option<Arc<dyn Running>>> {
+        Box::pin(async move {
+            let dir = dir.join(SANDBOX);
+            match sandbox::adopt(&dir).await {
+                Ok(sandbox) => Some(Arc::new(Process(sandbox)) as Arc<dyn Running>),
+                Err(SandboxError::NoSandbox { .. }) => None,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::error!(instance = %record.instance, error, "cannot adopt");
+                    None
+                }
+            }
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Process(Sandbox);
+
+impl Running for Process {
+    fn status(&self) -> watch::Receiver<Status> {
+        self.0.status()
+    }
+
+    fn backend(&self) -> Backend {
+        Backend::Sandbox {
+            dir: self.0.dir().to_owned(),
+        }
+    }
+
+    fn stop(&self, grace: Duration) {
+        self.0.stop(grace);
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.0.usage().ok()
+    }
+
+    fn log(&self, position: u64) -> io::Result<Option<(log::Reader, watch::Receiver<u64>)>> {
+        Ok(Some((self.0.log(position)?, self.0.logged())))
+    }
+
+    fn remove(&self) -> BoxFuture<'static, Result<(), SandboxError>> {
+        Box::pin(self.0.clone().remove())
+    }
+}

@@ -1,0 +1,103 @@
+//! What is on disk of an instance, so that the next daemon can take it over.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Phase, Slot, Version};
+use crate::model::{
+    AppId, DropletKind, HealthCheck, InstanceId, Process, ProcessType, ReadinessCheck,
+};
+
+/// The version of [`Record`] that this binary writes and reads.
+const FORMAT: u32 = 1;
+/// The record's file in the instance's folder.
+const FILE: &str = "instance.json";
+
+/// One instance: what it is, and where it stood when this was written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    format: u32,
+    /// The boot that the record's times belong to.
+    pub(crate) boot: String,
+    pub(crate) instance: InstanceId,
+    pub(crate) app: AppId,
+    pub(crate) slot: Slot,
+    pub(crate) process_type: ProcessType,
+    pub(crate) version: Version,
+    /// Crashes in a row before it.
+    pub(crate) crashes: u32,
+    /// What it takes from the machine's budget.
+    pub(crate) memory_mb: u64,
+    pub(crate) kind: DropletKind,
+    /// The served folder of a static one, once that is known.
+    pub(crate) static_root: Option<PathBuf>,
+    pub(crate) health: HealthCheck,
+    pub(crate) readiness: ReadinessCheck,
+    pub(crate) log_rate_limit: i64,
+    pub(crate) phase: Phase,
+    /// Whether its crash is in the audit events.
+    pub(crate) reported: bool,
+}
+
+impl Record {
+    /// The record of a new instance of `process`.
+    pub(crate) fn new(
+        boot: &str,
+        slot: Slot,
+        (instance, version, crashes): (InstanceId, Version, u32),
+        process: &Process,
+        kind: DropletKind,
+        phase: Phase,
+    ) -> Self {
+        let memory_mb = match kind {
+            DropletKind::Process | DropletKind::Wasm => u64::from(process.memory.0),
+            DropletKind::Static => 0,
+        };
+        Self {
+            format: FORMAT,
+            boot: boot.to_owned(),
+            instance,
+            app: process.app,
+            slot,
+            process_type: process.process_type.clone(),
+            version,
+            crashes,
+            memory_mb,
+            kind,
+            static_root: None,
+            health: process.health.clone(),
+            readiness: process.readiness.clone(),
+            log_rate_limit: process.log_rate_limit,
+            phase,
+            reported: false,
+        }
+    }
+
+    /// Writes the record into the instance's folder, whole or not at all. Blocks on the disk.
+    ///
+    /// It is not synced: after a power cut nothing runs, and then it tells nothing.
+    pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
+        let text = serde_json::to_vec(self)?;
+        let new = dir.join("instance.json.new");
+        fs::write(&new, text)?;
+        fs::rename(&new, dir.join(FILE))
+    }
+
+    /// The record in the instance's folder; none where there is none. Blocks on the disk.
+    pub(crate) fn read(dir: &Path) -> io::Result<Option<Self>> {
+        let text = match fs::read(dir.join(FILE)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            other => other?,
+        };
+        let record: Self = serde_json::from_slice(&text)?;
+        if record.format != FORMAT {
+            let what = format!("instance.json is of format {}, not {FORMAT}", record.format);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Ok(Some(record))
+    }
+}

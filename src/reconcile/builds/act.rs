@@ -1,0 +1,215 @@
+//! Runs the builds that were planned.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use serde_json::json;
+use tokio::{
+    task::{AbortHandle, JoinSet},
+    time::sleep,
+};
+
+use super::plan::plan;
+use crate::{
+    build::{Request, Staged},
+    drivers::environment,
+    model::{
+        App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
+        EventTarget, Failure, Metadata, PackageState, Timestamp,
+    },
+    reconcile::{Config, Deps, uids},
+    stdx::clock::Clock,
+    store::{State, Store, StoreError},
+};
+
+/// Between tries to write down what came of a build.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What came of a build.
+type Outcome = Result<(DropletId, Staged), Failure>;
+
+/// Runs builds until its task is stopped, which stops them.
+pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>) {
+    let mut changes = deps.store.watch();
+    let mut running: HashMap<BuildId, (AppId, AbortHandle)> = HashMap::new();
+    // Dropped with this task, and all builds with it.
+    let mut builds = JoinSet::new();
+    loop {
+        changes.borrow_and_update();
+        let state = deps.store.state();
+        let known: Vec<_> = running
+            .iter()
+            .map(|(build, (app, _))| (*build, *app))
+            .collect();
+        let plan = plan(&state, &known, config.builds);
+        for build in plan.cancel {
+            if let Some((_, handle)) = running.remove(&build) {
+                handle.abort();
+            }
+        }
+        for id in plan.begin {
+            if let Some(build) = state.builds.get(&id).cloned() {
+                let app = build.app;
+                let handle = builds.spawn(one(deps.clone(), Arc::clone(&config), build));
+                running.insert(id, (app, handle));
+            }
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() {
+                return;
+            },
+            Some(ended) = builds.join_next_with_id(), if !builds.is_empty() => {
+                let task = match &ended {
+                    Ok((task, ())) => *task,
+                    Err(error) => error.id(),
+                };
+                if let Err(error) = ended && error.is_panic() {
+                    tracing::error!("a build panicked");
+                }
+                running.retain(|_, (_, handle)| handle.id() != task);
+            }
+        }
+    }
+}
+
+/// Runs one build and writes down what came of it.
+async fn one(deps: Deps, config: Arc<Config>, build: Arc<Build>) {
+    let outcome = stage(&deps, &config, &build).await;
+    // The bits are there; only the record is missing, so this is worth more than one try.
+    while let Err(error) = finish(&deps.store, &deps.clock, &build, &outcome).await {
+        tracing::error!(build = %build.id, %error, "cannot write down what came of a build");
+        sleep(AGAIN).await;
+    }
+}
+
+async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
+    let failed = |detail: String| Failure {
+        id: "StagingError".to_owned(),
+        detail,
+    };
+    let identity = deps.drivers.config().identity;
+    uids::allot(&deps.store, identity, build.app)
+        .await
+        .map_err(|error| failed(format!("the app gets no user ids: {error}")))?;
+    let state = deps.store.state();
+    let app = state
+        .apps
+        .get(&build.app)
+        .ok_or_else(|| failed("the app is gone".to_owned()))?;
+    let package = state.packages.get(&build.package);
+    let Some(PackageState::Ready { sha256 }) = package.map(|package| &package.state) else {
+        let detail = "the package's bits are not there; upload the app again".to_owned();
+        return Err(failed(detail));
+    };
+    let platform = &deps.drivers.config().platform;
+    let memory = build.memory.unwrap_or(config.build_memory);
+    let env = environment::with_subject(&state, app.id, |subject| {
+        environment::staging(platform, subject, memory)
+    });
+    let droplet = DropletId::random();
+    let request = Request {
+        build: build.id,
+        droplet,
+        app: Arc::clone(app),
+        package_sha256: sha256.clone(),
+        lifecycle: build.lifecycle.clone(),
+        memory: build.memory,
+        env: env.unwrap_or_default(),
+        ids: identity
+            .of(app)
+            .ok_or_else(|| failed("the app has no range of user ids yet".to_owned()))?,
+    };
+    Ok((droplet, deps.builder.stage(request).await?))
+}
+
+/// Commits the droplet, or the failure, unless nobody waits for it any more.
+async fn finish(
+    store: &Store,
+    clock: &Clock,
+    build: &Build,
+    outcome: &Outcome,
+) -> Result<(), StoreError> {
+    let now = Timestamp::from_millis(clock.now().wall_ms);
+    store
+        .commit(|tx| {
+            let still = tx
+                .builds
+                .get(&build.id)
+                .filter(|now| now.state == BuildState::Staging);
+            let (Some(build), Some(app)) = (still.cloned(), tx.apps.get(&build.app).cloned())
+            else {
+                return Ok(());
+            };
+            let mut build = Build::clone(&build);
+            build.updated_at = now;
+            match outcome {
+                Ok((droplet, staged)) => {
+                    tx.put(droplet_of(&build, *droplet, staged, now));
+                    build.state = BuildState::Staged { droplet: *droplet };
+                }
+                Err(failure) => {
+                    build.state = BuildState::Failed {
+                        failure: failure.clone(),
+                    }
+                }
+            }
+            tx.record_event(event(tx, &app, &build, now));
+            tx.put(build);
+            Ok(())
+        })
+        .await
+}
+
+fn droplet_of(build: &Build, id: DropletId, staged: &Staged, now: Timestamp) -> Droplet {
+    Droplet {
+        id,
+        app: build.app,
+        package: Some(build.package),
+        build: Some(build.id),
+        state: DropletState::Staged {
+            sha256: staged.sha256.clone(),
+            size: staged.size,
+        },
+        kind: staged.kind,
+        process_types: staged.process_types.clone(),
+        env: staged.env.clone(),
+        static_root: staged.static_root.clone(),
+        buildpacks: staged.buildpacks.clone(),
+        stack: staged.stack.clone(),
+        metadata: Metadata::default(),
+        created_at: now,
+        updated_at: now,
+    }
+}
+
+fn event(state: &State, app: &App, build: &Build, now: Timestamp) -> Event {
+    let mut data = json!({
+        "build_guid": build.id.to_string(),
+        "package_guid": build.package.to_string(),
+    });
+    let kind = match &build.state {
+        BuildState::Failed { failure } => {
+            data["error_id"] = failure.id.clone().into();
+            data["error_message"] = failure.detail.clone().into();
+            "audit.app.build.failed"
+        }
+        BuildState::Staged { droplet } => {
+            data["droplet_guid"] = droplet.to_string().into();
+            "audit.app.build.staged"
+        }
+        BuildState::Staging => "audit.app.build.create",
+    };
+    Event {
+        id: EventId::random(),
+        kind: kind.to_owned(),
+        actor: build.created_by.clone(),
+        target: EventTarget {
+            guid: app.id.to_string(),
+            kind: "app".to_owned(),
+            name: app.name.to_string(),
+        },
+        data,
+        space: Some(app.space),
+        org: state.spaces.get(&app.space).map(|space| space.org),
+        created_at: now,
+    }
+}

@@ -1,0 +1,117 @@
+//! What may go.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    model::{
+        AppId, BuildState, DropletId, DropletState, JobState, PackageId, PackageState, Timestamp,
+    },
+    store::{Key, State},
+};
+
+/// Records of builds, and of packages and droplets without bits, that are kept of an app.
+const RECORDS: usize = 20;
+/// How long the outcome of a job can be asked for.
+const JOB_MS: u64 = 24 * 60 * 60 * 1000;
+
+/// What may go from desired state.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// Packages whose bits may go.
+    pub packages: Vec<PackageId>,
+    /// Droplets whose bits may go.
+    pub droplets: Vec<DropletId>,
+    /// Records that may go.
+    pub records: Vec<Key>,
+}
+
+impl Plan {
+    /// Whether nothing may go.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty() && self.droplets.is_empty() && self.records.is_empty()
+    }
+}
+
+/// What may go from `state` where the bits of the `keep` newest packages and droplets of an
+/// app stay, beside those of the current droplet and of builds that run.
+#[must_use]
+pub fn plan(state: &State, keep: usize, now: Timestamp) -> Plan {
+    let mut plan = Plan::default();
+    for app in state.apps.values() {
+        app_of(state, app.id, app.current_droplet, keep, &mut plan);
+    }
+    let old = |job: &&crate::model::Job| {
+        job.state != JobState::Processing && now.since(job.updated_at) > JOB_MS
+    };
+    plan.records
+        .extend(state.jobs_by_time().filter(old).map(|job| Key::Job(job.id)));
+    let spent = state.tokens.values().filter(|token| token.expires_at < now);
+    plan.records
+        .extend(spent.map(|token| Key::RefreshToken(token.id)));
+    plan
+}
+
+fn app_of(state: &State, app: AppId, current: Option<DropletId>, keep: usize, plan: &mut Plan) {
+    let in_use: BTreeSet<PackageId> = state
+        .builds_of(app)
+        .filter(|build| build.state == BuildState::Staging)
+        .map(|build| build.package)
+        .chain(current.and_then(|id| state.droplets.get(&id)?.package))
+        .collect();
+    let (mut kept, mut spent) = (0, 0);
+    for package in state.packages_of(app).rev() {
+        match package.state {
+            PackageState::Ready { .. } if kept < keep => kept += 1,
+            PackageState::Ready { .. } if in_use.contains(&package.id) => {}
+            PackageState::Ready { .. } => plan.packages.push(package.id),
+            PackageState::AwaitingUpload => {}
+            PackageState::Failed { .. } | PackageState::Expired => {
+                spent += 1;
+                if spent > RECORDS && !in_use.contains(&package.id) {
+                    plan.records.push(Key::Package(package.id));
+                }
+            }
+        }
+    }
+    (kept, spent) = (0, 0);
+    for droplet in state.droplets_of(app).rev() {
+        match droplet.state {
+            DropletState::Staged { .. } if kept < keep => kept += 1,
+            DropletState::Staged { .. } if current == Some(droplet.id) => {}
+            DropletState::Staged { .. } => plan.droplets.push(droplet.id),
+            DropletState::Expired => {
+                spent += 1;
+                if spent > RECORDS {
+                    plan.records.push(Key::Droplet(droplet.id));
+                }
+            }
+        }
+    }
+    let done = state
+        .builds_of(app)
+        .rev()
+        .filter(|build| build.state != BuildState::Staging);
+    plan.records
+        .extend(done.skip(RECORDS).map(|build| Key::Build(build.id)));
+}
+
+/// The digests of all bits that stay.
+#[must_use]
+pub fn digests(state: &State) -> BTreeSet<String> {
+    let packages = state
+        .packages
+        .values()
+        .filter_map(|package| match &package.state {
+            PackageState::Ready { sha256 } => Some(sha256.clone()),
+            _ => None,
+        });
+    let droplets = state
+        .droplets
+        .values()
+        .filter_map(|droplet| match &droplet.state {
+            DropletState::Staged { sha256, .. } => Some(sha256.clone()),
+            DropletState::Expired => None,
+        });
+    packages.chain(droplets).collect()
+}

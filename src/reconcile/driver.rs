@@ -1,0 +1,126 @@
+//! Passes over the instances: one after each change, and when time alone changes something.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::sleep,
+};
+
+use super::{
+    Config,
+    handle::{Command, NoSuchInstance},
+    processes::{act, observe::seen, plan, plan::Limits, wanted::wanted},
+    routes::Routes,
+    status::observed,
+};
+use crate::{
+    drivers::{Drivers, Slot},
+    model::{InstanceId, Observed},
+    stdx::clock::Clock,
+    store::Store,
+};
+
+/// The longest time without a pass: what nobody told is found all the same.
+const AT_LEAST: Duration = Duration::from_secs(60);
+
+/// Makes passes until its task is stopped.
+pub(super) struct Driver {
+    pub(super) store: Store,
+    pub(super) drivers: Drivers,
+    pub(super) routes: Routes,
+    pub(super) clock: Clock,
+    pub(super) config: Arc<Config>,
+    pub(super) observed: watch::Sender<Arc<Observed>>,
+    /// Whether nothing was told yet.
+    pub(super) first: bool,
+}
+
+impl Driver {
+    pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
+        if let Err(error) = self.drivers.adopt().await {
+            tracing::error!(%error, "cannot look for instances to take over");
+        }
+        let mut store = self.store.watch();
+        let mut drivers = self.drivers.changes();
+        loop {
+            store.borrow_and_update();
+            drivers.borrow_and_update();
+            let wait = self.pass().await;
+            tokio::select! {
+                changed = store.changed() => if changed.is_err() {
+                    return;
+                },
+                changed = drivers.changed() => if changed.is_err() {
+                    return;
+                },
+                () = sleep(wait) => {}
+                command = commands.recv() => match command {
+                    Some(Command::Terminate { slot, reply }) => self.terminate(slot, reply),
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Observes, plans, acts; how long to wait for the next pass where nothing happens.
+    async fn pass(&mut self) -> Duration {
+        let state = self.store.state();
+        let now = self.clock.now();
+        let instances = self.drivers.observe(now);
+        let wanted = wanted(&state);
+        let limits = Limits {
+            memory_mb: u64::from(self.config.memory.0),
+            starting: self.config.starting,
+            grace: self.config.grace,
+        };
+        let plan = plan::plan(
+            &wanted,
+            &seen(&instances),
+            &mut InstanceId::random,
+            &limits,
+            now,
+        );
+        if !plan.actions.is_empty() {
+            tracing::debug!(plan = %plan, "acting");
+        }
+        act::stop(&plan.actions, &self.drivers, &self.routes);
+        // Once more: what was just asked to stop must not be routed to.
+        let instances = self.drivers.observe(now);
+        self.routes.publish(&state, &instances);
+        let told = observed(&wanted, &instances, &plan.held, now);
+        let first = std::mem::take(&mut self.first);
+        self.observed.send_if_modified(|before| {
+            let other = first || **before != told;
+            if other {
+                *before = Arc::new(told);
+            }
+            other
+        });
+        act::perform(plan.actions, &instances, &self.store, &self.drivers).await;
+        plan.next_wake_ms.map_or(AT_LEAST, |at_ms| {
+            let ms = at_ms
+                .saturating_sub(self.clock.now().steady_ms)
+                .saturating_add(1);
+            Duration::from_millis(ms).min(AT_LEAST)
+        })
+    }
+
+    /// Replaces the instance in a slot: stops it, and the next pass starts another one.
+    fn terminate(&self, slot: Slot, reply: oneshot::Sender<Result<(), NoSuchInstance>>) {
+        let instances = self.drivers.observe(self.clock.now());
+        let mut found = Err(NoSuchInstance(slot));
+        for instance in instances.iter().filter(|instance| instance.slot == slot) {
+            found = Ok(());
+            if instance.phase.is_live() {
+                let busy = self.routes.busy(instance.instance);
+                self.drivers
+                    .stop(instance.instance, self.config.grace, None, busy);
+            } else if instance.reported {
+                self.drivers.forget(instance.instance);
+            }
+        }
+        // Whoever asked may have gone away.
+        let _ = reply.send(found);
+    }
+}

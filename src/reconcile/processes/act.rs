@@ -1,0 +1,197 @@
+//! Performs what was planned.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::plan::Action;
+use crate::{
+    drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
+    model::{Actor, App, AppId, Event, EventId, EventTarget, InstanceId, Timestamp},
+    reconcile::{routes::Routes, uids},
+    store::{State, Store, StoreError},
+};
+
+/// Takes instances out of what is routable and asks them to stop. Does not wait.
+pub(in crate::reconcile) fn stop(actions: &[Action], drivers: &Drivers, routes: &Routes) {
+    for action in actions {
+        if let Action::Stop {
+            instance,
+            grace,
+            cause,
+        } = action
+        {
+            drivers.stop(*instance, *grace, cause.clone(), routes.busy(*instance));
+        }
+    }
+}
+
+/// Does everything else. What fails is logged, and planned again.
+pub(in crate::reconcile) async fn perform(
+    actions: Vec<Action>,
+    instances: &[Instance],
+    store: &Store,
+    drivers: &Drivers,
+) {
+    let mut starts = Vec::new();
+    let mut crashed = Vec::new();
+    for action in actions {
+        match action {
+            Action::Stop { .. } => {}
+            Action::Start {
+                slot,
+                instance,
+                version,
+                crashes,
+            } => {
+                starts.push(start(slot, instance, version, crashes, store, drivers));
+            }
+            Action::Report { instance } => {
+                crashed.extend(instances.iter().find(|seen| seen.instance == instance));
+            }
+            Action::Forget { instance } => drivers.forget(instance),
+        }
+    }
+    join_all(starts).await;
+    if let Err(error) = report(&crashed, store, drivers).await {
+        tracing::error!(%error, "cannot write down that instances crashed");
+    }
+}
+
+async fn start(
+    slot: Slot,
+    instance: InstanceId,
+    version: Version,
+    crashes: u32,
+    store: &Store,
+    drivers: &Drivers,
+) {
+    let state = store.state();
+    let Some(app) = state
+        .processes
+        .get(&slot.process)
+        .map(|process| process.app)
+    else {
+        return;
+    };
+    if let Err(error) = uids::allot(store, drivers.config().identity, app).await {
+        tracing::error!(%app, %error, "cannot give the app its range of user ids");
+        return;
+    }
+    // What the plan saw may be gone by now; then the next plan is another one.
+    if let Some(order) = order(&store.state(), drivers, slot, instance, version, crashes) {
+        drivers.start(order).await;
+    }
+}
+
+fn order(
+    state: &State,
+    drivers: &Drivers,
+    slot: Slot,
+    instance: InstanceId,
+    version: Version,
+    crashes: u32,
+) -> Option<Order> {
+    let process = state.processes.get(&slot.process)?;
+    let app = state.apps.get(&process.app)?;
+    if Version::wanted(app, process)? != version {
+        return None;
+    }
+    let droplet = state.droplets.get(&version.droplet)?;
+    let place = environment::Place {
+        instance,
+        index: slot.index,
+    };
+    let platform = &drivers.config().platform;
+    let env = environment::with_subject(state, app.id, |subject| {
+        environment::running(platform, subject, process, droplet, place)
+    })?;
+    Some(Order {
+        slot,
+        instance,
+        version,
+        crashes,
+        app: app.clone(),
+        process: process.clone(),
+        droplet: droplet.clone(),
+        env,
+    })
+}
+
+/// Writes the events of crashes. Their ids come from the instances', so that a daemon that
+/// died before it could mark them writes the same ones again.
+async fn report(crashed: &[&Instance], store: &Store, drivers: &Drivers) -> Result<(), StoreError> {
+    if crashed.is_empty() {
+        return Ok(());
+    }
+    store
+        .commit::<(), StoreError>(|tx| {
+            for instance in crashed {
+                let app = tx.apps.get(&instance.app).cloned();
+                // Nobody looks for events of an app that is gone.
+                if let Some(app) = app {
+                    for event in events(tx, &app, instance, &drivers.config().platform.cell) {
+                        tx.record_event(event);
+                    }
+                }
+            }
+            Ok(())
+        })
+        .await?;
+    for instance in crashed {
+        drivers.mark_reported(instance.instance);
+    }
+    Ok(())
+}
+
+/// Cloud Foundry has told of a crash twice since its third API.
+fn events(state: &State, app: &App, instance: &Instance, cell: &str) -> Vec<Event> {
+    let Phase::Ended {
+        at,
+        end: End::Crashed { exit, details, .. },
+    } = &instance.phase
+    else {
+        return Vec::new();
+    };
+    let data = json!({
+        "instance": instance.instance.to_string(),
+        "index": instance.slot.index,
+        "cell_id": cell,
+        "exit_description": details,
+        "reason": "CRASHED",
+        "exit_status": exit.status(),
+    });
+    let by_app = Actor {
+        guid: app.id.to_string(),
+        kind: "app".to_owned(),
+        name: app.name.to_string(),
+    };
+    let by_process = Actor {
+        guid: instance.slot.process.to_string(),
+        kind: "process".to_owned(),
+        name: instance.process_type.to_string(),
+    };
+    let bits = instance.instance.uuid().as_u128();
+    let each = [
+        ("app.crash", by_app, bits),
+        ("audit.app.process.crash", by_process, bits ^ 1),
+    ];
+    let each = each.map(|(kind, actor, bits)| Event {
+        id: EventId::from_uuid(uuid::Uuid::from_u128(bits)),
+        kind: kind.to_owned(),
+        actor,
+        target: target(app.id, app),
+        data: data.clone(),
+        space: Some(app.space),
+        org: state.spaces.get(&app.space).map(|space| space.org),
+        created_at: Timestamp::from_millis(at.wall_ms),
+    });
+    each.into()
+}
+
+fn target(id: AppId, app: &App) -> EventTarget {
+    EventTarget {
+        guid: id.to_string(),
+        kind: "app".to_owned(),
+        name: app.name.to_string(),
+    }
+}

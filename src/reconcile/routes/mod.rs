@@ -1,0 +1,6 @@
+//! The routing table: made anew from desired state and instances, and handed over as a whole.
+
+pub mod plan;
+mod publish;
+
+pub(super) use publish::Routes;

@@ -1,0 +1,104 @@
+//! Which instances take the requests of which route.
+
+use std::{collections::HashMap, sync::Arc};
+
+use crate::{
+    drivers::{self, Instance, environment::PORT},
+    model::{Destination, InstanceId, ProcessId, Route, RouteId},
+    routing::{Backend, Entry, Target},
+    store::State,
+};
+
+/// The entries for all routes of `state`, by route. What is as it was in `before` is the same
+/// object, not an equal one.
+#[must_use]
+pub fn table(state: &State, instances: &[Instance], before: &[Arc<Entry>]) -> Vec<Arc<Entry>> {
+    let mut routable: HashMap<ProcessId, Vec<&Instance>> = HashMap::new();
+    for instance in instances
+        .iter()
+        .filter(|instance| instance.phase.is_routable())
+    {
+        routable
+            .entry(instance.slot.process)
+            .or_default()
+            .push(instance);
+    }
+    for slots in routable.values_mut() {
+        slots.sort_unstable_by_key(|instance| instance.slot);
+    }
+    let before: HashMap<RouteId, &Arc<Entry>> =
+        before.iter().map(|entry| (entry.route, entry)).collect();
+    let each = state.routes.values().filter_map(|route| {
+        let before = before.get(&route.id).copied();
+        let entry = entry(state, route, &routable, before)?;
+        Some(match before {
+            Some(same) if **same == entry => Arc::clone(same),
+            _ => Arc::new(entry),
+        })
+    });
+    each.collect()
+}
+
+fn entry(
+    state: &State,
+    route: &Route,
+    routable: &HashMap<ProcessId, Vec<&Instance>>,
+    before: Option<&Arc<Entry>>,
+) -> Option<Entry> {
+    let domain = state.domains.get(&route.domain)?;
+    if domain.internal {
+        return None;
+    }
+    let mut backends = Vec::new();
+    for destination in &route.destinations {
+        let process = state.process_by_type(destination.app, &destination.process_type);
+        let instances = process.and_then(|process| routable.get(&process.id));
+        for instance in instances.into_iter().flatten() {
+            let Some(backend) = backend(state, destination, instance) else {
+                continue;
+            };
+            let same = before.and_then(|entry| {
+                entry
+                    .backends
+                    .iter()
+                    .find(|before| ***before == backend)
+                    .cloned()
+            });
+            backends.push(same.unwrap_or_else(|| Arc::new(backend)));
+        }
+    }
+    Some(Entry {
+        route: route.id,
+        host: route.fqdn(&domain.name).to_lowercase(),
+        path: route.path.to_string(),
+        backends,
+    })
+}
+
+fn backend(state: &State, destination: &Destination, instance: &Instance) -> Option<Backend> {
+    let target = match instance.backend.clone()? {
+        drivers::Backend::Sandbox { dir } => Target::Sandbox {
+            dir,
+            port: destination.port.unwrap_or(PORT),
+            protocol: destination.protocol,
+        },
+        drivers::Backend::Static { root } => Target::Static { root },
+    };
+    Some(Backend {
+        app: destination.app,
+        space: state.apps.get(&destination.app)?.space,
+        instance: instance.instance,
+        index: instance.slot.index,
+        weight: destination.weight,
+        target,
+    })
+}
+
+/// The backends of one instance in all `entries`.
+pub fn backends_of(
+    entries: &[Arc<Entry>],
+    instance: InstanceId,
+) -> impl Iterator<Item = &Arc<Backend>> + '_ {
+    let all = entries.iter().flat_map(|entry| &entry.backends);
+    all.filter(move |backend| backend.instance == instance)
+}

@@ -1,0 +1,80 @@
+//! Starting the loops.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+
+use super::{Config, builds, cleanup, driver::Driver, handle::Handle, routes::Routes};
+use crate::{
+    blobs::Blobs,
+    build::Builder,
+    drivers::Drivers,
+    logs::Logs,
+    model::Observed,
+    routing::RouteTable,
+    stdx::{clock::Clock, tasks::Tasks},
+    store::Store,
+};
+
+/// Requests that may wait; each takes microseconds.
+const COMMANDS: usize = 64;
+
+/// What the reconciler works with.
+#[derive(Debug, Clone)]
+pub struct Deps {
+    /// Desired state.
+    pub store: Store,
+    /// The instances; not adopted yet.
+    pub drivers: Drivers,
+    /// Runs builds.
+    pub builder: Builder,
+    /// Packages and droplets.
+    pub blobs: Blobs,
+    /// Logs of apps.
+    pub logs: Logs,
+    /// Where the gateway finds the newest routing table.
+    pub table: Arc<ArcSwap<RouteTable>>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// What it is told once.
+    pub config: Config,
+}
+
+/// Makes what runs be what should run.
+#[derive(Debug)]
+pub struct Reconciler;
+
+impl Reconciler {
+    /// Starts the loops: takes over what a daemon before this one started, publishes the routes
+    /// to it, and goes on from there. The receiver first changes after the first pass, when the
+    /// routes are there.
+    #[must_use]
+    pub fn start(deps: Deps) -> (Handle, watch::Receiver<Arc<Observed>>) {
+        let tasks = Tasks::new();
+        let config = Arc::new(deps.config.clone());
+        let (commands, asked) = mpsc::channel(COMMANDS);
+        let (observed, seen) = watch::channel(Arc::default());
+        let driver = Driver {
+            store: deps.store.clone(),
+            drivers: deps.drivers.clone(),
+            routes: Routes::new(Arc::clone(&deps.table)),
+            clock: deps.clock.clone(),
+            config: Arc::clone(&config),
+            observed,
+            first: true,
+        };
+        tasks.spawn("processes", driver.run(asked));
+        tasks.spawn("builds", builds::run(deps.clone(), Arc::clone(&config)));
+        let drivers = deps.drivers.clone();
+        tasks.spawn("cleanup", cleanup::run(deps, config));
+        (
+            Handle {
+                commands,
+                tasks,
+                drivers,
+            },
+            seen,
+        )
+    }
+}

@@ -1,0 +1,317 @@
+//! The loops from outside: desired state goes in, and what runs and is routed follows.
+
+pub(in crate::reconcile) mod samples;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use self::samples::{app, build, change, commit, package, process};
+use super::{Config, Deps, Handle, Reconciler};
+use crate::{
+    blobs::{self, Blobs},
+    build::{self as staging, Builder},
+    drivers::fake::World,
+    logs::Logs,
+    model::{
+        AppId, AppState, BuildState, Exit, InstanceId, InstanceState, InstanceView, Megabytes,
+        Observed, ProcessId,
+    },
+    routing::RouteTable,
+    stdx::clock::Clock,
+    store::Store,
+};
+
+struct Daemon {
+    handle: Handle,
+    observed: watch::Receiver<Arc<Observed>>,
+    table: Arc<ArcSwap<RouteTable>>,
+}
+
+fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
+    let limits = blobs::Limits {
+        upload: 1 << 20,
+        unpacked: 1 << 20,
+        entries: 100,
+    };
+    let blobs = Blobs::open(&dir.join("blobs"), limits).unwrap();
+    let logs = Logs::default();
+    let (_, runtimes) = watch::channel(Arc::default());
+    let config = staging::Config {
+        dir: dir.join("builds"),
+        memory: Megabytes(64),
+        timeout: Duration::from_secs(5),
+        env: std::collections::BTreeMap::new(),
+    };
+    let builder = Builder::new(config, blobs.clone(), logs.clone(), runtimes);
+    let table: Arc<ArcSwap<RouteTable>> = Arc::default();
+    let (handle, observed) = Reconciler::start(Deps {
+        store: store.clone(),
+        drivers: world.drivers(&dir.join("instances")),
+        builder,
+        blobs,
+        logs,
+        table: Arc::clone(&table),
+        clock: Clock::system(),
+        config: Config::for_machine(2, Megabytes(256)),
+    });
+    Daemon {
+        handle,
+        observed,
+        table,
+    }
+}
+
+impl Daemon {
+    /// Waits until the slots of the app's web process hold `law`.
+    async fn until(
+        &mut self,
+        app: AppId,
+        law: impl Fn(&[InstanceView]) -> bool,
+    ) -> Vec<InstanceView> {
+        let process = ProcessId::from(app);
+        let slots = |observed: &Observed| {
+            observed
+                .processes
+                .get(&process)
+                .cloned()
+                .unwrap_or_default()
+        };
+        let waited = self.observed.wait_for(|observed| law(&slots(observed)));
+        match tokio::time::timeout(Duration::from_secs(20), waited).await {
+            Ok(observed) => slots(&observed.unwrap()),
+            Err(_) => panic!("still {:#?}", self.observed.borrow()),
+        }
+    }
+
+    async fn running(&mut self, app: AppId, count: usize) -> Vec<InstanceView> {
+        let running = |slots: &[InstanceView]| {
+            slots.len() == count
+                && slots
+                    .iter()
+                    .all(|slot| slot.state == InstanceState::Running)
+        };
+        self.until(app, running).await
+    }
+
+    fn routed(&self, host: &str) -> Vec<InstanceId> {
+        let table = self.table.load();
+        let entry = table.lookup(host, "/").unwrap();
+        entry
+            .backends
+            .iter()
+            .map(|backend| backend.instance)
+            .collect()
+    }
+}
+
+fn ids(slots: &[InstanceView]) -> Vec<InstanceId> {
+    slots.iter().map(|slot| slot.id.unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_should_run_runs_and_is_routed_and_what_should_not_is_gone() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut daemon = start(&store, &world, dir.path());
+    let app = app(&store, "shop", 2).await;
+    let slots = daemon.running(app, 2).await;
+    assert_eq!(daemon.routed("www.shop.example.kr"), ids(&slots));
+
+    // Scaling down takes the highest index.
+    commit(&store, |tx| tx.put(process(app, 1))).await;
+    let fewer = daemon.running(app, 1).await;
+    assert_eq!(ids(&fewer), ids(&slots)[..1]);
+
+    // A restart replaces it.
+    change(&store, app, |app| app.generation += 1).await;
+    let other = |slots: &[InstanceView]| {
+        slots.len() == 1 && slots[0].state == InstanceState::Running && slots[0].id != fewer[0].id
+    };
+    let slots = daemon.until(app, other).await;
+    assert_eq!(daemon.routed("www.shop.example.kr"), ids(&slots));
+    assert_eq!(world.live(), 1);
+
+    change(&store, app, |app| app.state = AppState::Stopped).await;
+    daemon.until(app, <[_]>::is_empty).await;
+    assert!(daemon.routed("www.shop.example.kr").is_empty());
+    daemon.handle.stop().await;
+    assert_eq!(world.live(), 0);
+}
+
+#[tokio::test]
+async fn a_crash_is_told_and_followed_by_a_start() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut daemon = start(&store, &world, dir.path());
+    let app = app(&store, "shop", 1).await;
+    let mut last = daemon.running(app, 1).await[0].id.unwrap();
+    for _ in 0..2 {
+        world.end(last, Exit::Code { code: 3 });
+        let next = |slots: &[InstanceView]| {
+            slots[0].state == InstanceState::Running && slots[0].id != Some(last)
+        };
+        last = daemon.until(app, next).await[0].id.unwrap();
+    }
+    // The third waits.
+    world.end(last, Exit::OutOfMemory);
+    let slots = daemon
+        .until(app, |slots| slots[0].state == InstanceState::Crashed)
+        .await;
+    assert_eq!(
+        slots[0].details.as_deref(),
+        Some("Exit status 137 (out of memory)")
+    );
+    let mut revisions = store.watch();
+    let told = async {
+        while store.state().events_of(&app.to_string()).count() < 6 {
+            revisions.changed().await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), told)
+        .await
+        .unwrap();
+    let state = store.state();
+    let kinds: Vec<_> = state
+        .events_of(&app.to_string())
+        .map(|event| &*event.kind)
+        .collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "app.crash").count(), 3);
+    assert_eq!(
+        kinds
+            .iter()
+            .filter(|kind| **kind == "audit.app.process.crash")
+            .count(),
+        3
+    );
+
+    // Somebody who does not want to wait asks for another one.
+    daemon
+        .handle
+        .terminate(ProcessId::from(app), 0)
+        .await
+        .unwrap();
+    daemon.running(app, 1).await;
+    assert!(
+        daemon
+            .handle
+            .terminate(ProcessId::from(app), 7)
+            .await
+            .is_err()
+    );
+    daemon.handle.stop().await;
+}
+
+#[tokio::test]
+async fn the_next_daemon_takes_over_what_runs_and_hears_of_what_ended() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut daemon = start(&store, &world, dir.path());
+    let app = app(&store, "shop", 3).await;
+    let before = ids(&daemon.running(app, 3).await);
+    daemon.handle.stop().await;
+    assert_eq!(world.live(), 3);
+    world.end(before[2], Exit::Signal { signal: 9 });
+
+    let mut daemon = start(&store, &world, dir.path());
+    let after = |slots: &[InstanceView]| {
+        slots.len() == 3
+            && slots
+                .iter()
+                .all(|slot| slot.state == InstanceState::Running)
+            && slots[2].id != Some(before[2])
+    };
+    let slots = daemon.until(app, after).await;
+    assert_eq!(ids(&slots)[..2], before[..2]);
+    assert_eq!(daemon.routed("www.shop.example.kr"), ids(&slots));
+    assert_eq!(world.live(), 3);
+    daemon.handle.stop().await;
+}
+
+#[tokio::test]
+async fn what_does_not_fit_waits_and_says_so() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut daemon = start(&store, &world, dir.path());
+    let app = app(&store, "shop", 5).await;
+    let full = |slots: &[InstanceView]| {
+        slots.len() == 5
+            && slots[..4]
+                .iter()
+                .all(|slot| slot.state == InstanceState::Running)
+    };
+    let slots = daemon.until(app, full).await;
+    assert_eq!(slots[4].state, InstanceState::Down);
+    assert_eq!(
+        slots[4].details.as_deref(),
+        Some("insufficient resources: memory")
+    );
+    daemon.handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_that_cannot_be_says_why() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    *world.refuse.lock().unwrap() = Some("the moon is full".to_owned());
+    let mut daemon = start(&store, &world, dir.path());
+    let app = app(&store, "shop", 1).await;
+    let crashed = |slots: &[InstanceView]| {
+        slots
+            .first()
+            .is_some_and(|slot| slot.state == InstanceState::Crashed)
+    };
+    let slots = daemon.until(app, crashed).await;
+    assert_eq!(
+        slots[0].details.as_deref(),
+        Some("could not be started: the moon is full")
+    );
+    daemon.handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_build_without_a_package_fails_with_a_word() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let daemon = start(&store, &world, dir.path());
+    let app = app(&store, "shop", 0).await;
+    let gone = package(app, "x", samples::AT);
+    let build = build(app, gone.id, samples::AT);
+    commit(&store, |tx| tx.put(build.clone())).await;
+    let mut revisions = store.watch();
+    let failed = async {
+        loop {
+            if let BuildState::Failed { failure } = &store.state().builds[&build.id].state {
+                return failure.detail.clone();
+            }
+            revisions.changed().await.unwrap();
+        }
+    };
+    let detail = tokio::time::timeout(Duration::from_secs(20), failed)
+        .await
+        .unwrap();
+    assert!(detail.contains("upload the app again"), "{detail}");
+    let state = store.state();
+    let event = state.events_of(&app.to_string()).next().unwrap();
+    assert_eq!(event.kind, "audit.app.build.failed");
+    daemon.handle.stop().await;
+}
