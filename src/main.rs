@@ -10,7 +10,13 @@ use pastina::{cli, sandbox, serve, wasm};
 #[command(name = "pastina", version, after_help = EXIT_CODES)]
 struct Args {
     /// How results are printed
-    #[arg(long, global = true, value_enum, default_value_t, env = "PASTINA_OUTPUT")]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        env = "PASTINA_OUTPUT"
+    )]
     output: cli::Format,
     #[command(subcommand)]
     command: Command,

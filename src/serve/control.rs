@@ -2,12 +2,15 @@
 
 use axum::{Router, body::Body as ApiBody};
 use http_body_util::BodyExt as _;
+use tokio::sync::mpsc;
 use tower_service::Service as _;
 
 use crate::{
     api::Tls,
     gateway::{AccessLines, ApiService, Peer},
     logs::{Line, Logs, Stream},
+    model::InstanceRestart,
+    reconcile::Handle,
 };
 
 /// Answers the platform's own requests with `router`.
@@ -40,5 +43,13 @@ pub(super) async fn keep_access_lines(mut lines: AccessLines, logs: Logs) {
             stream: Stream::Out,
             text: record.line.into(),
         });
+    }
+}
+
+/// Hands wishes of the API's callers to the reconciler, until the API is gone.
+pub(super) async fn restart_instances(mut wishes: mpsc::Receiver<InstanceRestart>, to: Handle) {
+    while let Some(wish) = wishes.recv().await {
+        // The slot was there when the API looked; that it has gone since is what was wanted.
+        let _ = to.terminate(wish.process, wish.index).await;
     }
 }

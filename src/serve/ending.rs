@@ -58,15 +58,20 @@ pub(super) async fn stop_apps(root: &Path) {
             return;
         }
     };
-    let stopping = found.into_iter().filter_map(|(_, sandbox)| sandbox.ok()).map(async |sandbox| {
-        sandbox.stop(GRACE);
-        let mut status = sandbox.status();
-        // An error means that nobody will tell more, so it is as good as ended.
-        let _ = status.wait_for(|status| matches!(status, Status::Ended(_))).await;
-        let dir = sandbox.dir().to_owned();
-        if let Err(error) = sandbox.remove().await {
-            tracing::warn!(%error, dir = %dir.display(), "cannot remove an instance's folder");
-        }
-    });
+    let stopping = found
+        .into_iter()
+        .filter_map(|(_, sandbox)| sandbox.ok())
+        .map(async |sandbox| {
+            sandbox.stop(GRACE);
+            let mut status = sandbox.status();
+            // An error means that nobody will tell more, so it is as good as ended.
+            let _ = status
+                .wait_for(|status| matches!(status, Status::Ended(_)))
+                .await;
+            let dir = sandbox.dir().to_owned();
+            if let Err(error) = sandbox.remove().await {
+                tracing::warn!(%error, dir = %dir.display(), "cannot remove an instance's folder");
+            }
+        });
     futures_util::future::join_all(stopping).await;
 }

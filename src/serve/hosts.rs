@@ -17,7 +17,9 @@ pub(super) fn platform(
     let external = external.map(host_of);
     Arc::new(move |host| {
         external.as_deref() == Some(host)
-            || host.strip_suffix(&suffix).is_some_and(|name| SYSTEM.contains(&name))
+            || host
+                .strip_suffix(&suffix)
+                .is_some_and(|name| SYSTEM.contains(&name))
     })
 }
 
@@ -30,9 +32,15 @@ pub(super) fn own(domain: &DomainName) -> Arc<dyn Fn(&str) -> bool + Send + Sync
 
 fn host_of(origin: &str) -> String {
     let authority = origin.split_once("://").map_or(origin, |(_, rest)| rest);
-    let host = authority.rsplit_once(':').map_or(authority, |(host, port)| {
-        if port.bytes().all(|b| b.is_ascii_digit()) { host } else { authority }
-    });
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, port)| {
+            if port.bytes().all(|b| b.is_ascii_digit()) {
+                host
+            } else {
+                authority
+            }
+        });
     host.to_ascii_lowercase()
 }
 

@@ -4,8 +4,8 @@
 //! which names are the platform's own; `reload` does what changes while it runs; `ending` is
 //! how it stops.
 
-mod control;
 pub mod config;
+mod control;
 mod daemon;
 mod ending;
 mod hosts;

@@ -25,11 +25,15 @@ impl Reload {
     /// The files and folders that matter.
     pub(super) fn paths(&self) -> Vec<PathBuf> {
         let config = &self.config;
-        [config.file.clone(), config.tls_cert.clone(), config.tls_key.clone()]
-            .into_iter()
-            .flatten()
-            .chain([config.runtimes_dir.clone()])
-            .collect()
+        [
+            config.file.clone(),
+            config.tls_cert.clone(),
+            config.tls_key.clone(),
+        ]
+        .into_iter()
+        .flatten()
+        .chain([config.runtimes_dir.clone()])
+        .collect()
     }
 
     /// Reads everything again. What is wrong is told and leaves what was there before.
@@ -62,7 +66,10 @@ impl Reload {
                 }
             }
             Err(error) => {
-                tracing::error!(error = chain(&error), "the configuration before stays in effect");
+                tracing::error!(
+                    error = chain(&error),
+                    "the configuration before stays in effect"
+                );
             }
         }
         tracing::info!("read certificates, runtimes and configuration again");

@@ -25,7 +25,9 @@ impl Watch {
         let (tell, changed) = mpsc::channel(1);
         let wanted: Vec<PathBuf> = paths.to_vec();
         let concerned = move |path: &Path| {
-            wanted.iter().any(|wanted| path == wanted || path.starts_with(wanted))
+            wanted
+                .iter()
+                .any(|wanted| path == wanted || path.starts_with(wanted))
         };
         let handler = move |event: notify::Result<notify::Event>| {
             // What cannot be told apart is worth a look.
@@ -42,7 +44,13 @@ impl Watch {
             // Folders rather than files, since a file that is replaced is another one.
             let mut folders: Vec<&Path> = paths
                 .iter()
-                .filter_map(|path| if path.is_dir() { Some(path.as_path()) } else { path.parent() })
+                .filter_map(|path| {
+                    if path.is_dir() {
+                        Some(path.as_path())
+                    } else {
+                        path.parent()
+                    }
+                })
                 .filter(|folder| folder.is_dir())
                 .collect();
             folders.sort_unstable();
@@ -55,7 +63,10 @@ impl Watch {
         if let Err(error) = &watcher {
             tracing::warn!(%error, "changes of files are not seen; send SIGHUP after a change");
         }
-        Self { _watcher: watcher.ok(), changed }
+        Self {
+            _watcher: watcher.ok(),
+            changed,
+        }
     }
 
     /// Completes some time after one or more of the paths changed.
@@ -86,6 +97,8 @@ mod tests {
         let new = dir.path().join("new");
         std::fs::write(&new, "x").unwrap();
         std::fs::rename(&new, &file).unwrap();
-        tokio::time::timeout(Duration::from_secs(20), watch.changed()).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(20), watch.changed())
+            .await
+            .unwrap();
     }
 }

@@ -57,6 +57,8 @@ async fn login_without_arguments_finds_the_platform_of_this_machine() {
     let run_dir = fake.places().run_dir_beside(&fake.places().state_dir);
     fs::create_dir_all(&run_dir).unwrap();
     let endpoint = crate::cli::Endpoint {
+        http_listen: None,
+        https_listen: None,
         api: fake.api.clone(),
         ca_file: None,
         admin_username: "admin".to_owned(),

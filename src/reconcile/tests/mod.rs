@@ -43,6 +43,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
         memory: Megabytes(64),
         timeout: Duration::from_secs(5),
         env: std::collections::BTreeMap::new(),
+        program: std::path::PathBuf::new(),
     };
     let builder = Builder::new(config, blobs.clone(), logs.clone(), runtimes);
     let table: Arc<ArcSwap<RouteTable>> = Arc::default();
@@ -79,10 +80,12 @@ impl Daemon {
                 .unwrap_or_default()
         };
         let waited = self.observed.wait_for(|observed| law(&slots(observed)));
-        match tokio::time::timeout(Duration::from_secs(20), waited).await {
-            Ok(observed) => slots(&observed.unwrap()),
-            Err(_) => panic!("still {:#?}", self.observed.borrow()),
-        }
+        let reached = tokio::time::timeout(Duration::from_secs(20), waited)
+            .await
+            .is_ok();
+        let observed = self.observed.borrow();
+        assert!(reached, "still {observed:#?}");
+        slots(&observed)
     }
 
     async fn running(&mut self, app: AppId, count: usize) -> Vec<InstanceView> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::blobs;
+use crate::{blobs, model::Megabytes};
 
 use super::Config;
 
@@ -31,4 +31,24 @@ impl Config {
         variables.extend(self.build_env.0.clone());
         variables
     }
+
+    /// Memory of all apps together: what the configuration says, else what the machine has.
+    #[must_use]
+    pub fn limits_memory(&self) -> Megabytes {
+        self.machine_memory
+            .unwrap_or_else(|| Megabytes(machine_megabytes()))
+    }
+}
+
+/// What the kernel says the machine has (proc(5), /proc/meminfo). Where it does not say, no
+/// limit is better than one that was made up.
+fn machine_megabytes() -> u32 {
+    std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|text| {
+            let line = text.lines().find(|line| line.starts_with("MemTotal:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .and_then(|kibibytes| u32::try_from(kibibytes / 1024).ok())
+        .unwrap_or(u32::MAX)
 }

@@ -1,0 +1,404 @@
+//! Puts the parts together and keeps them running.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    net::SocketAddr,
+    os::unix::fs::PermissionsExt as _,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
+
+use super::{
+    config::{Args, Config, Listen, Threads},
+    control,
+    ending::{Signals, Wish, stop_apps},
+    hosts,
+    reload::Reload,
+    watch::Watch,
+};
+use crate::{
+    actions::{self, Actions, Bootstrap},
+    api::{self, Api},
+    blobs::Blobs,
+    build::{self, Builder},
+    certs::{self, Certs, KeyFiles},
+    cli::Endpoint,
+    drivers::{self, Drivers},
+    gateway::{self, Gateway, access_log},
+    identity::{self, Identity},
+    logs::{self, Logs},
+    model::{OrgName, SpaceName},
+    reconcile::{self, Reconciler},
+    routing::RouteTable,
+    runtimes::Catalog,
+    sandbox,
+    stdx::clock::Clock,
+    store::{self, Store},
+};
+
+/// Host ids of the first app's range. Container managers agree to take theirs from 2^19 to
+/// 2^30.8 (systemd, "Users, Groups, UIDs and GIDs on systemd systems"); the upper half of it
+/// is the least used.
+const FIRST_UID: u32 = 0x4000_0000;
+
+/// The stack that apps are told they run on: Cloud Foundry's newest that clients know.
+const STACK: &str = "cflinuxfs4";
+
+/// Bytes of an instance's own log files, which only have to last while no daemon runs.
+const INSTANCE_LOG: u64 = 4 << 20;
+
+/// How long an instance that shall stop is left alone for requests that it is answering.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// Access lines that may wait for the log: some 20 ms of a busy gateway.
+const ACCESS_LINES: usize = 4096;
+
+/// Wishes to restart single instances that may wait.
+const RESTARTS: usize = 64;
+
+/// Runs until a signal says otherwise.
+pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode> {
+    let begin = Instant::now();
+    let mut signals = Signals::new().context("cannot take over the signals")?;
+    raise_open_files();
+    make_folders(&config)?;
+
+    if let Err(reason) = sandbox::cgroup::prepare() {
+        tracing::debug!(reason, "no control groups of our own");
+    }
+    let capabilities = sandbox::probe();
+    for lack in &capabilities.lacks {
+        tracing::warn!(remedy = lack.remedy, "{}: {}", lack.what, lack.reason);
+    }
+
+    let (store, opened) = Store::open(&store::Config::new(config.state_dir.join("store")))?;
+    for repair in &opened.repairs {
+        tracing::warn!("the store was put right: {repair:?}");
+    }
+    let blobs = Blobs::open(&config.state_dir.join("blobs"), config.blobs())?;
+    let logs = Logs::open(
+        &config.state_dir.join("logs"),
+        logs::Limits {
+            app: config.log_bytes.bytes(),
+            ..logs::Limits::default()
+        },
+    )?;
+    let catalog = Arc::new(Catalog::load(Some(&config.runtimes_dir))?);
+    let buildpacks = buildpack_names(&catalog);
+    let (catalogs, runtimes) = watch::channel(catalog);
+
+    let identity = Identity::open(
+        &identity::Config {
+            dir: config.state_dir.join("identity"),
+        },
+        store.clone(),
+    )?;
+    let actions = Actions {
+        store: store.clone(),
+        blobs: blobs.clone(),
+        logs: logs.clone(),
+        config: Arc::new(actions::Config {
+            domain: config.domain.clone(),
+            memory: config.app_memory,
+            disk: config.app_disk,
+            buildpacks,
+            upload: config.upload.bytes(),
+            first_uid: FIRST_UID,
+        }),
+    };
+    let first = actions.bootstrap(&identity, bootstrap(&config)).await?;
+
+    let platform = hosts::platform(
+        &config.domain,
+        config.external_url.as_ref().map(|url| url.as_str()),
+    );
+    let certs = Certs::open(certs::Config {
+        dir: config.state_dir.join("certs"),
+        files: key_files(&config),
+        own: hosts::own(&config.domain),
+        addresses: Vec::new(),
+    })?;
+
+    let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
+    let builder = Builder::new(build_config(&config), blobs.clone(), logs.clone(), runtimes);
+    let clock = Clock::system();
+    let drivers = Drivers::new(
+        drivers_config(&config, capabilities.ranges),
+        blobs.clone(),
+        logs.clone(),
+        clock.clone(),
+    );
+    let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
+        store: store.clone(),
+        drivers,
+        builder,
+        blobs,
+        logs: logs.clone(),
+        table: Arc::clone(&table),
+        clock,
+        config: reconcile_config(&config),
+    });
+    // What a predecessor left running is adopted and routed before the first request comes.
+    let _ = observed.changed().await;
+    let (restarts, wishes) = mpsc::channel(RESTARTS);
+    tokio::spawn(control::restart_instances(wishes, reconciler.clone()));
+
+    let (access, lines) = access_log(ACCESS_LINES);
+    tokio::spawn(control::keep_access_lines(lines, logs.clone()));
+    let router = api::router(Api {
+        actions,
+        identity,
+        observed,
+        restarts,
+    });
+    let gateway = Gateway::start(
+        gateway_config(&config, platform),
+        table,
+        &certs,
+        control::service(router),
+        access,
+    )?;
+
+    let endpoint = endpoint(&config, &gateway, &certs);
+    endpoint
+        .write(&config.run_dir)
+        .with_context(|| format!("cannot write {}", Endpoint::path(&config.run_dir).display()))?;
+    announce(&endpoint, first, begin.elapsed());
+
+    let reload = Reload {
+        config: config.clone(),
+        args: args.clone(),
+        certs,
+        runtimes: catalogs,
+    };
+    let wish = stay(&mut signals, reload).await;
+
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    let _ = fs::remove_file(Endpoint::path(&config.run_dir));
+    gateway.drain(config.gateway_drain).await;
+    reconciler.stop().await;
+    if wish == Wish::EndAll {
+        tracing::info!("ending the apps as well");
+        stop_apps(&instances(&config)).await;
+    }
+    store.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits for a signal that ends the daemon; sees to reloads and the watchdog meanwhile.
+async fn stay(signals: &mut Signals, mut reload: Reload) -> Wish {
+    let mut watch = Watch::new(&reload.paths());
+    // Half the limit, as sd_watchdog_enabled(3) advises.
+    let beat = sd_notify::watchdog_enabled().map_or(Duration::from_secs(3600), |limit| limit / 2);
+    let mut beats = tokio::time::interval(beat);
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    loop {
+        // All of these can be dropped half-way: nothing is taken before it is ready.
+        tokio::select! {
+            wish = signals.next() => match wish {
+                Wish::Reload => reload.run(),
+                wish => return wish,
+            },
+            () = watch.changed() => reload.run(),
+            _ = beats.tick() => {
+                let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
+            }
+        }
+    }
+}
+
+/// Every connection takes a descriptor or two, and the usual soft limit is 1,024.
+fn raise_open_files() {
+    use nix::sys::resource::{Resource, getrlimit, setrlimit};
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
+        // Where it cannot be raised, fewer connections fit; nothing else changes.
+        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
+    }
+}
+
+/// Makes the folders. As root others may pass through the state folder, since apps have
+/// user ids of their own and their files are below it; what is secret is closed one level down.
+fn make_folders(config: &Config) -> anyhow::Result<()> {
+    let mode = if config.system { 0o711 } else { 0o700 };
+    for (dir, mode) in [(&config.state_dir, mode), (&config.run_dir, 0o755)] {
+        fs::create_dir_all(dir)
+            .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(mode)))
+            .with_context(|| format!("cannot make the folder {}", dir.display()))?;
+    }
+    Ok(())
+}
+
+fn buildpack_names(catalog: &Catalog) -> Vec<String> {
+    let mut seen = BTreeSet::new();
+    catalog
+        .iter()
+        .flat_map(|runtime| runtime.buildpacks.iter())
+        .filter(|name| seen.insert(name.as_str()))
+        .cloned()
+        .collect()
+}
+
+/// In user mode a first push needs somewhere to go; a system's operator makes their own.
+fn bootstrap(config: &Config) -> Bootstrap {
+    let home = OrgName::parse("dev").ok().zip(SpaceName::parse("dev").ok());
+    Bootstrap {
+        admin: config.admin_username.clone(),
+        password: None,
+        password_file: config.admin_password_file.clone(),
+        home,
+    }
+}
+
+/// What builds get of the daemon's own environment, and what the configuration adds.
+fn build_config(config: &Config) -> build::Config {
+    let mut env = build::passed_on(std::env::vars());
+    env.extend(config.build_environment(std::env::vars()));
+    build::Config {
+        memory: config.build_memory,
+        timeout: config.build_timeout,
+        env,
+        ..build::Config::new(config.state_dir.join("builds"), [])
+    }
+}
+
+fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
+    let program = build_config(config).program;
+    drivers::Config {
+        dir: instances(config),
+        identity: if ranges {
+            drivers::Identity::Ranges { first: FIRST_UID }
+        } else {
+            drivers::Identity::Own
+        },
+        program,
+        platform: drivers::Platform {
+            api_url: config.external_url.as_ref().map_or_else(
+                || format!("https://api.{}", config.domain),
+                |url| url.as_str().to_owned(),
+            ),
+            address: "127.0.0.1".to_owned(),
+            cell: host_name(),
+            stack: STACK.to_owned(),
+        },
+        pids: config.app_pids.get(),
+        log_bytes: INSTANCE_LOG,
+        drain: DRAIN,
+    }
+}
+
+fn reconcile_config(config: &Config) -> reconcile::Config {
+    let memory = config.limits_memory();
+    reconcile::Config {
+        builds: config.build_parallel.get(),
+        build_memory: config.build_memory,
+        ..reconcile::Config::for_machine(
+            std::thread::available_parallelism().map_or(1, usize::from),
+            memory,
+        )
+    }
+}
+
+fn instances(config: &Config) -> PathBuf {
+    config.state_dir.join("instances")
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname()
+        .ok()
+        .and_then(|name| name.into_string().ok())
+        .unwrap_or_else(|| "localhost".to_owned())
+}
+
+fn key_files(config: &Config) -> Vec<KeyFiles> {
+    let pair = config.tls_cert.clone().zip(config.tls_key.clone());
+    pair.into_iter()
+        .map(|(cert, key)| KeyFiles { cert, key })
+        .collect()
+}
+
+fn gateway_config(config: &Config, platform: gateway::PlatformHosts) -> gateway::Config {
+    let listen = |at: Listen, key: &'static str| {
+        at.address()
+            .map(|addr| gateway::Listen {
+                addr,
+                setting: key.into(),
+            })
+            .into_iter()
+            .collect()
+    };
+    gateway::Config {
+        http: listen(config.http, "--http (listen.http)"),
+        https: listen(config.https, "--https (listen.https)"),
+        threads: match config.gateway_threads {
+            Threads::Auto => 0,
+            Threads::Exactly(count) => count.get(),
+        },
+        limits: gateway::Limits {
+            connect: config.gateway_connect,
+            response: config.gateway_request,
+            header_time: config.gateway_header,
+            idle: config.gateway_idle,
+            ..gateway::Limits::default()
+        },
+        ..gateway::Config::new(tokio::runtime::Handle::current(), platform)
+    }
+}
+
+/// How clients on this machine find the daemon.
+fn endpoint(config: &Config, gateway: &Gateway, certs: &Certs) -> Endpoint {
+    let http = gateway.http_addrs().first().copied();
+    let https = gateway.https_addrs().first().copied();
+    let own = match (https, http) {
+        (Some(at), _) => format!("https://{}", reachable(at)),
+        (None, Some(at)) => format!("http://{}", reachable(at)),
+        (None, None) => String::new(),
+    };
+    Endpoint {
+        api: config
+            .external_url
+            .as_ref()
+            .map_or(own, |url| url.as_str().to_owned()),
+        http_listen: http.map(|at| at.to_string()),
+        https_listen: https.map(|at| at.to_string()),
+        ca_file: Some(certs.ca_pem_path().to_owned()),
+        admin_username: config.admin_username.to_string(),
+        admin_password_file: config.admin_password_file.clone(),
+    }
+}
+
+/// An address that a client on this machine can connect to: not "any".
+fn reachable(mut at: SocketAddr) -> SocketAddr {
+    if at.ip().is_unspecified() {
+        at.set_ip(match at {
+            SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    at
+}
+
+/// Tells whoever started it where it is and how to log in.
+fn announce(endpoint: &Endpoint, first: bool, took: Duration) {
+    let password = endpoint.admin_password_file.display();
+    tracing::info!(
+        api = endpoint.api,
+        ready_ms = took.as_millis(),
+        "pastina is ready"
+    );
+    if first {
+        tracing::info!(
+            "first start: the password of {:?} is in {password}; `pastina login` on this machine \
+             finds it by itself, or: cf login -a {} --skip-ssl-validation -u {}",
+            endpoint.admin_username,
+            endpoint.api,
+            endpoint.admin_username,
+        );
+    }
+}
