@@ -1,7 +1,7 @@
 //! How a client finds the daemon of its own machine.
 
 use std::{
-    env, fs, io,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -64,10 +64,10 @@ impl Endpoint {
     /// The endpoint of the daemon that runs here: the user's own, else the system's.
     #[must_use]
     pub fn find(places: &Places) -> Option<Self> {
-        let named = env::var_os("PASTINA_RUN_DIR").map(PathBuf::from);
         let own = places.run_dir_beside(&places.state_dir);
         let system = PathBuf::from("/run/pastina");
         // Whoever names a folder means that one alone.
+        let named = places.named_run_dir.clone();
         let folders = named.map_or_else(|| vec![own, system], |dir| vec![dir]);
         folders.iter().find_map(|dir| Self::read(dir).ok())
     }

@@ -101,6 +101,10 @@ impl Failure {
                 what: "address" | "domain",
                 ..
             } => "`pastina route list` lists what there is",
+            Self::NotFound {
+                what: "uploaded code of",
+                ..
+            } => "`pastina push` uploads it",
             Self::NotFound { .. } => return None,
             Self::Net(NetError::Certificate { .. }) => {
                 "if you know this server, name its authority with `pastina login --ca-file FILE`, \

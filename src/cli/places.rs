@@ -17,6 +17,8 @@ pub struct Places {
     pub runtimes_dir: PathBuf,
     /// What the client remembers: targets and tokens.
     pub client_dir: PathBuf,
+    /// The run folder of the one daemon that a client means, where somebody named it.
+    pub named_run_dir: Option<PathBuf>,
 }
 
 impl Places {
@@ -41,6 +43,7 @@ impl Places {
         let config = folder("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config"));
         let state = folder("XDG_STATE_HOME").unwrap_or_else(|| home.join(".local/state"));
         let client_dir = folder("PASTINA_HOME").unwrap_or_else(|| config.join("pastina"));
+        let named_run_dir = folder("PASTINA_RUN_DIR");
         if root {
             return Self {
                 system: true,
@@ -49,6 +52,7 @@ impl Places {
                 run_dir: Some("/run/pastina".into()),
                 runtimes_dir: "/etc/pastina/runtimes".into(),
                 client_dir,
+                named_run_dir,
             };
         }
         Self {
@@ -58,6 +62,7 @@ impl Places {
             run_dir: folder("XDG_RUNTIME_DIR").map(|dir| dir.join("pastina")),
             runtimes_dir: config.join("pastina/runtimes"),
             client_dir,
+            named_run_dir,
         }
     }
 

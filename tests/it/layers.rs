@@ -179,6 +179,22 @@ fn heads(group: &str) -> Vec<String> {
     found
 }
 
+/// A source's code without its tests, which may use whatever they like. Tests stand last.
+fn outside_tests(source: &Source) -> &str {
+    let of_tests = source.path.components().any(|part| {
+        let name = Path::new(part.as_os_str()).file_stem();
+        name.is_some_and(|name| name == "tests")
+    });
+    if of_tests {
+        return "";
+    }
+    source
+        .code
+        .split("#[cfg(test)]\nmod ")
+        .next()
+        .unwrap_or_default()
+}
+
 fn hold(what: &str, complaints: &[String]) {
     assert!(
         complaints.is_empty(),
@@ -216,11 +232,12 @@ fn a_module_imports_only_from_levels_below_its_own() {
 fn each_dependency_has_one_door() {
     let mut complaints = Vec::new();
     for source in sources() {
+        let code = outside_tests(&source);
         for (name, doors) in DOORS {
             let named = ["::", ";", " as "].into_iter().any(|after| {
-                places(&source.code, name, after).any(|at| {
+                places(code, name, after).any(|at| {
                     // `foo::sled::bar` is a module of somebody's own.
-                    !source.code[..at].ends_with("::")
+                    !code[..at].ends_with("::")
                 })
             });
             if named && !doors.contains(&source.module.as_str()) {
@@ -239,15 +256,10 @@ fn what_is_pure_stays_pure() {
             .path
             .file_name()
             .is_some_and(|name| name == "plan.rs");
-        // Tests may use whatever they like.
-        let test = source.path.components().any(|part| {
-            let name = Path::new(part.as_os_str()).file_stem();
-            name.is_some_and(|name| name == "tests")
-        });
-        if test || !plan && !PURE.contains(&source.module.as_str()) {
+        if !plan && !PURE.contains(&source.module.as_str()) {
             continue;
         }
-        let code = source.code.split("#[cfg(test)]").next().unwrap_or_default();
+        let code = outside_tests(&source);
         for name in IMPURE {
             if code.contains(name) {
                 complaints.push(format!("{} names {name}", source.path.display()));

@@ -14,7 +14,7 @@ use crate::{
         output::Output,
         profile::Profile,
     },
-    net::{self, Body, Client, Lookup, Upload},
+    net::{self, Body, Client, Lookup, NetError, Upload},
 };
 
 use super::ApiError;
@@ -25,6 +25,16 @@ const USER_AGENT: &str = concat!("pastina/", env!("CARGO_PKG_VERSION"));
 /// Fast jobs are done at the second look; slow ones are looked at every second.
 const FIRST_LOOK: Duration = Duration::from_millis(20);
 const LAST_LOOK: Duration = Duration::from_secs(1);
+
+/// How often something is looked up before we believe that the platform is gone, and the time
+/// in between: together longer than a restart takes.
+const TRIES: u32 = 5;
+const RETRY: Duration = Duration::from_millis(300);
+
+/// Whether a failure may be over in a moment.
+const fn passes(error: &NetError) -> bool {
+    matches!(error, NetError::Connect { .. } | NetError::Broken { .. })
+}
 
 /// How long an asynchronous job may take before we stop waiting for it.
 const JOB_PATIENCE: Duration = Duration::from_secs(15 * 60);
@@ -196,21 +206,36 @@ impl<'a> Api<'a> {
         body: Bytes,
     ) -> Outcome<Answer> {
         let url = self.url(path)?;
-        let send = async || {
-            let request = self
-                .request(&method, &url, content_type)
-                .await?
-                .body(net::full(body.clone()))
-                .context("the address cannot be asked for")?;
-            Ok::<_, Failure>(self.http.fetch(request).await?)
-        };
-        let mut response = send().await?;
+        let mut response = self.attempt(&method, &url, content_type, &body).await?;
         if response.status() == StatusCode::UNAUTHORIZED {
             // Our clock may differ from the platform's, so the token can be older than it looks.
             self.refresh().await?;
-            response = send().await?;
+            response = self.attempt(&method, &url, content_type, &body).await?;
         }
         self.answer(response)
+    }
+
+    /// Makes a request; one that only looks is made again where the connection failed.
+    async fn attempt(
+        &self,
+        method: &Method,
+        url: &str,
+        content_type: &str,
+        body: &Bytes,
+    ) -> Outcome<Response<Bytes>> {
+        let mut left = if *method == Method::GET { TRIES } else { 1 };
+        loop {
+            let request = self
+                .request(method, url, content_type)
+                .await?
+                .body(net::full(body.clone()))
+                .context("the address cannot be asked for")?;
+            left -= 1;
+            match self.http.fetch(request).await {
+                Err(error) if left > 0 && passes(&error) => tokio::time::sleep(RETRY).await,
+                outcome => return Ok(outcome?),
+            }
+        }
     }
 
     /// Sends a body that is streamed.

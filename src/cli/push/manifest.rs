@@ -25,7 +25,7 @@ const FILES: [&str; 2] = ["manifest.yml", "manifest.yaml"];
 pub(super) fn plan(args: &Push, folder: &Path) -> Outcome<Vec<Planned>> {
     let Some(file) = find(args, folder)? else {
         let app = Map::new();
-        let source = source(args, None, folder);
+        let source = source(args, None, folder, folder);
         let name = match &args.name {
             Some(name) => name.clone(),
             None => name_of(&source)?,
@@ -43,7 +43,7 @@ pub(super) fn plan(args: &Push, folder: &Path) -> Outcome<Vec<Planned>> {
         ));
     }
     let plan = |(name, app): (String, Map<String, Value>)| {
-        let source = source(args, app.get("path").and_then(Value::as_str), base);
+        let source = source(args, app.get("path").and_then(Value::as_str), base, folder);
         planned(args, app, name, source)
     };
     Ok(entries.into_iter().map(plan).collect())
@@ -148,12 +148,12 @@ const fn is_about_one_app(args: &Push) -> bool {
 }
 
 /// Where the code is: the flag counts from the current folder, the manifest's path from the
-/// manifest's.
-fn source(args: &Push, path: Option<&str>, base: &Path) -> PathBuf {
+/// manifest's, and without either it is the current folder, all as with the stock client.
+fn source(args: &Push, path: Option<&str>, base: &Path, folder: &Path) -> PathBuf {
     match (&args.path, path) {
         (Some(flag), _) => flag.clone(),
         (None, Some(path)) => base.join(path),
-        (None, None) => base.to_owned(),
+        (None, None) => folder.to_owned(),
     }
 }
 
@@ -317,6 +317,21 @@ mod tests {
             ..Push::default()
         };
         check(TWO, args, "several apps");
+    }
+
+    #[test]
+    fn paths_count_from_the_manifest_and_without_one_from_here() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("deploy")).unwrap();
+        let manifest = "applications:\n- name: a\n  path: ../code\n- name: b\n";
+        fs::write(dir.path().join("deploy/manifest.yml"), manifest).unwrap();
+        let args = Push {
+            manifest: Some("deploy".into()),
+            ..Push::default()
+        };
+        let planned = plan(&args, dir.path()).unwrap();
+        assert_eq!(planned[0].source, dir.path().join("deploy/../code"));
+        assert_eq!(planned[1].source, dir.path());
     }
 
     #[test]

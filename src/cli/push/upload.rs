@@ -29,7 +29,7 @@ const AT_ONCE: usize = 5000;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// A file as resource matching knows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Resource {
     path: String,
     mode: String,
@@ -37,9 +37,15 @@ struct Resource {
     size_in_bytes: u64,
 }
 
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize)]
 struct Checksum {
     value: String,
+}
+
+/// What of the platform's answer matters: the rest is what we said.
+#[derive(Deserialize)]
+struct Known {
+    path: String,
 }
 
 /// Uploads the code of an app; gives the package's id once it is ready.
@@ -74,8 +80,9 @@ async fn missing(
             .api
             .post("/v3/resource_matches", &json!({"resources": some}))
             .await?;
-        let found: Resources<Resource> = answer.json()?;
-        matched.extend(found.resources);
+        let found: Resources<Known> = answer.json()?;
+        let known: BTreeSet<String> = found.resources.into_iter().map(|one| one.path).collect();
+        matched.extend(some.iter().filter(|one| known.contains(&one.path)).cloned());
     }
     let known: BTreeSet<&str> = matched
         .iter()

@@ -1,7 +1,6 @@
 //! The small platform.
 
 use std::{
-    convert::Infallible,
     io::{self, Write},
     sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
@@ -115,7 +114,7 @@ impl Fake {
         fake
     }
 
-    /// Teaches an answer to requests whose line begins so.
+    /// Teaches an answer to requests whose line begins so; a status of 0 breaks the connection.
     pub(super) fn teach(&self, line: &str, status: u16, body: Value) -> &Self {
         self.answers
             .lock()
@@ -201,7 +200,7 @@ async fn answer(
     request: Request<Incoming>,
     taught: Arc<Mutex<Answers>>,
     heard: Arc<Mutex<Vec<Asked>>>,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+) -> io::Result<Response<Full<Bytes>>> {
     let line = format!("{} {} ", request.method(), request.uri());
     let authorization = request.headers().get("authorization");
     let authorization = authorization
@@ -233,6 +232,9 @@ async fn answer(
     } else {
         taught[index].clone()
     };
+    if status == 0 {
+        return Err(io::Error::other("the connection breaks here"));
+    }
     let mut response = Response::builder().status(status);
     // A body of this shape is how a test teaches a job's address.
     if let Some(location) = body.get("location").and_then(Value::as_str) {

@@ -199,3 +199,25 @@ async fn every_page_is_read_and_a_foreign_one_gets_no_token() {
     let message = outcome.unwrap_err().message();
     assert!(message.contains("which is not a part of it"), "{message}");
 }
+
+#[tokio::test]
+async fn a_look_survives_a_restart_of_the_platform_and_a_change_is_not_made_twice() {
+    let fake = Fake::new().await;
+    fake.logged_in()
+        .teach("GET /v3/apps?", 0, Value::Null)
+        .teach(
+            "GET /v3/apps?",
+            200,
+            page(json!([{"guid": "a", "name": "shop", "state": "STARTED"}])),
+        )
+        .teach("POST /v3/apps/a/actions/stop ", 0, Value::Null);
+    let (outcome, ..) = fake.run(&["stop", "shop"]).await;
+    assert_eq!(outcome.unwrap_err().number(), code::UNREACHABLE);
+    let lines = fake.lines();
+    let looks = lines
+        .iter()
+        .filter(|line| line.starts_with("GET /v3/apps?"))
+        .count();
+    assert_eq!(looks, 2, "{lines:?}");
+    fake.one("POST /v3/apps/a/actions/stop ");
+}

@@ -26,10 +26,10 @@ pub(crate) async fn login(
     places: &Places,
     output: &Output,
 ) -> Outcome<()> {
-    let endpoint = match &args.api {
-        Some(_) => None,
-        None => Endpoint::find(places),
-    };
+    let named = args.api.as_deref().map(normal).transpose()?;
+    // Naming this machine's platform by its address is no reason not to know it.
+    let endpoint =
+        Endpoint::find(places).filter(|here| named.as_ref().is_none_or(|named| *named == here.api));
     let profile = profile_for(&args, before, endpoint.as_ref())?;
     output.note(format!("Logging in to {}", profile.api));
     let api = Api::try_new(profile, places.client_dir.clone(), output)?;
