@@ -22,10 +22,7 @@ use super::{Limits, Usage, sys};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     /// Version 2: sandboxes go below `base`.
-    V2 {
-        base: PathBuf,
-        controllers: Vec<String>,
-    },
+    V2 { base: PathBuf },
     /// Version 1: where each controller is mounted.
     V1(v1::Mounts),
 }
@@ -48,7 +45,7 @@ pub(super) type Unenforced = String;
 /// Why limits cannot be enforced on this host, and what to do about it.
 pub fn prepare() -> Result<(), String> {
     match Host::find(Path::new("/"))? {
-        Host::V2 { base, .. } => v2::prepare(&base),
+        Host::V2 { base } => v2::prepare(&base),
         Host::V1(_) => Ok(()),
     }
 }
@@ -87,7 +84,7 @@ impl Host {
     /// The controllers that limits need and the host does not offer.
     pub(super) fn lacks(&self) -> Vec<&'static str> {
         match self {
-            Self::V2 { controllers, .. } => v2::lacks(controllers),
+            Self::V2 { base } => v2::lacks(base),
             Self::V1(mounts) => mounts.lacks(),
         }
     }
@@ -96,8 +93,8 @@ impl Host {
     /// cannot enforce.
     pub(super) fn create(&self, id: &str, limits: &Limits) -> io::Result<(Group, Vec<Unenforced>)> {
         match self {
-            Self::V2 { base, controllers } => {
-                let (path, missing) = v2::create(base, controllers, id, limits)?;
+            Self::V2 { base } => {
+                let (path, missing) = v2::create(base, id, limits)?;
                 Ok((Group::V2 { path }, missing))
             }
             Self::V1(mounts) => {
