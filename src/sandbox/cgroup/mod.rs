@@ -41,6 +41,10 @@ pub(super) type Unenforced = String;
 /// Makes the daemon's own group ready to hold those of sandboxes: call it once, early in the
 /// daemon's life, before it has children. Does nothing where version 1 is used.
 ///
+/// A service manager that starts a later daemon beside sandboxes that still run has to put it
+/// into the same leaf, since the group above has handed its controllers on and takes no
+/// process any more: for systemd, `Delegate=yes` with `DelegateSubgroup=daemon` (from 254).
+///
 /// # Errors
 /// Why limits cannot be enforced on this host, and what to do about it.
 pub fn prepare() -> Result<(), String> {
