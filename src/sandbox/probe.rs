@@ -39,19 +39,13 @@ pub struct Lack {
 #[must_use]
 pub fn probe() -> Capabilities {
     let mut lacks = Vec::new();
-    let sandboxes = match namespaces() {
-        Ok(()) => true,
-        Err(error) => {
-            lacks.push(Lack {
-                what: "sandboxes".to_owned(),
-                reason: format!(
-                    "this user may not make namespaces ({error}), so no app or build can start"
-                ),
-                remedy: namespace_remedy(),
-            });
-            false
-        }
-    };
+    let lack = namespaces();
+    let sandboxes = lack.is_none();
+    lacks.extend(lack.map(|(reason, remedy)| Lack {
+        what: "sandboxes".to_owned(),
+        reason: format!("{reason}, so no app or build can start"),
+        remedy,
+    }));
     let root = nix::unistd::geteuid().is_root();
     if !root {
         lacks.push(Lack {
@@ -109,12 +103,29 @@ impl Capabilities {
     }
 }
 
-/// Tries what every sandbox needs first. Some hosts give out namespaces, but no rights in them.
-fn namespaces() -> std::io::Result<()> {
+/// Tries what every sandbox needs first; why it cannot be, and what to do. Some hosts give out
+/// namespaces, but no rights in them.
+fn namespaces() -> Option<(String, String)> {
     let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
-    match waitpid(Pid::from_raw(sys::try_mounting(flags)?), None)? {
-        WaitStatus::Exited(_, 0) => Ok(()),
-        _ => Err(std::io::ErrorKind::PermissionDenied.into()),
+    let refused = |error: &dyn std::fmt::Display| {
+        Some((
+            format!("this user may not make namespaces ({error})"),
+            namespace_remedy(),
+        ))
+    };
+    let child = match sys::try_mounting(flags) {
+        Ok(child) => child,
+        Err(error) => return refused(&error),
+    };
+    match waitpid(Pid::from_raw(child), None) {
+        Ok(WaitStatus::Exited(_, 0)) => None,
+        Ok(WaitStatus::Exited(_, 2)) => Some((
+            "part of /proc is hidden here, so the kernel refuses a fresh one for a sandbox".to_owned(),
+            "in a systemd unit leave ProtectKernelTunables=, ProtectKernelLogs= and ProcSubset= off; in a \
+             container use --security-opt systempaths=unconfined"
+                .to_owned(),
+        )),
+        _ => refused(&"they come without the right to mount"),
     }
 }
 
@@ -138,4 +149,56 @@ fn namespace_remedy() -> String {
     "if the platform runs in a container, allow it user namespaces (with Docker: --security-opt \
      seccomp=unconfined --security-opt apparmor=unconfined)"
         .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_has_a_reason_and_a_remedy() {
+        let found = probe();
+        assert_eq!(
+            found.sandboxes,
+            found.lacks.iter().all(|lack| lack.what != "sandboxes")
+        );
+        assert_eq!(
+            found.cgroup.is_none(),
+            found
+                .lacks
+                .iter()
+                .any(|lack| lack.what.starts_with("memory"))
+        );
+        for lack in &found.lacks {
+            assert!(
+                !lack.reason.is_empty() && !lack.remedy.is_empty(),
+                "{lack:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn ranges_do_not_overlap_and_end_where_the_numbers_do() {
+        let found = Capabilities {
+            sandboxes: true,
+            ranges: true,
+            cgroup: None,
+            lacks: Vec::new(),
+        };
+        assert_eq!(
+            found.ids(1000, 2),
+            Ids::Range {
+                first: 1000 + 2 * RANGE
+            }
+        );
+        assert_eq!(found.ids(1000, u32::MAX), Ids::Own);
+        assert_eq!(
+            Capabilities {
+                ranges: false,
+                ..found
+            }
+            .ids(1000, 0),
+            Ids::Own
+        );
+    }
 }

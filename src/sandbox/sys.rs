@@ -74,13 +74,15 @@ pub(super) fn fork(flags: c_int) -> io::Result<Side> {
 }
 
 /// Makes a child with new namespaces, the mount one among them, that tries to change its
-/// mounts and ends: with code 0 where it could. Returns its id, to be waited for. Good in
+/// mounts and to mount a `/proc`, and ends: with code 0 where it could, 1 where it could do
+/// nothing, 2 where there was no `/proc` for it. Returns its id, to be waited for. Good in
 /// processes with many threads, too.
 pub(super) fn try_mounting(flags: c_int) -> io::Result<i32> {
     let flags = c_long::from(flags | libc::CLONE_NEWNS | libc::SIGCHLD);
     let propagation = libc::MS_REC | libc::MS_PRIVATE;
-    let (root, none, zero) = (c"/".as_ptr(), std::ptr::null::<libc::c_char>(), 0 as c_long);
-    // SAFETY: as fork(2); the child makes two system calls with constants and is gone,
+    let (root, proc, path) = (c"/".as_ptr(), c"proc".as_ptr(), c"/proc".as_ptr());
+    let (none, zero) = (std::ptr::null::<libc::c_char>(), 0 as c_long);
+    // SAFETY: as fork(2); the child makes a few system calls with constants and is gone,
     // whatever state the other threads had the memory in.
     unsafe {
         let pid = check(libc::syscall(
@@ -92,8 +94,13 @@ pub(super) fn try_mounting(flags: c_int) -> io::Result<i32> {
             zero,
         ))?;
         if pid == 0 {
-            let mounted = libc::syscall(libc::SYS_mount, none, root, none, propagation, none);
-            libc::_exit(i32::from(mounted != 0));
+            if libc::syscall(libc::SYS_mount, none, root, none, propagation, none) != 0 {
+                libc::_exit(1);
+            }
+            if libc::syscall(libc::SYS_mount, proc, path, proc, zero, none) != 0 {
+                libc::_exit(2);
+            }
+            libc::_exit(0);
         }
         Ok(i32::try_from(pid).unwrap_or(-1))
     }

@@ -22,10 +22,7 @@ use super::{Limits, Usage, sys};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
     /// Version 2: sandboxes go below `base`.
-    V2 {
-        base: PathBuf,
-        controllers: Vec<String>,
-    },
+    V2 { base: PathBuf },
     /// Version 1: where each controller is mounted.
     V1(v1::Mounts),
 }
@@ -44,11 +41,15 @@ pub(super) type Unenforced = String;
 /// Makes the daemon's own group ready to hold those of sandboxes: call it once, early in the
 /// daemon's life, before it has children. Does nothing where version 1 is used.
 ///
+/// A service manager that starts a later daemon beside sandboxes that still run has to put it
+/// into the same leaf, since the group above has handed its controllers on and takes no
+/// process any more: for systemd, `Delegate=yes` with `DelegateSubgroup=daemon` (from 254).
+///
 /// # Errors
 /// Why limits cannot be enforced on this host, and what to do about it.
 pub fn prepare() -> Result<(), String> {
     match Host::find(Path::new("/"))? {
-        Host::V2 { base, .. } => v2::prepare(&base),
+        Host::V2 { base } => v2::prepare(&base),
         Host::V1(_) => Ok(()),
     }
 }
@@ -87,7 +88,7 @@ impl Host {
     /// The controllers that limits need and the host does not offer.
     pub(super) fn lacks(&self) -> Vec<&'static str> {
         match self {
-            Self::V2 { controllers, .. } => v2::lacks(controllers),
+            Self::V2 { base } => v2::lacks(base),
             Self::V1(mounts) => mounts.lacks(),
         }
     }
@@ -96,8 +97,8 @@ impl Host {
     /// cannot enforce.
     pub(super) fn create(&self, id: &str, limits: &Limits) -> io::Result<(Group, Vec<Unenforced>)> {
         match self {
-            Self::V2 { base, controllers } => {
-                let (path, missing) = v2::create(base, controllers, id, limits)?;
+            Self::V2 { base } => {
+                let (path, missing) = v2::create(base, id, limits)?;
                 Ok((Group::V2 { path }, missing))
             }
             Self::V1(mounts) => {

@@ -36,14 +36,12 @@ pub(super) fn find(root: &Path, mountinfo: &str, own: &str) -> Result<Host, Stri
     } else {
         own
     };
-    let text = fs::read_to_string(base.join("cgroup.controllers"))
+    let offered = fs::read_to_string(base.join("cgroup.controllers"))
         .map_err(|error| format!("cannot read {}/cgroup.controllers: {error}", base.display()))?;
-    let controllers: Vec<String> = text
+    if !offered
         .split_whitespace()
-        .filter(|name| WANTED.contains(name))
-        .map(str::to_owned)
-        .collect();
-    if controllers.is_empty() {
+        .any(|name| WANTED.contains(&name))
+    {
         return Err(format!(
             "the control group {} has no controllers; under systemd set Delegate=yes, or start with \
              systemd-run --user --scope -p Delegate=yes",
@@ -57,7 +55,7 @@ pub(super) fn find(root: &Path, mountinfo: &str, own: &str) -> Result<Host, Stri
             base.display()
         ));
     }
-    Ok(Host::V2 { base, controllers })
+    Ok(Host::V2 { base })
 }
 
 /// Moves this process into the leaf and hands the controllers on.
@@ -84,22 +82,28 @@ pub(super) fn prepare(base: &Path) -> Result<(), String> {
     Ok(())
 }
 
-pub(super) fn lacks(controllers: &[String]) -> Vec<&'static str> {
+/// The controllers that groups below `base` have.
+fn handed_on(base: &Path) -> Vec<String> {
+    let text = fs::read_to_string(base.join("cgroup.subtree_control")).unwrap_or_default();
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+pub(super) fn lacks(base: &Path) -> Vec<&'static str> {
+    let have = handed_on(base);
     WANTED
         .into_iter()
-        .filter(|name| controllers.iter().all(|have| have != name))
+        .filter(|name| !have.iter().any(|one| one == name))
         .collect()
 }
 
 pub(super) fn create(
     base: &Path,
-    controllers: &[String],
     id: &str,
     limits: &Limits,
 ) -> io::Result<(PathBuf, Vec<Unenforced>)> {
     let path = base.join(format!("pastina-{id}"));
     make(&path)?;
-    let missing = limit(&path, controllers, limits).inspect_err(|_| {
+    let missing = limit(&path, &handed_on(base), limits).inspect_err(|_| {
         let _ = fs::remove_dir(&path);
     })?;
     Ok((path, missing))
@@ -197,11 +201,13 @@ mod tests {
             "0::/system.slice/pastina.service\n",
             "0::/system.slice/pastina.service/daemon\n",
         ] {
-            let Host::V2 { base, controllers } = find(dir.path(), MOUNTS, own).unwrap() else {
-                panic!()
-            };
-            assert_eq!(base, expected);
-            assert_eq!(controllers, ["cpu", "memory", "pids"]);
+            let found = find(dir.path(), MOUNTS, own).unwrap();
+            assert_eq!(
+                found,
+                Host::V2 {
+                    base: expected.clone()
+                }
+            );
         }
     }
 
@@ -229,7 +235,8 @@ mod tests {
     #[test]
     fn limits_are_written_and_missing_controllers_told() {
         let (_dir, base) = host("");
-        let controllers = ["memory".to_owned(), "cpu".to_owned()];
+        fs::write(base.join("cgroup.subtree_control"), "cpu memory\n").unwrap();
+        assert_eq!(lacks(&base), ["pids"]);
         let limits = Limits {
             memory: Some(64 << 20),
             cpu_weight: Some(50),
@@ -237,7 +244,7 @@ mod tests {
             pids: Some(10),
             files: None,
         };
-        let (path, missing) = create(&base, &controllers, "one", &limits).unwrap();
+        let (path, missing) = create(&base, "one", &limits).unwrap();
         let read = |file: &str| fs::read_to_string(path.join(file)).unwrap();
         assert_eq!(read("memory.max"), "67108864");
         assert_eq!(read("memory.oom.group"), "1");

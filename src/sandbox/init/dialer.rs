@@ -24,8 +24,9 @@ use nix::{
 
 use crate::sandbox::protocol::{Answer, Request};
 
-/// Peers at once; beyond it the one that has been idle longest makes room.
-const PEERS: usize = 512;
+/// Peers at once, of two descriptors each, well within the usual 1,024; beyond it the one that
+/// has been idle longest makes room.
+const PEERS: usize = 256;
 
 /// A peer that is silent for so long, or whose connection takes so long, is closed.
 const IDLE: Duration = Duration::from_secs(60);
@@ -98,7 +99,8 @@ impl Dialer {
                         .enumerate()
                         .min_by_key(|(_, peer)| peer.since);
                     if let Some((oldest, _)) = oldest {
-                        self.peers.swap_remove(oldest);
+                        // In order, since many may have come at the same time.
+                        self.peers.remove(oldest);
                     }
                 }
                 let buffer = [0; Request::SIZE];

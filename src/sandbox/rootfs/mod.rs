@@ -166,12 +166,12 @@ pub(super) fn enter(
     become_inside()?;
     // The kernel gives a user namespace a new /proc only while the old one is in sight.
     make_folder(Path::new("proc"))?;
-    mount_at(
-        "proc",
-        "proc",
-        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
-        "",
-    )?;
+    let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+    mount(Some("proc"), "proc", Some("proc"), flags, None::<&str>).doing(|| {
+        "mount /proc in the sandbox (is part of the host's /proc hidden from the platform, as by a \
+         container or by ProtectKernelTunables= of systemd?)"
+            .to_owned()
+    })?;
     // pivot_root(2): with both the same, the old root ends up on top of the new one.
     pivot_root(".", ".").doing(|| "change the root".to_owned())?;
     fchdir(&old).doing(|| "go to the old root".to_owned())?;

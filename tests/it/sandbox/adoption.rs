@@ -1,13 +1,18 @@
 //! When a daemon, a shim or an init goes.
 
-use std::{fs, io::Write, time::Duration};
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use pastina::{
     model::Exit,
-    sandbox::{self, Status},
+    sandbox::{self, Spec, Status},
 };
 
-use super::support::{PATIENCE, alive, ended, parent, running, says, shell, until};
+use super::support::{PATIENCE, alive, ended, parent, prepare, running, says, shell, until};
 
 #[tokio::test]
 async fn a_later_daemon_adopts_and_reads_on() {
@@ -44,6 +49,57 @@ async fn a_later_daemon_adopts_and_reads_on() {
     let third = sandbox::adopt(&case.spec.dir).await.unwrap();
     assert_eq!(ended(&third).await, Exit::Stopped { killed: true });
     third.remove().await.unwrap();
+}
+
+/// Names the spec for [`a_daemon_that_will_be_killed`].
+const SPEC: &str = "PASTINA_TEST_SPEC";
+
+#[tokio::test]
+async fn a_daemon_that_is_killed_leaves_its_sandboxes_running() {
+    let case = shell("echo ready; sleep 1000");
+    let spec = case.root.path().join("spec.json");
+    fs::write(&spec, serde_json::to_vec(&case.spec).unwrap()).unwrap();
+    let mut daemon = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--ignored",
+            "--exact",
+            "sandbox::adoption::a_daemon_that_will_be_killed",
+        ])
+        .env(SPEC, &spec)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    until("the sandbox to be there", || {
+        case.spec.dir.join("status.json").exists()
+    })
+    .await;
+    let sandbox = sandbox::adopt(&case.spec.dir).await.unwrap();
+    let pid = running(&sandbox).await;
+    drop(sandbox);
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+    let sandbox = sandbox::adopt(&case.spec.dir).await.unwrap();
+    says(&sandbox, "ready").await;
+    assert_eq!(running(&sandbox).await, pid);
+    assert!(alive(pid));
+    let refused = sandbox::dial(&case.spec.dir, 1).await.unwrap_err();
+    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
+    sandbox.stop(Duration::ZERO);
+    ended(&sandbox).await;
+    case.left_nothing().await;
+}
+
+#[tokio::test]
+#[ignore = "the other process of the test before it"]
+async fn a_daemon_that_will_be_killed() {
+    let Some(spec) = std::env::var_os(SPEC) else {
+        return;
+    };
+    prepare();
+    let spec: Spec = serde_json::from_slice(&fs::read(spec).unwrap()).unwrap();
+    let _sandbox = sandbox::spawn(&spec).await.unwrap();
+    std::future::pending::<()>().await;
 }
 
 #[tokio::test]

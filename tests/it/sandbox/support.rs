@@ -42,15 +42,19 @@ pub(super) fn ids() -> Ids {
     }
 }
 
-/// A sandbox that runs `script` in a shell.
-pub(super) fn shell(script: &str) -> Case {
+/// What a daemon does once, before its first sandbox.
+pub(super) fn prepare() {
     static PREPARED: OnceLock<()> = OnceLock::new();
     PREPARED.get_or_init(|| {
-        let program =
-            std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_pastina").into());
-        sandbox::set_executable(program.into());
+        let built = || env!("CARGO_BIN_EXE_pastina").into();
+        sandbox::set_executable(std::env::var_os(PROGRAM).unwrap_or_else(built).into());
         let _ = sandbox::cgroup::prepare();
     });
+}
+
+/// A sandbox that runs `script` in a shell.
+pub(super) fn shell(script: &str) -> Case {
+    prepare();
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("instance");
     fs::create_dir(&dir).unwrap();
