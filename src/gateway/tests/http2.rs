@@ -195,3 +195,21 @@ async fn a_slow_reader_holds_up_neither_others_nor_memory() {
     drop(endless);
     assert_eq!(bed.gateway.counts().dials, 1);
 }
+
+#[tokio::test]
+async fn sessions_are_resumed_on_whichever_thread() {
+    let bed = Bed::with(vec![], |config| config.threads = 2);
+    let connector = tls_client(&bed, b"http/1.1");
+    let mut resumed = 0;
+    for _ in 0..10 {
+        let stream = TcpStream::connect(bed.https).await.unwrap();
+        let name = ServerName::try_from("a.test").unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        within(stream.read_to_end(&mut Vec::new())).await.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        resumed += usize::from(kind == Some(rustls::HandshakeKind::Resumed));
+    }
+    assert_eq!(resumed, 9);
+}
