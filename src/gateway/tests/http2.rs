@@ -17,7 +17,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::bed::{Bed, Origin, entry, within};
+use super::bed::{Bed, Origin, entry, read_until, within};
 use crate::model::AppProtocol;
 
 #[tokio::test]
@@ -212,4 +212,22 @@ async fn sessions_are_resumed_on_whichever_thread() {
         resumed += usize::from(kind == Some(rustls::HandshakeKind::Resumed));
     }
     assert_eq!(resumed, 9);
+}
+
+#[tokio::test]
+async fn an_app_of_http2_gets_the_body_of_a_client_that_waits_for_100() {
+    let origin = Origin::echo().await;
+    let bed = Bed::new(vec![entry(
+        "a.test",
+        vec![origin.backend(0, AppProtocol::Http2)],
+    )]);
+    let mut client = TcpStream::connect(bed.http).await.unwrap();
+    let head =
+        b"PUT / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    let answer = read_until(&mut client, "\r\n\r\n").await;
+    assert_eq!(answer, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write_all(b"body!").await.unwrap();
+    let answer = read_until(&mut client, "body!").await;
+    assert!(answer.contains("PUT http://a.test/ HTTP/2.0"), "{answer}");
 }
