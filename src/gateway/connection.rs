@@ -14,7 +14,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::TcpStream,
     sync::watch,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -63,8 +63,6 @@ pub(super) async fn serve(
     tls: bool,
     mut drain: watch::Receiver<bool>,
 ) {
-    // Not fatal: packets merely wait to be filled.
-    let _ = stream.set_nodelay(true);
     let state = Arc::new(ConnState::new(peer, tls));
     let limits = &worker.shared.config.limits;
     if tls {
@@ -196,34 +194,44 @@ impl Keeper {
     async fn keep<C: Graceful>(&self, connection: C, mut drain: watch::Receiver<bool>) {
         let mut connection = std::pin::pin!(connection);
         let mut watch = std::pin::pin!(tokio::time::sleep(self.limits.look()));
-        let mut draining = std::pin::pin!(drain.wait_for(|draining| *draining));
-        let mut finishing = false;
+        let mut drain = std::pin::pin!(drain.wait_for(|draining| *draining));
+        let (mut draining, mut finishing) = (false, false);
         std::future::poll_fn(|cx| {
-            if !finishing && draining.as_mut().poll(cx).is_ready() {
-                finishing = true;
-                connection.as_mut().finish();
-            }
-            if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
-                if let Err(error) = outcome {
-                    tracing::trace!(peer = %self.state.peer, %error, "a connection broke");
-                }
-                return Poll::Ready(());
-            }
-            while watch.as_mut().poll(cx).is_ready() {
-                let wait = match self.state.patience(&self.limits, self.multiplexed) {
-                    Patience::Wait(wait) => wait,
-                    Patience::Idle if self.multiplexed && !finishing => {
-                        // A GOAWAY first; the next look closes.
-                        finishing = true;
-                        connection.as_mut().finish();
-                        cx.waker().wake_by_ref();
-                        Duration::from_secs(1)
+            loop {
+                // First of all, so that a request that has arrived is one in flight.
+                if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
+                    if let Err(error) = outcome {
+                        tracing::trace!(peer = %self.state.peer, %error, "a connection broke");
                     }
-                    Patience::Idle | Patience::Slow => return Poll::Ready(()),
-                };
-                watch.as_mut().reset(tokio::time::Instant::now() + wait);
+                    return Poll::Ready(());
+                }
+                if !draining && drain.as_mut().poll(cx).is_ready() {
+                    draining = true;
+                    watch.as_mut().reset(Instant::now() + DRAIN_GRACE);
+                }
+                let late = watch.as_mut().poll(cx).is_ready();
+                // A new connection has the time to send its first request; hyper would close
+                // it at once.
+                let mut finish = draining && (late || self.state.had_request());
+                if late {
+                    let wait = match self.state.patience(&self.limits, self.multiplexed) {
+                        Patience::Wait(wait) => wait,
+                        Patience::Idle if self.multiplexed && !finishing => {
+                            // A GOAWAY first; the next look closes.
+                            finish = true;
+                            DRAIN_GRACE
+                        }
+                        Patience::Idle | Patience::Slow => return Poll::Ready(()),
+                    };
+                    watch.as_mut().reset(Instant::now() + wait);
+                }
+                if finish && !finishing {
+                    finishing = true;
+                    connection.as_mut().finish();
+                } else if !late {
+                    return Poll::Pending;
+                }
             }
-            Poll::Pending
         })
         .await;
     }

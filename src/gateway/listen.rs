@@ -3,14 +3,22 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    time::Duration,
 };
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::{Listen, error::GatewayError, holder};
 
 /// Connections that the kernel accepts ahead of us.
 const BACKLOG: i32 = 1024;
+
+/// Silence after which a client is asked whether it is still there. Routers between forget
+/// connections after some minutes.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
+/// Time between such questions.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 
 /// One address, listened at once for every thread.
 pub(super) struct Bound {
@@ -46,6 +54,14 @@ fn open(addr: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     if addr.is_ipv6() {
         socket.set_only_v6(false)?;
     }
+    // Connections inherit both from the socket that accepts them (tcp(7)): packets are not
+    // held back, and clients that have vanished are noticed, which tunnels depend on.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(
+        &TcpKeepalive::new()
+            .with_time(KEEPALIVE)
+            .with_interval(KEEPALIVE_INTERVAL),
+    )?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
     socket.listen(BACKLOG)?;
@@ -78,6 +94,15 @@ mod tests {
             addr,
             setting: "`--http`".into(),
         }
+    }
+
+    #[test]
+    fn connections_inherit_what_the_socket_has() {
+        let bound = bind(&at("127.0.0.1:0".parse().unwrap()), 1).unwrap();
+        let _client = std::net::TcpStream::connect(bound.addr).unwrap();
+        let (stream, _) = bound.sockets[0].accept().unwrap();
+        let stream = Socket::from(stream);
+        assert!(stream.tcp_nodelay().unwrap() && stream.keepalive().unwrap());
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use std::{convert::Infallible, rc::Rc, sync::Arc};
 
-use http::{HeaderName, Request, Response, header, request::Parts};
+use http::{
+    HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
+};
 use hyper::body::Incoming;
 use time::OffsetDateTime;
 
@@ -35,6 +37,7 @@ pub(super) async fn handle(
     let mut exchange = Some(Exchange::begin(&worker, &conn));
     // What a refusal needs to know of the request, which by then may be gone.
     let method = request.method().clone();
+    let version = request.version();
     let asked = accepted(request.headers());
     let mut host = None;
     let outcome = route(&worker, &conn, &mut exchange, &mut host, request).await;
@@ -48,6 +51,12 @@ pub(super) async fn handle(
     if !response.headers().contains_key(REQUEST_ID) {
         let id = headers::fresh_request_id(|| worker.random());
         response.headers_mut().insert(REQUEST_ID, id);
+    }
+    let ends = worker.draining.get() && version < Version::HTTP_2;
+    if ends && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        response
+            .headers_mut()
+            .insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     if let Some(mut exchange) = exchange {
         exchange.answered(response.status().as_u16());

@@ -52,6 +52,8 @@ pub(super) struct Worker {
     pub(super) live: Live,
     cursors: RefCell<HashMap<RouteId, Cursor>>,
     random: RefCell<SmallRng>,
+    /// Whether clients are to be told that their connection ends with the next answer.
+    pub(super) draining: Cell<bool>,
     /// Where new cursors begin: another place in each thread.
     offset: u32,
 }
@@ -105,6 +107,7 @@ impl Worker {
             live: Live::default(),
             cursors: RefCell::default(),
             random: RefCell::new(SmallRng::seed_from_u64(seed)),
+            draining: Cell::new(false),
             offset,
         })
     }
@@ -176,6 +179,7 @@ impl Worker {
                 }
             }
         }
+        self.draining.set(true);
         // Closing the socket would reset connections that the kernel has accepted already.
         while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
             self.take(stream, peer, tls, &drain);

@@ -98,6 +98,11 @@ impl Upload {
         }
     }
 
+    /// Lets the body go without waiting.
+    pub(in crate::gateway) fn open(&mut self) {
+        self.gate = None;
+    }
+
     /// Holds the body back until `asked` gives a value, or for a second.
     pub(in crate::gateway) fn wait_for(&mut self, asked: oneshot::Receiver<()>) {
         let patience = Box::pin(tokio::time::sleep(CONTINUE_WAIT));

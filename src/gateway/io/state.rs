@@ -73,6 +73,11 @@ impl ConnState {
         self.active.fetch_sub(1, Relaxed);
     }
 
+    /// Whether there was a request already.
+    pub(in crate::gateway) fn had_request(&self) -> bool {
+        self.active.load(Relaxed) != 0 || self.ended.load(Relaxed) != 0
+    }
+
     /// Whether the head that was read last had a Content-Length line. hyper hides that from a
     /// request with a Transfer-Encoding. The second call says no.
     pub(in crate::gateway) fn take_saw_length(&self) -> bool {

@@ -221,6 +221,8 @@ impl Errand<'_> {
         };
         *request.uri_mut() = target;
         *request.version_mut() = Version::HTTP_2;
+        // hyper does not tell of a 100 over HTTP/2; an instance can refuse the body at any time.
+        request.body_mut().open();
         for name in [header::HOST, header::CONNECTION, header::UPGRADE] {
             request.headers_mut().remove(name);
         }

@@ -10,6 +10,16 @@ use tokio::{
 
 use super::bed::{Bed, DEADLINE, Origin, read_until, within};
 
+/// Waits until nobody listens there.
+async fn refused(addr: std::net::SocketAddr) {
+    within(async {
+        while TcpStream::connect(addr).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
     let (reached, mut seen) = mpsc::channel(1);
@@ -41,13 +51,7 @@ async fn a_drain_finishes_what_was_begun_and_takes_nothing_new() {
 
     let drain = tokio::spawn(bed.gateway.drain(DEADLINE));
     assert_eq!(within(idle.read(&mut [0; 9])).await.unwrap_or(0), 0);
-    // Once the idle connection has ended, the sockets are about to be closed.
-    within(async {
-        while TcpStream::connect(addr).await.is_ok() {
-            tokio::task::yield_now().await;
-        }
-    })
-    .await;
+    refused(addr).await;
     assert!(!drain.is_finished());
     answer.send_replace(true);
     let text = read_until(&mut busy, "done").await;
@@ -75,4 +79,44 @@ async fn a_drain_ends_at_its_time() {
     within(seen.recv()).await.unwrap();
     within(bed.gateway.drain(Duration::from_millis(20))).await;
     assert_eq!(within(client.read(&mut [0; 9])).await.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn a_drain_lets_http2_and_new_connections_finish() {
+    let (reached, mut seen) = mpsc::channel(1);
+    let (answer, answered) = tokio::sync::watch::channel(false);
+    let origin = Origin::http(move |_| {
+        let (reached, mut answered) = (reached.clone(), answered.clone());
+        async move {
+            reached.send(()).await.unwrap();
+            answered.wait_for(|answered| *answered).await.unwrap();
+            http::Response::new(http_body_util::Full::new(bytes::Bytes::from_static(
+                b"done",
+            )))
+        }
+    })
+    .await;
+    let bed = Bed::new(vec![origin.at("a.test")]);
+    let mut client = bed.http2().await;
+    let get = || http::Request::get("http://a.test/").body(http_body_util::Full::default());
+    let pending = tokio::spawn(client.send_request(get().unwrap()));
+    within(seen.recv()).await.unwrap();
+    // Accepted, but its request comes after the drain has begun.
+    let mut late = TcpStream::connect(bed.http).await.unwrap();
+    let connected = async {
+        while bed.gateway.counts().connections < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    within(connected).await;
+    let drain = tokio::spawn(bed.gateway.drain(DEADLINE));
+    refused(bed.http).await;
+    late.write_all(b"GET / HTTP/1.1\r\nHost: none.test\r\n\r\n")
+        .await
+        .unwrap();
+    let text = read_until(&mut late, "exist.").await;
+    assert!(text.contains("connection: close\r\n"), "{text}");
+    answer.send_replace(true);
+    assert_eq!(within(pending).await.unwrap().unwrap().status(), 200);
+    within(drain).await.unwrap();
 }

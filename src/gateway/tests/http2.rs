@@ -17,7 +17,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use super::bed::{Bed, Origin, entry, within};
+use super::bed::{Bed, Origin, entry, read_until, within};
 use crate::model::AppProtocol;
 
 #[tokio::test]
@@ -194,4 +194,40 @@ async fn a_slow_reader_holds_up_neither_others_nor_memory() {
     }
     drop(endless);
     assert_eq!(bed.gateway.counts().dials, 1);
+}
+
+#[tokio::test]
+async fn sessions_are_resumed_on_whichever_thread() {
+    let bed = Bed::with(vec![], |config| config.threads = 2);
+    let connector = tls_client(&bed, b"http/1.1");
+    let mut resumed = 0;
+    for _ in 0..10 {
+        let stream = TcpStream::connect(bed.https).await.unwrap();
+        let name = ServerName::try_from("a.test").unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        within(stream.read_to_end(&mut Vec::new())).await.unwrap();
+        let kind = stream.get_ref().1.handshake_kind();
+        resumed += usize::from(kind == Some(rustls::HandshakeKind::Resumed));
+    }
+    assert_eq!(resumed, 9);
+}
+
+#[tokio::test]
+async fn an_app_of_http2_gets_the_body_of_a_client_that_waits_for_100() {
+    let origin = Origin::echo().await;
+    let bed = Bed::new(vec![entry(
+        "a.test",
+        vec![origin.backend(0, AppProtocol::Http2)],
+    )]);
+    let mut client = TcpStream::connect(bed.http).await.unwrap();
+    let head =
+        b"PUT / HTTP/1.1\r\nHost: a.test\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    client.write_all(head).await.unwrap();
+    let answer = read_until(&mut client, "\r\n\r\n").await;
+    assert_eq!(answer, "HTTP/1.1 100 Continue\r\n\r\n");
+    client.write_all(b"body!").await.unwrap();
+    let answer = read_until(&mut client, "body!").await;
+    assert!(answer.contains("PUT http://a.test/ HTTP/2.0"), "{answer}");
 }
