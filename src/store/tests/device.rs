@@ -10,9 +10,10 @@ use std::{
 };
 
 use super::{
-    fixture::{event, open, org},
+    fixture::{self, event, open, org, put},
     kill,
 };
+use crate::store::StoreError;
 
 const CUTS: usize = 8;
 
@@ -21,11 +22,12 @@ struct Mounted(PathBuf);
 
 impl Mounted {
     fn new(image: &Path, at: PathBuf) -> Self {
+        Self::with(&["-o", "loop", image.to_str().unwrap()], at)
+    }
+
+    fn with(arguments: &[&str], at: PathBuf) -> Self {
         fs::create_dir_all(&at).unwrap();
-        run(
-            "mount",
-            &["-o", "loop", image.to_str().unwrap(), at.to_str().unwrap()],
-        );
+        run("mount", &[arguments, &[at.to_str().unwrap()]].concat());
         Self(at)
     }
 }
@@ -106,4 +108,53 @@ fn a_cut_on_ext4_loses_nothing_that_was_acknowledged() {
     }
     // Before the folder under it is unmounted.
     drop(child);
+}
+
+#[test]
+#[ignore = "needs root"]
+fn a_full_file_system_fails_commits_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let tmpfs = ["-t", "tmpfs", "-o", "size=6m", "tmpfs"];
+    let mounted = Mounted::with(&tmpfs, dir.path().join("full"));
+    let place = mounted.0.join("store");
+    let ballast = mounted.0.join("ballast");
+    fixture::run(async {
+        let (store, _) = open(&place);
+        put(&store, [org(0).into()]).await.unwrap();
+        for round in 1..4 {
+            // As much of it as fits.
+            drop(fs::write(&ballast, vec![0; 1 << 20]));
+            let mut number = round * 1_000_000;
+            let error = loop {
+                number += 1;
+                match put(&store, [event(number, 20_000).into()]).await {
+                    Ok(()) => {}
+                    Err(error) => break error,
+                }
+            };
+            assert!(error.is_disk_full(), "{error:?}");
+            let before = store.state();
+            put(&store, [event(number, 400_000).into()])
+                .await
+                .unwrap_err();
+            assert_eq!(*store.state(), *before);
+
+            fs::remove_file(&ballast).unwrap();
+            // Room for more than the journal alone: checkpoints go on as well.
+            let clear = store.commit(|tx| {
+                let gone: Vec<_> = tx.events.keys().copied().collect();
+                for id in gone {
+                    tx.delete(id);
+                }
+                Ok::<_, StoreError>(())
+            });
+            clear.await.unwrap();
+            put(&store, [org(round).into()]).await.unwrap();
+        }
+        let expected = store.state();
+        drop(store);
+        let (store, opened) = open(&place);
+        println!("{opened:?}");
+        assert_eq!(*store.state(), *expected);
+    });
 }
