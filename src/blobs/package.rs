@@ -1,7 +1,7 @@
 //! From an upload and what is already here to a package.
 
 use std::{
-    ffi::OsStr,
+    ffi::OsString,
     io::{self, Read, Seek},
 };
 
@@ -11,7 +11,7 @@ use super::{
     Blob, BlobError, Limits, Resource,
     archives::Archives,
     hash::Hashing,
-    name::Origin,
+    name::{self, Origin},
     plant::{Look, Plant},
     pool::{self, Draft, Pool},
     zipped::{self, Entry, Zip},
@@ -38,20 +38,22 @@ pub(super) fn make(
     }
     // What was sent wins over what is already here.
     let mut added = Vec::new();
-    for resource in matched {
-        let name = OsStr::new(&resource.path);
-        if !plant.has(name) {
-            let content = pool.read(&resource)?;
-            plant.file(
-                name,
-                Look {
-                    mode: resource.mode,
-                    modified: None,
-                },
-                &content,
-            )?;
-            added.push((resource, content));
+    for mut resource in matched {
+        let name = OsString::from(&resource.path);
+        if plant.has(&name) {
+            continue;
         }
+        let content = pool.read(&resource)?;
+        let look = Look {
+            mode: resource.mode,
+            modified: None,
+        };
+        plant.file(&name, look, &content)?;
+        // In the plain form: a slash at the end would make a folder of it.
+        if let Some(path) = name::entry_path(&name, Origin::Package)? {
+            resource.path = path.to_string_lossy().into_owned();
+        }
+        added.push((resource, content));
     }
     if plant.entries() == 0 {
         return Err(BlobError::Refused(

@@ -6,6 +6,10 @@ use std::{
     io::{self, BufReader, Read, Seek, SeekFrom},
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use zip::{ZipArchive, read::ZipFile, result::ZipError};
@@ -33,20 +37,17 @@ pub(super) type Zip = ZipArchive<BufReader<Metered>>;
 #[derive(Debug)]
 pub(super) struct Metered {
     file: File,
-    left: Option<std::sync::Arc<std::sync::atomic::AtomicU64>>,
+    left: Arc<AtomicU64>,
 }
 
 impl Read for Metered {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        use std::sync::atomic::Ordering::Relaxed;
         let read = self.file.read(buffer)?;
-        if let Some(left) = &self.left {
-            let before = left.load(Relaxed);
-            let Some(after) = before.checked_sub(read as u64) else {
-                return Err(io::Error::other("its table of contents is too large"));
-            };
-            left.store(after, Relaxed);
-        }
+        let before = self.left.load(Relaxed);
+        let Some(after) = before.checked_sub(read as u64) else {
+            return Err(io::Error::other("its table of contents is too large"));
+        };
+        self.left.store(after, Relaxed);
         Ok(read)
     }
 }
@@ -67,7 +68,6 @@ pub(super) enum Entry {
 
 /// Opens a zip, and refuses it where its table of contents alone is reason enough.
 pub(super) fn open(file: File, limits: Limits) -> Result<Zip, BlobError> {
-    use std::sync::{Arc, atomic::AtomicU64};
     let allowed = limits
         .entries
         .saturating_mul(TABLE_BYTES)
@@ -75,7 +75,7 @@ pub(super) fn open(file: File, limits: Limits) -> Result<Zip, BlobError> {
     let left = Arc::new(AtomicU64::new(allowed));
     let reader = Metered {
         file,
-        left: Some(Arc::clone(&left)),
+        left: Arc::clone(&left),
     };
     let zip = ZipArchive::new(BufReader::new(reader)).map_err(|error| {
         BlobError::Refused(format!(
@@ -94,7 +94,7 @@ pub(super) fn open(file: File, limits: Limits) -> Result<Zip, BlobError> {
         ));
     }
     // From here on each byte that comes out is counted.
-    left.store(u64::MAX, std::sync::atomic::Ordering::Relaxed);
+    left.store(u64::MAX, Relaxed);
     Ok(zip)
 }
 

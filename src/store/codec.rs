@@ -79,12 +79,7 @@ pub(super) fn encode_value(record: &Record) -> Result<Vec<u8>, StoreError> {
 }
 
 /// The record of `kind` whose shape has version `v`.
-pub(super) fn decode_value(
-    kind: Kind,
-    v: u32,
-    json: &[u8],
-    path: &Path,
-) -> Result<Record, StoreError> {
+pub(super) fn decode_value(kind: Kind, v: u32, json: &[u8]) -> Result<Record, StoreError> {
     use std::cmp::Ordering;
     match v.cmp(&SCHEMA) {
         Ordering::Equal => Record::from_json(kind, json).map_err(bad(kind)),
@@ -93,10 +88,10 @@ pub(super) fn decode_value(
             let value = schema::migrate(schema::STEPS, kind, v, value);
             Record::from_value(kind, value).map_err(bad(kind))
         }
-        Ordering::Greater => Err(StoreError::Newer {
-            path: path.into(),
-            written_by: format!("with schema {v}"),
-            schema: v,
+        // Each file says in its header which version it may hold at most, so this is damage.
+        Ordering::Greater => Err(StoreError::Record {
+            kind,
+            why: format!("its shape has version {v}, and {SCHEMA} is the newest in this file"),
         }),
     }
 }
@@ -105,7 +100,7 @@ pub(super) fn decode_value(
 pub(super) fn decode_record(json: &[u8], path: &Path, offset: u64) -> Result<Record, StoreError> {
     let raw: RawRecord<'_> = serde_json::from_slice(json)
         .map_err(|error| StoreError::damaged(path, offset, error.to_string()))?;
-    decode_value(raw.kind, raw.v, raw.value.get().as_bytes(), path)
+    decode_value(raw.kind, raw.v, raw.value.get().as_bytes())
 }
 
 /// The commit in a journal's frame.
@@ -117,7 +112,7 @@ pub(super) fn decode_commit(json: &[u8], path: &Path, offset: u64) -> Result<Com
         .into_iter()
         .map(|change| match change {
             RawChange::Put(raw) => {
-                decode_value(raw.kind, raw.v, raw.value.get().as_bytes(), path).map(Change::Put)
+                decode_value(raw.kind, raw.v, raw.value.get().as_bytes()).map(Change::Put)
             }
             RawChange::Delete(key) => Ok(Change::Delete(key)),
         })

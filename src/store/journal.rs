@@ -114,6 +114,10 @@ impl Journal {
                     .map_err(StoreError::io("sync", &segment.path))
             });
         if let Err(error) = written {
+            if matches!(error, StoreError::Io { what: "sync", .. }) {
+                // A disk that fails is a reason to write the state down once more, soon.
+                self.written = u64::MAX / 2;
+            }
             self.give_up_segment();
             return Err(error);
         }

@@ -178,8 +178,7 @@ impl Keyed {
                 return Err(broken("a value fails its checksum"));
             }
             let (kind, uuid) = parse_key(&key).ok_or_else(|| broken("a key is not one"))?;
-            let record = codec::decode_value(kind, head.version.into(), &json, &self.path)
-                .map_err(broken)?;
+            let record = codec::decode_value(kind, head.version.into(), &json).map_err(broken)?;
             if record.key() != Key::of(kind, uuid) {
                 return Err(broken("a record stands under another one's key"));
             }

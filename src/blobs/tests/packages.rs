@@ -236,6 +236,15 @@ async fn a_matched_name_is_not_trusted_either() {
             .put_package(None, vec![asked.clone(), asked])
             .await;
         assert_eq!(outcome.is_err(), path != "large/", "{path}");
+        if let Ok(package) = outcome {
+            let into = place.folder("app");
+            place
+                .blobs
+                .unpack_package(&package.sha256, &into, None)
+                .await
+                .unwrap();
+            assert!(listing(&into)["large"].starts_with("755 xxx"));
+        }
     }
 }
 

@@ -50,40 +50,46 @@ fn child_that_is_killed() {
     });
 }
 
+/// How the child is started.
+pub(super) fn child(dir: &Path) -> Command {
+    let mut command = Command::new(env::current_exe().unwrap());
+    command
+        .args([
+            "--exact",
+            "store::tests::kill::child_that_is_killed",
+            "--nocapture",
+        ])
+        .env(DIR, dir);
+    command
+}
+
+/// Reads one line of the child.
+pub(super) fn note(acknowledged: &mut [u64; 4], line: &str) {
+    if let Some((_, told)) = line.split_once(ACKNOWLEDGED) {
+        let (number, count) = told.split_once(' ').unwrap();
+        let number: usize = number.parse().unwrap();
+        acknowledged[number] = acknowledged[number].max(count.parse().unwrap());
+    }
+}
+
 #[test]
 fn a_killed_process_loses_nothing_that_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let mut rng = SmallRng::seed_from_u64(1);
     let mut acknowledged = [0_u64; 4];
     for round in 0..ROUNDS {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args([
-                "--exact",
-                "store::tests::kill::child_that_is_killed",
-                "--nocapture",
-            ])
-            .env(DIR, dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = child(dir.path()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         // Some are killed while they open, most in the midst of commits and checkpoints.
         let patience = rng.random_range(0..150);
-        let mut note = |line: String| {
-            if let Some((_, told)) = line.split_once(ACKNOWLEDGED) {
-                let (number, count) = told.split_once(' ').unwrap();
-                let number: usize = number.parse().unwrap();
-                acknowledged[number] = acknowledged[number].max(count.parse().unwrap());
-            }
-        };
         for line in lines.by_ref().take(patience) {
-            note(line.unwrap());
+            note(&mut acknowledged, &line.unwrap());
         }
         child.kill().unwrap();
         // What it said before it died counts as well; its last line may be half there.
         let rest: Vec<String> = lines.map_while(Result::ok).collect();
         for line in rest.iter().rev().skip(1) {
-            note(line.clone());
+            note(&mut acknowledged, line);
         }
         child.wait().unwrap();
 

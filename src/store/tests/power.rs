@@ -17,7 +17,7 @@ const SEEDS: u64 = 700;
 const LIVES: u32 = 3;
 
 fn open(disk: &SimDisk) -> Result<Store, StoreError> {
-    Store::open_on(Arc::new(disk.clone()), None, 3_000, None).map(|(store, _)| store)
+    Store::open_on(Arc::new(disk.clone()), None, 2_500, None).map(|(store, _)| store)
 }
 
 /// What may be found after a cut: what was acknowledged last, or what was tried on top.
@@ -36,7 +36,7 @@ impl History {
                 let first = rng.random_range(0..4);
                 disk.fail_syncs(first..first + rng.random_range(1..4));
             }
-            let (first, bytes) = (rng.random_range(0..30_u64), rng.random_range(0..600));
+            let (first, bytes) = (rng.random_range(0..8_u64), rng.random_range(0..300));
             let seen = &Mutex::new(Vec::new());
             let commits = (0..rng.random_range(1..=4)).map(|number| {
                 store.commit(move |tx| {
