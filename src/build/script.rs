@@ -81,11 +81,7 @@ mod tests {
             7,
         );
         check(&["exit 3"], "@nonce begin 0\n", 3);
-        check(
-            &["false | cat"],
-            "@nonce begin 0\n@nonce fail 1 cat\n",
-            1,
-        );
+        check(&["false | cat"], "@nonce begin 0\n@nonce fail 1 cat\n", 1);
         check(&["if false; then :; fi; cat"], "@nonce begin 0\n", 0);
         check(
             &["a=x\nls \"/no$a\" 2> /dev/null"],

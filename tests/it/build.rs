@@ -1,9 +1,13 @@
 //! Stages the examples, and apps that go wrong, for real; what came of an example is started
 //! in a sandbox as the platform starts it, and asked.
+//!
+//! Run as root, what needs no registry is done twice: as root, and in a child that is an
+//! ordinary user.
 
 use std::{
     collections::BTreeMap,
     io::{Cursor, Write},
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     sync::{
         Arc, OnceLock,
@@ -33,6 +37,23 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 /// Nothing here takes near as long, unless it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// Name the program and the examples where the tests run from a copy.
+const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
+const EXAMPLES: &str = "PASTINA_TEST_EXAMPLES";
+
+fn program() -> PathBuf {
+    std::env::var_os(PROGRAM).map_or_else(|| env!("CARGO_BIN_EXE_pastina").into(), PathBuf::from)
+}
+
+fn examples() -> PathBuf {
+    let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    std::env::var_os(EXAMPLES).map_or_else(here, PathBuf::from)
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
 /// A place to stage apps in, and one app.
 struct Place {
     root: TempDir,
@@ -47,7 +68,7 @@ struct Place {
 
 fn ids() -> Ids {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    if nix::unistd::geteuid().is_root() {
+    if is_root() {
         // Beyond those of the sandbox's own tests.
         let first = 400_000_000 + 65_536 * NEXT.fetch_add(1, Ordering::Relaxed);
         return Ids::Range { first };
@@ -63,12 +84,12 @@ impl Place {
     fn with(change: impl FnOnce(&mut Config)) -> Self {
         static PREPARED: OnceLock<()> = OnceLock::new();
         PREPARED.get_or_init(|| {
-            sandbox::set_executable(env!("CARGO_BIN_EXE_pastina").into());
+            sandbox::set_executable(program());
             let _ = sandbox::cgroup::prepare();
         });
         let root = tempfile::tempdir().unwrap();
         let mut config = Config::new(root.path().join("builds"), std::env::vars());
-        config.program = env!("CARGO_BIN_EXE_pastina").into();
+        config.program = program();
         change(&mut config);
         let limits = blobs::Limits {
             upload: 1 << 30,
@@ -166,9 +187,13 @@ impl Place {
         lines.iter().map(|line| text(line)).collect()
     }
 
-    /// Stages an example and answers what its `/` says when it runs with `memory` megabytes.
-    async fn example(&self, name: &str, memory: u64) -> (Staged, String) {
-        let request = self.request(zip(example(name)), &[]).await;
+    /// Stages files and answers what `/` says when they run with `memory` megabytes.
+    async fn staged_and_started(
+        &self,
+        files: Vec<(String, Vec<u8>)>,
+        memory: u64,
+    ) -> (Staged, String) {
+        let request = self.request(zip(files), &[]).await;
         let droplet = request.droplet;
         let staged = match self.builder.stage(request).await {
             Ok(staged) => staged,
@@ -220,7 +245,7 @@ impl Place {
             home: Some(home),
             home_writable: false,
             binds: vec![sandbox::Bind {
-                source: env!("CARGO_BIN_EXE_pastina").into(),
+                source: program(),
                 target: "/.pastina/pastina".into(),
                 writable: false,
             }],
@@ -305,9 +330,7 @@ fn zip(files: impl IntoIterator<Item = (impl Into<String>, Vec<u8>)>) -> Vec<u8>
 }
 
 fn example(name: &str) -> Vec<(String, Vec<u8>)> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(name);
+    let top = examples().join(name);
     let mut files = Vec::new();
     let mut folders = vec![top.clone()];
     while let Some(folder) = folders.pop() {
@@ -331,7 +354,7 @@ fn example(name: &str) -> Vec<(String, Vec<u8>)> {
 
 async fn answers(name: &str, memory: u64, buildpack: &str, expected: &str) -> Place {
     let place = Place::new();
-    let (staged, answer) = place.example(name, memory).await;
+    let (staged, answer) = place.staged_and_started(example(name), memory).await;
     assert!(answer.contains(expected), "{name}: {answer}");
     assert_eq!(staged.buildpacks.last().unwrap().name, buildpack);
     assert_eq!(staged.stack, "cflinuxfs4");
@@ -442,6 +465,10 @@ async fn a_failed_step_is_told_with_its_command_and_its_last_lines() {
 
 #[tokio::test]
 async fn a_build_beyond_its_memory_is_told_as_such() {
+    if !is_root() {
+        // Without a cgroup of its own, nothing counts its memory.
+        return;
+    }
     let place = Place::with(|config| config.memory = pastina::model::Megabytes(96));
     let files = script("python3 -c 'x = \"x\" * (1 << 30)'; echo not killed");
     let told = place.failure(&borrowed(&files)).await;
@@ -549,5 +576,111 @@ async fn mistakes_are_told_in_words() {
     assert!(
         told.contains("a.wasm is a core module, not a component"),
         "{told}"
+    );
+}
+
+/// What `cf push -p app.jar` sends: the JAR's content.
+#[tokio::test]
+async fn the_content_of_a_jar_runs() {
+    let place = Place::new();
+    let folder = place.root.path().join("classes");
+    let source = examples().join("java-jar/src/main/java/kr/pastina/example/Main.java");
+    let compiled = std::process::Command::new("javac")
+        .arg("-d")
+        .args([&folder, &source])
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{compiled:?}");
+    let class = std::fs::read(folder.join("kr/pastina/example/Main.class")).unwrap();
+    let manifest = "Manifest-Version: 1.0\r\nMain-Class: kr.pastina.example.Main\r\n\r\n";
+    let files = [
+        ("META-INF/MANIFEST.MF", manifest.as_bytes().to_vec()),
+        ("kr/pastina/example/Main.class", class),
+    ];
+    let (staged, answer) = place.staged_and_started(files.map(own).into(), 96).await;
+    assert!(answer.contains("Hello from Java"), "{answer}");
+    assert_eq!(staged.buildpacks[0].name, "java_buildpack");
+}
+
+fn own((path, content): (&str, Vec<u8>)) -> (String, Vec<u8>) {
+    (path.to_owned(), content)
+}
+
+/// A project of pyproject.toml whose packages lie in `vendor`: no registry is asked.
+#[tokio::test]
+async fn vendored_python_packages_need_no_registry() {
+    let place = Place::with(|config| {
+        config
+            .env
+            .insert("PIP_INDEX_URL".to_owned(), "http://127.0.0.1:9/".to_owned());
+    });
+    let wheel = zip([
+        ("greeting.py", b"TEXT = 'Hello from a wheel'\n".to_vec()),
+        (
+            "greeting-1.0.dist-info/METADATA",
+            b"Metadata-Version: 2.1\nName: greeting\nVersion: 1.0\n".to_vec(),
+        ),
+        (
+            "greeting-1.0.dist-info/WHEEL",
+            b"Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+                .to_vec(),
+        ),
+        (
+            "greeting-1.0.dist-info/RECORD",
+            b"greeting.py,,\ngreeting-1.0.dist-info/METADATA,,\ngreeting-1.0.dist-info/WHEEL,,\n\
+              greeting-1.0.dist-info/RECORD,,\n"
+                .to_vec(),
+        ),
+    ]);
+    let app = std::fs::read_to_string(examples().join("python-plain/app.py")).unwrap();
+    let app = app.replace("b\"Hello from Python\\n\"", "greeting.TEXT.encode()");
+    let app = format!("import greeting\n{app}");
+    let files = [
+        ("app.py", app.into_bytes()),
+        ("requirements.txt", b"greeting==1.0\n".to_vec()),
+        ("vendor/greeting-1.0-py3-none-any.whl", wheel),
+        ("Procfile", b"web: python app.py\n".to_vec()),
+    ];
+    let (_, answer) = place.staged_and_started(files.map(own).into(), 64).await;
+    assert!(answer.contains("Hello from a wheel"), "{answer}");
+}
+
+#[test]
+fn builds_work_for_an_ordinary_user_too() {
+    if !is_root() {
+        return;
+    }
+    const USER: u32 = 1501;
+    let copies = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(copies.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let copy = |from: &Path| {
+        let to = copies.path().join(from.file_name().unwrap());
+        let copied = std::process::Command::new("cp")
+            .arg("-r")
+            .args([from, &to])
+            .status();
+        assert!(copied.unwrap().success());
+        to
+    };
+    let scratch = copies.path().join("tmp");
+    std::fs::create_dir(&scratch).unwrap();
+    std::os::unix::fs::chown(&scratch, Some(USER), Some(USER)).unwrap();
+    let result = std::process::Command::new(copy(&std::env::current_exe().unwrap()))
+        .args(["build::", "--test-threads", "2"])
+        // What takes long or needs a registry.
+        .args(["flask", "express", "the_go", "the_java"].map(|name| format!("--skip={name}")))
+        .env(PROGRAM, copy(&program()))
+        .env(EXAMPLES, copy(&examples()))
+        .env("TMPDIR", scratch)
+        .env("RUST_BACKTRACE", "0")
+        .current_dir("/")
+        .uid(USER)
+        .gid(USER)
+        .output()
+        .unwrap();
+    assert!(
+        result.status.success(),
+        "{}",
+        String::from_utf8_lossy(&result.stdout)
     );
 }
