@@ -166,7 +166,7 @@ fn full(error: &(dyn Error + 'static)) -> bool {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
         )
     });
-    full || error.source().is_some_and(|cause| self::full(cause))
+    full || error.source().is_some_and(self::full)
 }
 
 fn chain(error: &dyn Error) -> String {

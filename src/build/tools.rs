@@ -30,8 +30,11 @@ pub(super) fn find(tool: &Tool) -> Option<PathBuf> {
 /// Versions that were asked for, until a program changes.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
-    known: Mutex<HashMap<(PathBuf, Option<SystemTime>), Option<String>>>,
+    known: Mutex<HashMap<Program, Option<String>>>,
 }
+
+/// A program, and when it was changed.
+type Program = (PathBuf, Option<SystemTime>);
 
 impl Versions {
     /// What `tool` says its version is; none where it does not say.

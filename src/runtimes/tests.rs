@@ -287,3 +287,14 @@ fn a_wrong_file_is_told_with_its_line() {
     );
     check("= 1", "x.toml, line 5:");
 }
+
+#[test]
+fn the_documented_runtime_is_one() {
+    let docs = include_str!("../../docs/languages.md");
+    let toml = docs.split("```toml\n").nth(1).unwrap();
+    let toml = toml.split("```").next().unwrap();
+    let catalog = Catalog::parse([("perl.toml", toml)]).unwrap();
+    for runtime in catalog.iter() {
+        assert!(docs.contains(&format!("`{}`", runtime.buildpack())) || runtime.name == "perl");
+    }
+}

@@ -1,5 +1,4 @@
-//! Stages the examples, and apps that go wrong, for real; what came of an example is started
-//! in a sandbox as the platform starts it, and asked.
+//! A place to stage apps in, and to start what came of them.
 
 use std::{
     collections::BTreeMap,
@@ -31,23 +30,40 @@ use tokio::{
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// Nothing here takes near as long, unless it hangs.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Name the program and the examples where the tests run from a copy.
+pub(super) const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
+pub(super) const EXAMPLES: &str = "PASTINA_TEST_EXAMPLES";
+
+pub(super) fn program() -> PathBuf {
+    std::env::var_os(PROGRAM).map_or_else(|| env!("CARGO_BIN_EXE_pastina").into(), PathBuf::from)
+}
+
+pub(super) fn examples() -> PathBuf {
+    let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    std::env::var_os(EXAMPLES).map_or_else(here, PathBuf::from)
+}
+
+pub(super) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
 
 /// A place to stage apps in, and one app.
-struct Place {
-    root: TempDir,
-    builder: Builder,
+pub(super) struct Place {
+    pub(super) root: TempDir,
+    pub(super) builder: Builder,
     blobs: Blobs,
     logs: Logs,
-    app: App,
+    pub(super) app: App,
     ids: Ids,
-    own_command: bool,
+    pub(super) own_command: bool,
     _runtimes: watch::Sender<Arc<Catalog>>,
 }
 
-fn ids() -> Ids {
+pub(super) fn ids() -> Ids {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    if nix::unistd::geteuid().is_root() {
+    if is_root() {
         // Beyond those of the sandbox's own tests.
         let first = 400_000_000 + 65_536 * NEXT.fetch_add(1, Ordering::Relaxed);
         return Ids::Range { first };
@@ -56,19 +72,19 @@ fn ids() -> Ids {
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(|_| ())
     }
 
-    fn with(change: impl FnOnce(&mut Config)) -> Self {
+    pub(super) fn with(change: impl FnOnce(&mut Config)) -> Self {
         static PREPARED: OnceLock<()> = OnceLock::new();
         PREPARED.get_or_init(|| {
-            sandbox::set_executable(env!("CARGO_BIN_EXE_pastina").into());
+            sandbox::set_executable(program());
             let _ = sandbox::cgroup::prepare();
         });
         let root = tempfile::tempdir().unwrap();
         let mut config = Config::new(root.path().join("builds"), std::env::vars());
-        config.program = env!("CARGO_BIN_EXE_pastina").into();
+        config.program = program();
         change(&mut config);
         let limits = blobs::Limits {
             upload: 1 << 30,
@@ -105,7 +121,7 @@ impl Place {
         }
     }
 
-    async fn request(&self, package: Vec<u8>, buildpacks: &[&str]) -> Request {
+    pub(super) async fn request(&self, package: Vec<u8>, buildpacks: &[&str]) -> Request {
         let blob = self.blobs.put(Cursor::new(package)).await.unwrap();
         Request {
             build: BuildId::random(),
@@ -123,7 +139,7 @@ impl Place {
         }
     }
 
-    async fn stage(&self, files: &[(&str, &str)]) -> Result<Staged, Failure> {
+    pub(super) async fn stage(&self, files: &[(&str, &str)]) -> Result<Staged, Failure> {
         let files = files
             .iter()
             .map(|(path, text)| (*path, text.as_bytes().to_vec()));
@@ -134,13 +150,13 @@ impl Place {
     }
 
     /// The words of the failure.
-    async fn failure(&self, files: &[(&str, &str)]) -> String {
+    pub(super) async fn failure(&self, files: &[(&str, &str)]) -> String {
         let failure = self.stage(files).await.unwrap_err();
         format!("{}: {}", failure.id, failure.detail)
     }
 
     /// Asserts that no build has left anything but caches.
-    fn left_nothing(&self) {
+    pub(super) fn left_nothing(&self) {
         let left: Vec<_> = std::fs::read_dir(self.root.path().join("builds"))
             .into_iter()
             .flatten()
@@ -151,7 +167,7 @@ impl Place {
     }
 
     /// The lines of the app's log.
-    fn log(&self) -> Vec<String> {
+    pub(super) fn log(&self) -> Vec<String> {
         let query = Query {
             start_ns: 0,
             end_ns: i64::MAX,
@@ -166,9 +182,13 @@ impl Place {
         lines.iter().map(|line| text(line)).collect()
     }
 
-    /// Stages an example and answers what its `/` says when it runs with `memory` megabytes.
-    async fn example(&self, name: &str, memory: u64) -> (Staged, String) {
-        let request = self.request(zip(example(name)), &[]).await;
+    /// Stages files and answers what `/` says when they run with `memory` megabytes.
+    pub(super) async fn staged_and_started(
+        &self,
+        files: Vec<(String, Vec<u8>)>,
+        memory: u64,
+    ) -> (Staged, String) {
+        let request = self.request(zip(files), &[]).await;
         let droplet = request.droplet;
         let staged = match self.builder.stage(request).await {
             Ok(staged) => staged,
@@ -192,7 +212,7 @@ impl Place {
         (staged, answer)
     }
 
-    async fn start(
+    pub(super) async fn start(
         &self,
         command: &str,
         env: &BTreeMap<String, String>,
@@ -220,7 +240,7 @@ impl Place {
             home: Some(home),
             home_writable: false,
             binds: vec![sandbox::Bind {
-                source: env!("CARGO_BIN_EXE_pastina").into(),
+                source: program(),
                 target: "/.pastina/pastina".into(),
                 writable: false,
             }],
@@ -249,7 +269,7 @@ impl Place {
 struct Running(Sandbox);
 
 impl Running {
-    async fn ended(&self) {
+    pub(super) async fn ended(&self) {
         let mut status = self.0.status();
         let ended = status.wait_for(|status| matches!(status, Status::Ended(_)));
         tokio::time::timeout(PATIENCE, ended)
@@ -258,7 +278,7 @@ impl Running {
             .unwrap();
     }
 
-    fn log(&self) -> Vec<String> {
+    pub(super) fn log(&self) -> Vec<String> {
         let mut reader = self.0.log(0).unwrap();
         std::iter::from_fn(|| reader.next().unwrap())
             .map(|record| String::from_utf8_lossy(&record.line).into_owned())
@@ -266,7 +286,7 @@ impl Running {
     }
 
     /// What it answers once it serves.
-    async fn answer(&self) -> String {
+    pub(super) async fn answer(&self) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let status = self.0.status().borrow().clone();
@@ -294,7 +314,7 @@ impl Drop for Running {
     }
 }
 
-fn zip(files: impl IntoIterator<Item = (impl Into<String>, Vec<u8>)>) -> Vec<u8> {
+pub(super) fn zip(files: impl IntoIterator<Item = (impl Into<String>, Vec<u8>)>) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (path, content) in files {
         let options = SimpleFileOptions::default().unix_permissions(0o755);
@@ -304,10 +324,8 @@ fn zip(files: impl IntoIterator<Item = (impl Into<String>, Vec<u8>)>) -> Vec<u8>
     zip.finish().unwrap().into_inner()
 }
 
-fn example(name: &str) -> Vec<(String, Vec<u8>)> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("examples")
-        .join(name);
+pub(super) fn example(name: &str) -> Vec<(String, Vec<u8>)> {
+    let top = examples().join(name);
     let mut files = Vec::new();
     let mut folders = vec![top.clone()];
     while let Some(folder) = folders.pop() {
@@ -327,227 +345,4 @@ fn example(name: &str) -> Vec<(String, Vec<u8>)> {
         }
     }
     files
-}
-
-async fn answers(name: &str, memory: u64, buildpack: &str, expected: &str) -> Place {
-    let place = Place::new();
-    let (staged, answer) = place.example(name, memory).await;
-    assert!(answer.contains(expected), "{name}: {answer}");
-    assert_eq!(staged.buildpacks.last().unwrap().name, buildpack);
-    assert_eq!(staged.stack, "cflinuxfs4");
-    place
-}
-
-#[tokio::test]
-async fn the_plain_python_example() {
-    answers("python-plain", 64, "python_buildpack", "Hello from Python").await;
-}
-
-#[tokio::test]
-async fn the_static_example() {
-    answers(
-        "static-site",
-        32,
-        "staticfile_buildpack",
-        "Hello from a static site",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn the_procfile_example() {
-    answers("procfile", 64, "binary_buildpack", "Hello from a Procfile").await;
-}
-
-#[tokio::test]
-async fn the_wasm_example() {
-    answers("wasm-c", 64, "wasm_buildpack", "Hello from WebAssembly").await;
-}
-
-#[tokio::test]
-async fn the_flask_example() {
-    let place = answers("flask", 128, "python_buildpack", "Hello from Flask").await;
-    let log = place.log().join("\n");
-    assert!(
-        log.contains("-----> Installing the packages of requirements.txt"),
-        "{log}"
-    );
-    assert!(log.contains("Successfully installed"), "{log}");
-}
-
-#[tokio::test]
-async fn the_express_example() {
-    answers("express", 192, "nodejs_buildpack", "Hello from Express").await;
-}
-
-#[tokio::test]
-async fn the_go_example_whose_modules_are_kept_for_the_next_push() {
-    let place = answers("go-service", 64, "go_buildpack", "Hello from Go").await;
-    let first = place.log();
-    let downloads = |log: &[String]| log.iter().any(|line| line.starts_with("go: downloading"));
-    assert!(downloads(&first), "{first:#?}");
-    let request = place
-        .request(zip(example("go-service")), &["go_buildpack_offline"])
-        .await;
-    place.builder.stage(request).await.unwrap();
-    let log = place.log();
-    assert!(!downloads(&log[first.len()..]), "{log:#?}");
-    place.builder.forget(place.app.id).await.unwrap();
-    let caches = std::fs::read_dir(place.root.path().join("builds/caches")).unwrap();
-    assert_eq!(caches.count(), 0);
-}
-
-#[tokio::test]
-async fn the_java_example() {
-    answers("java-jar", 128, "java_buildpack", "Hello from Java").await;
-}
-
-/// A package whose one step is a shell script of the test's.
-fn script(run: &str) -> [(&'static str, String); 3] {
-    let package = serde_json::json!({"scripts": {"build": "bash build.sh", "start": "true"}});
-    [
-        ("package.json", package.to_string()),
-        ("build.sh", run.to_owned()),
-        ("node_modules/none", String::new()),
-    ]
-}
-
-fn borrowed<'a>(files: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
-    files
-        .iter()
-        .map(|(path, text)| (*path, text.as_str()))
-        .collect()
-}
-
-#[tokio::test]
-async fn a_failed_step_is_told_with_its_command_and_its_last_lines() {
-    let place = Place::new();
-    let files = script("echo all went well until here; echo 'no such thing: 물건' >&2; exit 3");
-    let told = place.failure(&borrowed(&files)).await;
-    for part in [
-        "BuildpackCompileFailed: the step \"Building\" failed: Exit status 3",
-        "\n  command: npm run build\n",
-        "| all went well until here",
-        "| no such thing: 물건",
-        "cf logs example --recent",
-    ] {
-        assert!(told.contains(part), "no {part:?} in {told}");
-    }
-    let log = place.log();
-    assert!(
-        log.iter().any(|line| line == "no such thing: 물건"),
-        "{log:#?}"
-    );
-}
-
-#[tokio::test]
-async fn a_build_beyond_its_memory_is_told_as_such() {
-    let place = Place::with(|config| config.memory = pastina::model::Megabytes(96));
-    let files = script("python3 -c 'x = \"x\" * (1 << 30)'; echo not killed");
-    let told = place.failure(&borrowed(&files)).await;
-    assert!(
-        told.starts_with("InsufficientResources: the step \"Building\""),
-        "{told}"
-    );
-    assert!(told.contains("needed more than the 96M"), "{told}");
-}
-
-#[tokio::test]
-async fn a_build_beyond_its_time_is_killed() {
-    let place = Place::with(|config| config.timeout = Duration::from_secs(3));
-    let files = script("echo waiting for a lock; sleep 1000 & sleep 1000");
-    let told = place.failure(&borrowed(&files)).await;
-    assert!(
-        told.starts_with("StagingTimeExpired: the step \"Building\" was stopped"),
-        "{told}"
-    );
-    assert!(told.contains("| waiting for a lock"), "{told}");
-}
-
-#[tokio::test]
-async fn a_build_that_is_dropped_leaves_nothing() {
-    let place = Place::new();
-    let files = script("echo begun; sleep 1000");
-    let files = files
-        .iter()
-        .map(|(path, text)| (*path, text.clone().into_bytes()));
-    let request = place.request(zip(files), &[]).await;
-    let build = request.build.to_string();
-    let staging = place.builder.stage(request);
-    let begun = async {
-        let deadline = Instant::now() + PATIENCE;
-        while !place.log().iter().any(|line| line == "begun") {
-            assert!(Instant::now() < deadline, "{:#?}", place.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::select! {
-        staged = staging => panic!("{staged:?}"),
-        () = begun => {}
-    }
-    let deadline = Instant::now() + PATIENCE;
-    let folder = place.root.path().join("builds").join(&build);
-    while folder.exists() {
-        assert!(Instant::now() < deadline, "the folder is still there");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    place.left_nothing();
-    let groups = std::process::Command::new("find")
-        .args(["/sys/fs/cgroup", "-name", &format!("*{build}*")])
-        .output()
-        .unwrap();
-    assert!(groups.stdout.is_empty());
-}
-
-#[tokio::test]
-async fn a_build_cannot_make_the_platform_write_or_read_outside() {
-    let place = Place::new();
-    let outside = place.root.path().join("outside");
-    std::fs::create_dir(&outside).unwrap();
-    let secret = place.root.path().join("secret");
-    std::fs::write(&secret, "web: leaked").unwrap();
-    let run = format!(
-        "rm -rf /home/vcap/logs /home/vcap/profile.d; ln -s {0} /home/vcap/logs; \
-         ln -s {0} /home/vcap/profile.d; ln -s {0}/info /home/vcap/staging_info.yml; \
-         ln -s {1} Procfile; mkfifo Staticfile",
-        outside.display(),
-        secret.display()
-    );
-    let staged = place.stage(&borrowed(&script(&run))).await.unwrap();
-    assert_eq!(staged.process_types[&ProcessType::web()], "exec npm start");
-    assert_eq!(std::fs::read_dir(&outside).unwrap().count(), 0);
-}
-
-#[tokio::test]
-async fn an_app_that_nothing_recognises_runs_with_a_command_of_its_own() {
-    let mut place = Place::new();
-    let files = [("run.pl", "print 1")];
-    let told = place.failure(&files).await;
-    assert!(told.starts_with("NoAppDetectedError: no runtime recognises this app. Found run.pl."));
-    place.own_command = true;
-    let staged = place.stage(&files).await.unwrap();
-    assert_eq!(staged.buildpacks[0].name, "binary_buildpack");
-    assert!(staged.process_types.is_empty());
-}
-
-#[tokio::test]
-async fn mistakes_are_told_in_words() {
-    let place = Place::new();
-    let told = place
-        .failure(&[("requirements.txt", ""), ("thing.py", "")])
-        .await;
-    assert!(
-        told.starts_with("BuildpackReleaseFailed: nothing says how to start"),
-        "{told}"
-    );
-    let told = place.failure(&[("Procfile", "just words")]).await;
-    assert!(
-        told.starts_with("BuildpackReleaseFailed: the Procfile is not"),
-        "{told}"
-    );
-    let told = place.failure(&[("a.wasm", "\0asm\x01\0\0\0")]).await;
-    assert!(
-        told.contains("a.wasm is a core module, not a component"),
-        "{told}"
-    );
 }
