@@ -11,3 +11,4 @@ mod push;
 mod roots;
 mod routing;
 mod rules;
+mod upload;
