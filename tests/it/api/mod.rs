@@ -3,6 +3,7 @@
 
 mod apps;
 mod cf;
+mod cf_push;
 mod harness;
 mod manifests;
 mod people;

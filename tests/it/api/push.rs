@@ -55,7 +55,7 @@ pub(super) async fn finish(platform: &Platform, build: &str) -> String {
     droplet.to_string()
 }
 
-fn made_of(
+pub(super) fn made_of(
     id: DropletId,
     app: AppId,
     build: Option<&Build>,
