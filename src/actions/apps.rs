@@ -175,7 +175,11 @@ impl Actions {
                 Ok::<_, ActionError>(finished_job(tx, "app.delete", now))
             })
             .await?;
-        self.logs.forget(id);
+        // The log is files, and removing them waits for the disk.
+        let logs = self.logs.clone();
+        if let Err(error) = tokio::task::spawn_blocking(move || logs.forget(id)).await {
+            tracing::error!(%error, app = %id, "the log of a deleted app cannot be removed");
+        }
         Ok(job)
     }
 }

@@ -26,6 +26,11 @@ pub(super) fn audit(
         Place::Org(org) => (None, Some(org)),
         Place::Space { space, org } => (Some(space), Some(org)),
     };
+    // What one change did to a target is told in the order in which it was done.
+    let newest = tx.events_of(&target.guid).next_back();
+    let created_at = newest.map_or(now, |newest| {
+        now.max(Timestamp::from_millis(newest.created_at.millis() + 1))
+    });
     tx.record_event(Event {
         id: EventId::random(),
         kind: kind.to_owned(),
@@ -34,7 +39,7 @@ pub(super) fn audit(
         data,
         space,
         org,
-        created_at: now,
+        created_at,
     });
 }
 

@@ -56,3 +56,40 @@ fn envelope(source: &Source, line: &Line) -> Value {
         "log": { "payload": STANDARD.encode(&line.text), "type": stream },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::model::{AppId, ProcessId, ProcessType};
+
+    #[test]
+    fn lines_are_envelopes_without_a_key_too_many() {
+        let app = AppId::from_uuid(Uuid::from_u128(1));
+        let name = |text: &str| (format!("{text}-guid"), text.to_owned());
+        let source = Source {
+            app: name("shop"),
+            space: name("dev"),
+            org: name("lab"),
+        };
+        let line = |process, stream, text: &'static [u8]| Line {
+            at_ns: 1_700_000_000_000_000_001,
+            app,
+            source: "APP/PROC/WEB".to_owned(),
+            instance: "0".to_owned(),
+            process,
+            stream,
+            text: Bytes::from_static(text),
+        };
+        let web = (ProcessId::from(app), ProcessType::web());
+        let lines = [
+            line(Some(web), Stream::Out, b"hello"),
+            line(None, Stream::Err, b"\xff\x00"),
+        ];
+        let document = batch(&source, &lines);
+        insta::assert_snapshot!(serde_json::to_string_pretty(&document).unwrap_or_default());
+        assert_eq!(batch(&source, []), json!({ "envelopes": { "batch": [] } }));
+    }
+}

@@ -16,13 +16,13 @@ use tokio::net::TcpListener;
 use super::harness::{PASSWORD, Platform};
 
 /// The command line with a home folder of its own.
-struct Cf {
-    program: PathBuf,
-    home: tempfile::TempDir,
+pub(super) struct Cf {
+    pub(super) program: PathBuf,
+    pub(super) home: tempfile::TempDir,
 }
 
 impl Cf {
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
         Command::new(&self.program)
             .args(arguments)
             .env("CF_HOME", self.home.path())
@@ -34,7 +34,7 @@ impl Cf {
 
     /// What it prints, where it ends well.
     #[track_caller]
-    fn good(&self, line: &str) -> String {
+    pub(super) fn good(&self, line: &str) -> String {
         let arguments: Vec<_> = line.split(' ').map(|word| word.replace('+', " ")).collect();
         let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
         let output = self.run(&arguments);
@@ -48,7 +48,7 @@ impl Cf {
     }
 }
 
-async fn serve(platform: &Platform) -> SocketAddr {
+pub(super) async fn serve(platform: &Platform) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = platform.router.clone();

@@ -38,7 +38,7 @@ pub(super) struct Platform {
     pub(super) store: Store,
     /// The admin's access token.
     pub(super) admin: String,
-    _dir: tempfile::TempDir,
+    dir: tempfile::TempDir,
     /// What runs, as tests want it.
     pub(super) observed: watch::Sender<Arc<Observed>>,
     /// Wishes to replace single instances.
@@ -118,13 +118,18 @@ impl Platform {
             router,
             store,
             admin: String::new(),
-            _dir: dir,
+            dir,
             observed,
             wishes: Mutex::new(wishes),
             actions,
         };
         platform.admin = platform.log_in("admin", PASSWORD).await;
         platform
+    }
+
+    /// The folder of the blobs.
+    pub(super) fn folder(&self) -> &std::path::Path {
+        self.dir.path()
     }
 
     /// Sends any request.

@@ -3,6 +3,7 @@
 
 mod apps;
 mod cf;
+mod cf_push;
 mod harness;
 mod manifests;
 mod people;
@@ -11,3 +12,4 @@ mod push;
 mod roots;
 mod routing;
 mod rules;
+mod upload;

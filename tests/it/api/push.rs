@@ -55,7 +55,7 @@ pub(super) async fn finish(platform: &Platform, build: &str) -> String {
     droplet.to_string()
 }
 
-fn made_of(
+pub(super) fn made_of(
     id: DropletId,
     app: AppId,
     build: Option<&Build>,
@@ -259,4 +259,28 @@ async fn docker_is_refused_and_an_upload_must_be_one() {
     let body = json!({ "resources": [] });
     let matched = platform.make("/v3/resource_matches", body).await;
     assert_eq!(matched, json!({ "resources": [] }));
+}
+
+#[tokio::test]
+async fn of_two_builds_at_once_one_wins_and_nothing_is_lost() {
+    let platform = Platform::start().await;
+    let app = make_app(&platform, "shop").await;
+    let (one, two) = (ready(&platform, &app).await, ready(&platform, &app).await);
+    let build = async |package: &str| {
+        let body = json!({ "package": { "guid": package } });
+        platform
+            .call(&platform.admin, "POST", "/v3/builds", body)
+            .await
+    };
+    let (first, second) = tokio::join!(build(&one), build(&two));
+    let mut statuses = [first.status, second.status];
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 422]);
+    let builds = platform.get(&format!("/v3/apps/{app}/builds")).await;
+    let running = all(&builds, "guid");
+    assert_eq!(running.len(), 1);
+    finish(&platform, &running[0]).await;
+    let packages = platform.get(&format!("/v3/apps/{app}/packages")).await;
+    assert_eq!(all(&packages, "state"), ["READY", "READY"]);
+    assert_eq!(build(&two).await.status, 201);
 }
