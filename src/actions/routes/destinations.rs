@@ -230,7 +230,7 @@ fn check_weights(destinations: &[Destination]) -> Result<(), ActionError> {
 }
 
 /// Whether both lead to the same port of the same process.
-pub(in crate::actions) fn is_same(a: &Destination, b: &Destination) -> bool {
+fn is_same(a: &Destination, b: &Destination) -> bool {
     (a.app, &a.process_type, a.port) == (b.app, &b.process_type, b.port)
 }
 

@@ -5,7 +5,6 @@ mod new;
 mod notes;
 mod verbs;
 
-pub(super) use destinations::is_same;
 pub(super) use new::{NewRoute, is_reserved, put_new};
 pub(super) use notes::note_mapping;
 pub(super) use verbs::remove;
