@@ -43,11 +43,6 @@ use crate::{
     store::{self, Store},
 };
 
-/// Host ids of the first app's range. Container managers agree to take theirs from 2^19 to
-/// 2^30.8 (systemd, "Users, Groups, UIDs and GIDs on systemd systems"); the upper half of it
-/// is the least used.
-const FIRST_UID: u32 = 0x4000_0000;
-
 /// The stack that apps are told they run on: Cloud Foundry's newest that clients know.
 const STACK: &str = "cflinuxfs4";
 
@@ -110,7 +105,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
             disk: config.app_disk,
             buildpacks,
             upload: config.upload.bytes(),
-            first_uid: FIRST_UID,
+            first_uid: config.app_first_uid.get(),
         }),
     };
     let first = actions.bootstrap(&identity, bootstrap(&config)).await?;
@@ -186,7 +181,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     reconciler.stop().await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");
-        stop_apps(&instances(&config)).await;
+        stop_apps(&instances(&config), config.app_grace).await;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
@@ -273,7 +268,7 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
     drivers::Config {
         dir: instances(config),
         identity: if ranges {
-            drivers::Identity::Ranges { first: FIRST_UID }
+            drivers::Identity::Ranges { first: config.app_first_uid.get() }
         } else {
             drivers::Identity::Own
         },
@@ -294,8 +289,10 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
 }
 
 fn reconcile_config(config: &Config) -> reconcile::Config {
-    let memory = config.limits_memory();
+    let memory = config.memory_of_apps();
     reconcile::Config {
+        starting: config.app_starting.get(),
+        grace: config.app_grace,
         builds: config.build_parallel.get(),
         build_memory: config.build_memory,
         ..reconcile::Config::for_machine(
@@ -340,7 +337,9 @@ fn gateway_config(config: &Config, platform: gateway::PlatformHosts) -> gateway:
             Threads::Auto => 0,
             Threads::Exactly(count) => count.get(),
         },
+        keep_forwarded_proto: config.behind_proxy,
         limits: gateway::Limits {
+            connections: config.gateway_connections.get(),
             connect: config.gateway_connect,
             response: config.gateway_request,
             header_time: config.gateway_header,

@@ -6,9 +6,6 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::sandbox::{self, Status};
 
-/// What the apps get to end by themselves (Cloud Foundry's grace time).
-const GRACE: Duration = Duration::from_secs(10);
-
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wish {
@@ -50,7 +47,7 @@ impl Signals {
 }
 
 /// Ends every instance whose folder is in `root`, and removes what they leave.
-pub(super) async fn stop_apps(root: &Path) {
+pub(super) async fn stop_apps(root: &Path, grace: Duration) {
     let found = match sandbox::adopt_all(root).await {
         Ok(found) => found,
         Err(error) => {
@@ -62,7 +59,7 @@ pub(super) async fn stop_apps(root: &Path) {
         .into_iter()
         .filter_map(|(_, sandbox)| sandbox.ok())
         .map(async |sandbox| {
-            sandbox.stop(GRACE);
+            sandbox.stop(grace);
             let mut status = sandbox.status();
             // An error means that nobody will tell more, so it is as good as ended.
             let _ = status

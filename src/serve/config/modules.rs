@@ -34,7 +34,7 @@ impl Config {
 
     /// Memory of all apps together: what the configuration says, else what the machine has.
     #[must_use]
-    pub fn limits_memory(&self) -> Megabytes {
+    pub fn memory_of_apps(&self) -> Megabytes {
         self.machine_memory
             .unwrap_or_else(|| Megabytes(machine_megabytes()))
     }
