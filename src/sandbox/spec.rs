@@ -33,7 +33,7 @@ pub struct Spec {
     pub env: Vec<(String, String)>,
     /// The working directory inside.
     pub cwd: String,
-    /// Host name inside.
+    /// Host name inside, at most 64 bytes.
     pub hostname: String,
     /// Who the processes inside are on the host.
     pub ids: Ids,

@@ -124,12 +124,19 @@ impl Case {
 }
 
 impl Drop for Case {
+    /// After a test that failed half-way.
     fn drop(&mut self) {
         for pid in processes_with(self.spec.dir.to_str().unwrap()) {
-            let _ = nix::sys::signal::kill(
-                nix::unistd::Pid::from_raw(pid),
-                nix::sys::signal::Signal::SIGKILL,
-            );
+            let pid = nix::unistd::Pid::from_raw(pid);
+            let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+        }
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while groups(&self.spec.id)
+            .iter()
+            .any(|group| fs::remove_dir(group).is_err())
+            && Instant::now() < deadline
+        {
+            std::thread::yield_now();
         }
     }
 }
