@@ -31,7 +31,7 @@ const PREFACE: &[u8; 3] = b"PRI";
 const HTTP1_BUFFER: usize = 128 * 1024;
 
 /// How long a connection that is new at a drain may take to send its request.
-const DRAIN_GRACE: Duration = Duration::from_secs(1);
+const DRAIN_GRACE: Duration = Duration::from_secs(2);
 
 /// Bytes of one HTTP/2 response that wait for a client which does not read.
 const STREAM_BUFFER: usize = 64 * 1024;

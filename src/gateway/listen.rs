@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use super::{Listen, error::GatewayError, holder};
 
 /// Connections that the kernel accepts ahead of us.
-const BACKLOG: i32 = 1024;
+pub(super) const BACKLOG: i32 = 1024;
 
 /// Silence after which a client is asked whether it is still there. Routers between forget
 /// connections after some minutes.

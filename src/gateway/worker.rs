@@ -21,7 +21,9 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::{ApiService, Config, access::AccessLog, connection, counters::Counters, pool::Pool};
+use super::{
+    ApiService, Config, access::AccessLog, connection, counters::Counters, listen, pool::Pool,
+};
 use crate::{
     model::{InstanceId, RouteId},
     routing::{Backend, Cursor, Entry, RouteTable, choose},
@@ -167,9 +169,10 @@ impl Worker {
     ) {
         loop {
             let accepted = tokio::select! {
+                // First, so that a flood of connections cannot put the end off.
                 biased;
-                accepted = listener.accept() => accepted,
                 _ = drain.wait_for(|draining| *draining) => break,
+                accepted = listener.accept() => accepted,
             };
             match accepted {
                 Ok((stream, peer)) => self.take(stream, peer, tls, &drain),
@@ -180,9 +183,14 @@ impl Worker {
             }
         }
         self.draining.set(true);
-        // Closing the socket would reset connections that the kernel has accepted already.
-        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-            self.take(stream, peer, tls, &drain);
+        // Closing the socket would reset connections that the kernel has accepted already;
+        // those that come meanwhile are not waited for.
+        for _ in 0..listen::BACKLOG {
+            // Unconstrained, since tokio's budget for a task would look like an empty queue.
+            match tokio::task::unconstrained(listener.accept()).now_or_never() {
+                Some(Ok((stream, peer))) => self.take(stream, peer, tls, &drain),
+                Some(Err(_)) | None => break,
+            }
         }
     }
 

@@ -101,21 +101,27 @@ async fn a_drain_lets_http2_and_new_connections_finish() {
     let get = || http::Request::get("http://a.test/").body(http_body_util::Full::default());
     let pending = tokio::spawn(client.send_request(get().unwrap()));
     within(seen.recv()).await.unwrap();
+    let mut idle = TcpStream::connect(bed.http).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nHost: none.test\r\n\r\n")
+        .await
+        .unwrap();
+    read_until(&mut idle, "exist.").await;
     // Accepted, but its request comes after the drain has begun.
     let mut late = TcpStream::connect(bed.http).await.unwrap();
-    let connected = async {
-        while bed.gateway.counts().connections < 2 {
+    within(async {
+        while bed.gateway.counts().connections < 3 {
             tokio::task::yield_now().await;
         }
-    };
-    within(connected).await;
+    })
+    .await;
     let drain = tokio::spawn(bed.gateway.drain(DEADLINE));
-    refused(bed.http).await;
+    assert_eq!(within(idle.read(&mut [0; 9])).await.unwrap_or(0), 0);
     late.write_all(b"GET / HTTP/1.1\r\nHost: none.test\r\n\r\n")
         .await
         .unwrap();
-    let text = read_until(&mut late, "exist.").await;
-    assert!(text.contains("connection: close\r\n"), "{text}");
+    let mut text = String::new();
+    within(late.read_to_string(&mut text)).await.unwrap();
+    assert!(text.ends_with("does not exist.\n"), "{text}");
     answer.send_replace(true);
     assert_eq!(within(pending).await.unwrap().unwrap().status(), 200);
     within(drain).await.unwrap();
