@@ -1,6 +1,9 @@
 //! Builds that go wrong, and builds that mean harm.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use pastina::model::ProcessType;
 
@@ -72,39 +75,63 @@ async fn a_build_beyond_its_time_is_killed() {
     assert!(told.contains("| waiting for a lock"), "{told}");
 }
 
-#[tokio::test]
-async fn a_build_that_is_dropped_leaves_nothing() {
-    let place = Place::new();
+/// Begins a build that never ends, and hands it over.
+async fn begun(place: &Place) -> (String, Pin<Box<dyn Future<Output = ()>>>) {
     let files = script("echo begun; sleep 1000");
     let files = files
         .iter()
         .map(|(path, text)| (*path, text.clone().into_bytes()));
     let request = place.request(zip(files), &[]).await;
     let build = request.build.to_string();
-    let staging = place.builder.stage(request);
-    let begun = async {
-        let deadline = Instant::now() + PATIENCE;
-        while !place.log().iter().any(|line| line == "begun") {
-            assert!(Instant::now() < deadline, "{:#?}", place.log());
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
+    let builder = place.builder.clone();
+    let mut staging: Pin<Box<dyn Future<Output = ()>>> = Box::pin(async move {
+        panic!("{:?}", builder.stage(request).await);
+    });
+    let begun = until("the build to begin", || {
+        place.log().iter().any(|line| line == "begun")
+    });
     tokio::select! {
-        staged = staging => panic!("{staged:?}"),
+        () = &mut staging => {}
         () = begun => {}
     }
+    (build, staging)
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
-    let folder = place.root.path().join("builds").join(&build);
-    while folder.exists() {
-        assert!(Instant::now() < deadline, "the folder is still there");
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited for {what}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+async fn gone(place: &Place, build: &str) {
+    let folder = place.root.path().join("builds").join(build);
+    until("the folder to be gone", || !folder.exists()).await;
     place.left_nothing();
     let groups = std::process::Command::new("find")
         .args(["/sys/fs/cgroup", "-name", &format!("*{build}*")])
         .output()
         .unwrap();
     assert!(groups.stdout.is_empty());
+}
+
+#[tokio::test]
+async fn a_build_that_is_dropped_leaves_nothing() {
+    let place = Place::new();
+    let (build, staging) = begun(&place).await;
+    drop(staging);
+    gone(&place, &build).await;
+}
+
+#[tokio::test]
+async fn a_build_whose_daemon_died_is_ended_by_the_next() {
+    let place = Place::new();
+    let (build, staging) = begun(&place).await;
+    // A dead daemon drops nothing.
+    std::mem::forget(staging);
+    let _next = place.successor();
+    gone(&place, &build).await;
 }
 
 #[tokio::test]

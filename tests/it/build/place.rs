@@ -58,7 +58,8 @@ pub(super) struct Place {
     pub(super) app: App,
     ids: Ids,
     pub(super) own_command: bool,
-    _runtimes: watch::Sender<Arc<Catalog>>,
+    config: Config,
+    runtimes: watch::Sender<Arc<Catalog>>,
 }
 
 pub(super) fn ids() -> Ids {
@@ -110,15 +111,27 @@ impl Place {
             updated_at: Timestamp::from_millis(0),
         };
         Self {
-            builder: Builder::new(config, blobs.clone(), logs.clone(), seen),
+            builder: Builder::new(config.clone(), blobs.clone(), logs.clone(), seen),
+            config,
             root,
             blobs,
             logs,
             app,
             ids: ids(),
             own_command: false,
-            _runtimes: runtimes,
+            runtimes,
         }
+    }
+
+    /// The builder of the next daemon.
+    pub(super) fn successor(&self) -> Builder {
+        let seen = self.runtimes.subscribe();
+        Builder::new(
+            self.config.clone(),
+            self.blobs.clone(),
+            self.logs.clone(),
+            seen,
+        )
     }
 
     pub(super) async fn request(&self, package: Vec<u8>, buildpacks: &[&str]) -> Request {
