@@ -1,5 +1,7 @@
 //! Telling the audit trail what was done.
 
+use std::fmt::Display;
+
 use serde_json::Value;
 
 use crate::{
@@ -42,7 +44,7 @@ pub(super) fn audit(
 }
 
 /// The target of an event: a `kind` such as `space`, its guid and its name.
-pub(super) fn target(kind: &str, guid: impl ToString, name: &str) -> EventTarget {
+pub(super) fn target(kind: &str, guid: impl Display, name: &str) -> EventTarget {
     EventTarget {
         guid: guid.to_string(),
         kind: kind.to_owned(),

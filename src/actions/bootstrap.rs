@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
-use super::{ActionError, Actions, domains, jobs::fail_abandoned, users::ORIGIN};
+use super::{ActionError, Actions, domains, users::ORIGIN};
 use crate::{
     identity::{Identity, LoginError, Password},
     model::{
@@ -48,8 +48,7 @@ pub enum BootstrapError {
 
 impl Actions {
     /// Makes the shared domain, and where there is no user yet the first admin and their
-    /// home; ends the jobs that the daemon before left open. Called at every start; true
-    /// where it made the admin.
+    /// home. Called at every start; true where it made the admin.
     ///
     /// # Errors
     /// Where the password's file or the state cannot be written.
@@ -72,7 +71,6 @@ impl Actions {
         let domain = self.config.domain.clone();
         self.store
             .commit(move |tx| {
-                fail_abandoned(tx, now);
                 if tx.domain_by_name(&domain).is_none() {
                     tx.put(domains::shared(domain, now));
                 }
@@ -172,4 +170,25 @@ fn made_up(path: &PathBuf) -> Result<Password, BootstrapError> {
     };
     write().map_err(failed("write"))?;
     Ok(password)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_made_up_password_is_left_once_and_for_its_owner_only() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("admin-password");
+        let first = made_up(&path).unwrap();
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let again = made_up(&path).unwrap();
+        assert_eq!(first.reveal(), again.reveal());
+        let nowhere = dir.path().join("no/such/folder");
+        let error = made_up(&nowhere).unwrap_err();
+        assert!(error.to_string().contains("no/such/folder"), "{error}");
+    }
 }

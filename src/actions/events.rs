@@ -9,12 +9,20 @@ use crate::{
 };
 
 impl Actions {
-    /// The audit events that the caller may see.
+    /// The audit events that the caller may see; of all, or of these targets only.
     #[must_use]
-    pub fn events(&self, caller: &Caller) -> Vec<Arc<Event>> {
+    pub fn events(&self, caller: &Caller, targets: Option<&[String]>) -> Vec<Arc<Event>> {
         let state = self.store.state();
-        let events = state.events.values();
-        events
+        let found: Vec<&Arc<Event>> = match targets {
+            None => state.events.values().collect(),
+            Some(targets) => targets
+                .iter()
+                .flat_map(|target| state.events_of(target))
+                .filter_map(|event| state.events.get(&event.id))
+                .collect(),
+        };
+        found
+            .into_iter()
             .filter(|event| may_see(caller, event))
             .cloned()
             .collect()

@@ -1,12 +1,13 @@
-//! Jobs: what a client polls after a 202.
+//! Jobs: what a client polls after a 202. All that is asked for today is done within the
+//! change itself, so a job is complete when its address is handed out, and clients need not
+//! wait for a second look.
 
 use std::sync::Arc;
 
 use super::{ActionError, Actions};
 use crate::{
-    model::{Job, JobError, JobId, JobState, Timestamp},
+    model::{Job, JobId, JobState, Timestamp},
     store::Tx,
-    wire,
 };
 
 /// Jobs that are kept: clients poll them for minutes, not for days.
@@ -14,72 +15,6 @@ const MOST: usize = 1_000;
 
 /// A job for `operation` (such as `space.delete`), done in this very change.
 pub(super) fn finished_job(tx: &mut Tx, operation: &str, now: Timestamp) -> Job {
-    put(tx, operation, JobState::Complete, Vec::new(), now)
-}
-
-/// A job for work that goes on after the change; [`settle`] ends it.
-pub(super) fn open_job(tx: &mut Tx, operation: &str, now: Timestamp) -> Job {
-    put(tx, operation, JobState::Processing, Vec::new(), now)
-}
-
-/// A job that failed at once; where no error is given, an unknown one is told, since clients
-/// need one.
-pub(super) fn failed_job(
-    tx: &mut Tx,
-    operation: &str,
-    errors: Vec<wire::Error>,
-    now: Timestamp,
-) -> Job {
-    put(tx, operation, JobState::Failed, errors, now)
-}
-
-/// Ends an open job.
-pub(super) fn settle(
-    tx: &mut Tx,
-    id: JobId,
-    outcome: Result<Vec<String>, Vec<wire::Error>>,
-    now: Timestamp,
-) {
-    let Some(mut job) = tx.jobs.get(&id).map(|job| Job::clone(job)) else {
-        return;
-    };
-    match outcome {
-        Ok(warnings) => {
-            job.state = JobState::Complete;
-            job.warnings = warnings;
-        }
-        Err(errors) => {
-            job.state = JobState::Failed;
-            job.errors = told(errors);
-        }
-    }
-    job.updated_at = now;
-    tx.put(job);
-}
-
-/// Ends the jobs that a daemon left open when it ended: nobody works on them any more.
-pub(super) fn fail_abandoned(tx: &mut Tx, now: Timestamp) {
-    let open: Vec<_> = tx
-        .jobs
-        .values()
-        .filter(|job| job.state == JobState::Processing)
-        .map(|job| job.id)
-        .collect();
-    for id in open {
-        let error = wire::Error::unprocessable(
-            "The platform was restarted before the operation ended. Try it again.",
-        );
-        settle(tx, id, Err(vec![error]), now);
-    }
-}
-
-fn put(
-    tx: &mut Tx,
-    operation: &str,
-    state: JobState,
-    errors: Vec<wire::Error>,
-    now: Timestamp,
-) -> Job {
     let surplus = (tx.jobs.len() + 1).saturating_sub(MOST);
     let old: Vec<_> = tx.jobs_by_time().take(surplus).map(|job| job.id).collect();
     for id in old {
@@ -88,30 +23,14 @@ fn put(
     let job = Job {
         id: JobId::random(),
         operation: operation.to_owned(),
-        state,
-        errors: if state == JobState::Failed {
-            told(errors)
-        } else {
-            Vec::new()
-        },
+        state: JobState::Complete,
+        errors: Vec::new(),
         warnings: Vec::new(),
         created_at: now,
         updated_at: now,
     };
     tx.put(job.clone());
     job
-}
-
-fn told(mut errors: Vec<wire::Error>) -> Vec<JobError> {
-    if errors.is_empty() {
-        errors.push(wire::Error::unknown("An unknown error occurred."));
-    }
-    let told = errors.into_iter().map(|error| JobError {
-        code: error.code,
-        title: error.title.to_owned(),
-        detail: error.detail,
-    });
-    told.collect()
 }
 
 impl Actions {
@@ -126,5 +45,29 @@ impl Actions {
             .get(&id)
             .cloned()
             .ok_or(ActionError::NotFound("Job"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Store, StoreError};
+
+    #[tokio::test]
+    async fn the_newest_jobs_are_kept() {
+        let store = Store::in_memory();
+        store
+            .commit(|tx| {
+                for n in 0..1_200 {
+                    finished_job(tx, "app.delete", Timestamp::from_millis(n));
+                }
+                Ok::<_, StoreError>(())
+            })
+            .await
+            .unwrap();
+        let state = store.state();
+        assert_eq!(state.jobs.len(), MOST);
+        let oldest = state.jobs_by_time().next().unwrap();
+        assert_eq!(oldest.created_at, Timestamp::from_millis(200));
     }
 }

@@ -108,3 +108,6 @@ pub fn may(grants: &Grants, verb: Verb, place: Place) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

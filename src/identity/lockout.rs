@@ -43,16 +43,20 @@ impl Record {
 }
 
 impl Failures {
-    /// Counts an attempt as a failure until [`Failures::forgive`] takes it back, so that many
-    /// attempts at once cannot slip past the limit. False where the name is locked.
-    pub(super) fn admit(&self, name: &str, now: Timestamp) -> bool {
+    /// Whether the name is locked.
+    pub(super) fn is_locked(&self, name: &str, now: Timestamp) -> bool {
+        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names
+            .get(&name.to_lowercase())
+            .is_some_and(|record| record.is_locked(now))
+    }
+
+    /// Counts a wrong password.
+    pub(super) fn count(&self, name: &str, now: Timestamp) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let name = name.to_lowercase();
         if names.get(&name).is_some_and(|record| record.is_over(now)) {
             names.remove(&name);
-        }
-        if names.get(&name).is_some_and(|record| record.is_locked(now)) {
-            return false;
         }
         if names.len() >= MOST_NAMES && !names.contains_key(&name) {
             names.retain(|_, record| !record.is_over(now));
@@ -70,7 +74,6 @@ impl Failures {
         });
         record.count += 1;
         record.last = now;
-        true
     }
 
     /// Forgets the failures of a name whose password was right.
@@ -89,16 +92,20 @@ mod tests {
         let at = |s: u64| Timestamp::from_millis(1_000_000 + s * 1000);
         let failures = Failures::default();
         for s in 0..5 {
-            assert!(failures.admit("Ann", at(s)));
+            assert!(!failures.is_locked("ann", at(s)));
+            failures.count("Ann", at(s));
         }
-        assert!(!failures.admit("ann", at(5)));
-        assert!(!failures.admit("ann", at(303)));
-        assert!(failures.admit("bob", at(5)));
-        assert!(failures.admit("ann", at(304)));
+        assert!(failures.is_locked("ann", at(5)));
+        assert!(failures.is_locked("ANN", at(303)));
+        assert!(!failures.is_locked("bob", at(5)));
+        assert!(!failures.is_locked("ann", at(304)));
+        for s in 400..404 {
+            failures.count("ann", at(s));
+        }
+        assert!(!failures.is_locked("ann", at(404)));
         failures.forgive("ANN");
-        for s in 400..405 {
-            assert!(failures.admit("ann", at(s)));
-        }
+        failures.count("ann", at(405));
+        assert!(!failures.is_locked("ann", at(406)));
     }
 
     #[test]
@@ -106,7 +113,7 @@ mod tests {
         let failures = Failures::default();
         let now = Timestamp::from_millis(1);
         for n in 0..MOST_NAMES + 50 {
-            assert!(failures.admit(&n.to_string(), now));
+            failures.count(&n.to_string(), now);
         }
         assert_eq!(failures.names.lock().unwrap().len(), MOST_NAMES);
     }

@@ -121,13 +121,32 @@ impl Identity {
         password: Password,
         now: Timestamp,
     ) -> Result<bool, LoginError> {
-        if !self.shared.failures.admit(&user.username, now) {
+        let hash = user.password_hash.clone();
+        self.check(&user.username, hash, password, now).await
+    }
+
+    /// Whether `password` belongs to `hash`, which is that of the user `name`, if there is one.
+    async fn check(
+        &self,
+        name: &str,
+        hash: Option<String>,
+        password: Password,
+        now: Timestamp,
+    ) -> Result<bool, LoginError> {
+        let failures = &self.shared.failures;
+        if failures.is_locked(name, now) {
             return Err(LoginError::Locked);
         }
-        let hash = user.password_hash.clone();
-        let matches = self.shared.hasher.verify(hash, password).await?;
+        let turn = self.shared.hasher.turn().await?;
+        // Of many attempts at once, those who waited must not slip past the limit.
+        if failures.is_locked(name, now) {
+            return Err(LoginError::Locked);
+        }
+        let matches = turn.verify(hash, password).await?;
         if matches {
-            self.shared.failures.forgive(&user.username);
+            failures.forgive(name);
+        } else {
+            failures.count(name, now);
         }
         Ok(matches)
     }

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use argon2::{
     Argon2, PasswordHasher as _, PasswordVerifier as _, password_hash::phc::PasswordHash,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::LoginError;
 
@@ -86,7 +86,8 @@ impl Hasher {
     }
 
     pub(super) async fn hash(&self, password: Password) -> Result<String, LoginError> {
-        self.turn(move || {
+        let turn = self.turn().await?;
+        turn.take(move || {
             Argon2::default()
                 .hash_password(password.0.as_bytes())
                 .map(|hash| hash.to_string())
@@ -95,13 +96,32 @@ impl Hasher {
         .map_err(|_| LoginError::Busy)
     }
 
+    /// Waits for one of the few turns.
+    pub(super) async fn turn(&self) -> Result<Turn, LoginError> {
+        let turns = Arc::clone(&self.turns);
+        tokio::time::timeout(PATIENCE, turns.acquire_owned())
+            .await
+            .ok()
+            .and_then(Result::ok)
+            .map(|permit| Turn { permit })
+            .ok_or(LoginError::Busy)
+    }
+}
+
+/// The right to compute one hash.
+#[derive(Debug)]
+pub(super) struct Turn {
+    permit: OwnedSemaphorePermit,
+}
+
+impl Turn {
     /// Whether `password` belongs to `hash`; where there is none it takes as long to say no.
     pub(super) async fn verify(
-        &self,
+        self,
         hash: Option<String>,
         password: Password,
     ) -> Result<bool, LoginError> {
-        self.turn(move || {
+        self.take(move || {
             let there = hash.is_some();
             // No password that may be set is longer; this bounds the work for others' text.
             let short = password.0.len() <= LONGEST * 4;
@@ -117,20 +137,15 @@ impl Hasher {
         .await
     }
 
-    async fn turn<T: Send + 'static>(
-        &self,
+    async fn take<T: Send + 'static>(
+        self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, LoginError> {
-        let turns = Arc::clone(&self.turns);
-        let turn = tokio::time::timeout(PATIENCE, turns.acquire_owned())
-            .await
-            .ok()
-            .and_then(Result::ok)
-            .ok_or(LoginError::Busy)?;
         tokio::task::spawn_blocking(move || {
             // Held until the work ends, even where the client no longer waits for it.
-            let _turn = turn;
-            work()
+            let done = work();
+            drop(self.permit);
+            done
         })
         .await
         .map_err(|_| LoginError::Busy)
@@ -164,7 +179,8 @@ mod tests {
         assert!(hash.starts_with("$argon2id$"), "{hash}");
         let check = async |hash: Option<&String>, text: &str| {
             let password = Password::entered(text);
-            hasher.verify(hash.cloned(), password).await.unwrap()
+            let turn = hasher.turn().await.unwrap();
+            turn.verify(hash.cloned(), password).await.unwrap()
         };
         assert!(check(Some(&hash), "correct horse").await);
         assert!(!check(Some(&hash), "correct horsf").await);

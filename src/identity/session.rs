@@ -59,22 +59,19 @@ impl Identity {
         issuer: &str,
         now: Timestamp,
     ) -> Result<Tokens, LoginError> {
-        let failures = &self.shared.failures;
-        if !failures.admit(login.username, now) {
-            return Err(LoginError::Locked);
-        }
         let state = self.shared.store.state();
         let user = state
             .user_by_name(login.username, login.origin.unwrap_or("uaa"))
             .cloned();
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
-        let matches = self.shared.hasher.verify(hash, login.password).await?;
+        let matches = self
+            .check(login.username, hash, login.password, now)
+            .await?;
         let user = user.filter(|_| matches).ok_or(LoginError::BadCredentials)?;
-        failures.forgive(login.username);
 
         let id = TokenId::random();
         let expires_at = Timestamp::from_millis(now.millis() + SESSION_SECONDS * 1000);
-        let refresh = self.shared.key.sign(&RefreshClaims {
+        let refresh = RefreshClaims {
             jti: format!("{id}-r"),
             sid: id,
             user_id: user.id,
@@ -84,7 +81,8 @@ impl Identity {
             exp: expires_at.seconds(),
             nonce: uuid::Uuid::new_v4().simple().to_string(),
             revocable: true,
-        })?;
+        };
+        let refresh = self.sign(refresh).await?;
         let session = RefreshToken {
             id,
             user: user.id,
@@ -96,7 +94,8 @@ impl Identity {
             .store
             .commit(move |tx| begin(tx, &checked, session, now))
             .await?;
-        self.answer(&user, id, refresh, issuer, now.seconds(), now)
+        let claims = Claims::new(&user, id, issuer, now.seconds(), now);
+        self.answer(claims, refresh).await
     }
 
     /// A new access token for the session of `refresh`, which stays the same: several
@@ -104,7 +103,7 @@ impl Identity {
     ///
     /// # Errors
     /// [`LoginError::InvalidToken`].
-    pub fn refresh(
+    pub async fn refresh(
         &self,
         refresh: &str,
         issuer: &str,
@@ -126,32 +125,27 @@ impl Identity {
             })
             .and_then(|session| state.users.get(&session.user))
             .ok_or(LoginError::InvalidToken)?;
-        self.answer(
-            user,
-            claims.sid,
-            refresh.to_owned(),
-            issuer,
-            claims.iat,
-            now,
-        )
+        let claims = Claims::new(user, claims.sid, issuer, claims.iat, now);
+        self.answer(claims, refresh.to_owned()).await
     }
 
-    fn answer(
-        &self,
-        user: &User,
-        session: TokenId,
-        refresh: String,
-        issuer: &str,
-        since: u64,
-        now: Timestamp,
-    ) -> Result<Tokens, LoginError> {
-        let claims = Claims::new(user, session, issuer, since, now);
+    async fn answer(&self, claims: Claims, refresh: String) -> Result<Tokens, LoginError> {
         Ok(Tokens {
-            access: self.shared.key.sign(&claims)?,
+            access: self.sign(claims.clone()).await?,
             refresh,
             expires_in: ACCESS_SECONDS - 1,
             claims,
         })
+    }
+
+    /// Signs away from the runtime's tasks: an RSA signature takes a millisecond.
+    async fn sign(
+        &self,
+        claims: impl serde::Serialize + Send + 'static,
+    ) -> Result<String, LoginError> {
+        let shared = std::sync::Arc::clone(&self.shared);
+        let signed = tokio::task::spawn_blocking(move || shared.key.sign(&claims)).await;
+        Ok(signed.map_err(|_| LoginError::Busy)??)
     }
 
     /// Ends the session that `jti` names, be it the access or the refresh token's. `access`

@@ -65,6 +65,7 @@ async fn a_login_gives_a_token_that_proves_the_user_until_it_expires() {
     );
     let next = identity
         .refresh(&tokens.refresh, HOST, later(86_400))
+        .await
         .unwrap();
     assert_eq!(next.refresh, tokens.refresh);
     assert!(
@@ -75,9 +76,10 @@ async fn a_login_gives_a_token_that_proves_the_user_until_it_expires() {
     assert!(
         identity
             .refresh(&tokens.refresh, HOST, later(31 * 86_400))
+            .await
             .is_err()
     );
-    assert!(identity.refresh(&tokens.access, HOST, NOW).is_err());
+    assert!(identity.refresh(&tokens.access, HOST, NOW).await.is_err());
     assert!(identity.verify(&state, &tokens.refresh, NOW).is_none());
     let stored = format!("{:?}", state.tokens);
     assert!(!stored.contains(&tokens.refresh));
@@ -132,7 +134,7 @@ async fn logging_out_and_deletion_end_tokens_at_once() {
     identity.revoke(&first.access, &jti, NOW).await.unwrap();
     let state = store.state();
     assert!(identity.verify(&state, &first.access, NOW).is_none());
-    assert!(identity.refresh(&first.refresh, HOST, NOW).is_err());
+    assert!(identity.refresh(&first.refresh, HOST, NOW).await.is_err());
     // The CLI revokes the access token right after.
     identity
         .revoke(&first.access, &first.claims.jti, NOW)
@@ -152,7 +154,7 @@ async fn logging_out_and_deletion_end_tokens_at_once() {
             .verify(&store.state(), &second.access, NOW)
             .is_none()
     );
-    assert!(identity.refresh(&second.refresh, HOST, NOW).is_err());
+    assert!(identity.refresh(&second.refresh, HOST, NOW).await.is_err());
 }
 
 #[tokio::test]

@@ -77,3 +77,34 @@ pub fn included<'a>(parts: impl IntoIterator<Item = (&'a str, Vec<Value>)>) -> M
         .map(|(name, items)| (name.to_owned(), Value::Array(items)))
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn following_next_shows_each_item_once(total in 0_usize..60, per_page in 1_usize..20) {
+            let base = Base::new("https", "api.test");
+            let mut text = format!("names=a%252Cb&per_page={per_page}");
+            let mut seen = Vec::new();
+            loop {
+                let query = Query::parse(&text, &["names"]).unwrap();
+                let page = paginate(&query, (0..total).collect()).unwrap();
+                let document = page.json(&base, "/v3/x", &query, None, |item| json!(item));
+                prop_assert_eq!(&document["pagination"]["total_results"], &json!(total));
+                let numbers = document["resources"].as_array().unwrap().clone();
+                prop_assert!(numbers.len() <= per_page);
+                seen.extend(numbers);
+                prop_assert_eq!(query.values("names"), Some(vec!["a,b".to_owned()]));
+                let Some(next) = document["pagination"]["next"]["href"].as_str() else {
+                    break;
+                };
+                text = next.strip_prefix("https://api.test/v3/x?").unwrap().to_owned();
+            }
+            prop_assert_eq!(seen, (0..total).map(|n| json!(n)).collect::<Vec<_>>());
+        }
+    }
+}

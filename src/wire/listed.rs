@@ -158,11 +158,13 @@ impl Filter {
 }
 
 /// Points in time to compare with, in whole seconds as the API shows times.
-struct Times(Vec<(fn(&u64, &u64) -> bool, Vec<u64>)>);
+struct Times(Vec<(Compare, Vec<u64>)>);
+
+type Compare = fn(&u64, &u64) -> bool;
 
 impl Times {
     fn parse(query: &Query, key: &str) -> Result<Self, Error> {
-        let operators: [(&str, fn(&u64, &u64) -> bool); 5] = [
+        let operators: [(&str, Compare); 5] = [
             ("", |a, b| a == b),
             ("[gt]", |a, b| a > b),
             ("[gte]", |a, b| a >= b),

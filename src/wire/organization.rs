@@ -55,7 +55,7 @@ pub fn present(org: &Org, quota: &str, base: &Base) -> Value {
 
 /// What an organization uses of the platform.
 #[must_use]
-pub fn usage(instances: u64, memory: u64, routes: usize, domains: usize, link: Value) -> Value {
+pub fn usage(instances: u64, memory: u64, routes: usize, domains: usize, link: &Value) -> Value {
     json!({
         "usage_summary": {
             "started_instances": instances,

@@ -35,7 +35,8 @@ pub(super) fn router() -> Router<Api> {
         .route("/oauth/clients/{id}", get(client))
 }
 
-/// The fields of a form, decoded; query parameters count too, as UAA takes them from both.
+/// The fields of a form, decoded. Of the query only what the CLI puts there counts: secrets
+/// in an address end up in logs.
 struct Form(HashMap<String, String>);
 
 impl Form {
@@ -46,8 +47,10 @@ impl Form {
             .map_err(|_| Refusal::invalid_request("The body could not be read."))?;
         let text = String::from_utf8_lossy(&body);
         let query = parts.uri.query().unwrap_or_default();
-        let fields = query
+        let hint = query
             .split('&')
+            .filter(|pair| pair.starts_with("login_hint="));
+        let fields = hint
             .chain(text.split('&'))
             .filter(|pair| !pair.is_empty())
             .map(crate::wire::query::pair)
@@ -92,9 +95,11 @@ async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<R
             };
             api.identity.log_in(login, issuer, now).await?
         }
-        "refresh_token" => api
-            .identity
-            .refresh(form.need("refresh_token")?, issuer, now)?,
+        "refresh_token" => {
+            api.identity
+                .refresh(form.need("refresh_token")?, issuer, now)
+                .await?
+        }
         "client_credentials" => {
             return Err(Refusal::new(
                 StatusCode::UNAUTHORIZED,
@@ -110,7 +115,7 @@ async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<R
             ));
         }
     };
-    Ok(answer(tokens))
+    Ok(answer(&tokens))
 }
 
 fn check_client(headers: &HeaderMap, form: &Form) -> Result<(), Refusal> {
@@ -138,7 +143,7 @@ fn check_client(headers: &HeaderMap, form: &Form) -> Result<(), Refusal> {
     ))
 }
 
-fn answer(tokens: Tokens) -> Response {
+fn answer(tokens: &Tokens) -> Response {
     let body = Json(json!({
         "access_token": tokens.access,
         // In lower case: clients put it before the token and look for that later.

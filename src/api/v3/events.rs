@@ -32,12 +32,16 @@ async fn list(
         "organization_guids",
     ])?;
     query.check_include(&[])?;
-    let [types, targets] = ["types", "target_guids"].map(|key| query.filter(key));
+    let types = query.filter("types");
+    let targets = query.values("target_guids").map(|mut targets| {
+        targets.sort_unstable();
+        targets.dedup();
+        targets
+    });
     let [spaces, orgs] = ["space_guids", "organization_guids"].map(|key| query.filter(key));
-    let mut events = api.actions.events(&caller);
+    let mut events = api.actions.events(&caller, targets.as_deref());
     events.retain(|event| {
         types.passes(&event.kind)
-            && targets.passes(&event.target.guid)
             && spaces.passes_maybe(event.space)
             && orgs.passes_maybe(event.org)
     });

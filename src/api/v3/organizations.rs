@@ -151,7 +151,7 @@ async fn usage(
         used.memory_in_mb,
         used.routes,
         used.domains,
-        link,
+        &link,
     )))
 }
 

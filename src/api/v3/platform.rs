@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     api::{
         Api, Failure,
+        answer::Warnings,
         extract::{Auth, Base, Body, RawQuery},
     },
     model::OrgId,
@@ -174,7 +175,7 @@ async fn apply_quota(
     Base(base): Base,
     Path(guid): Path<String>,
     Body(body): Body<ToMany>,
-) -> Result<Json<Value>, Failure> {
+) -> Result<(Warnings, Json<Value>), Failure> {
     need(guid == platform::QUOTA, "Organization quota")?;
     caller.need_admin()?;
     let mut orgs = Vec::new();
@@ -192,7 +193,8 @@ async fn apply_quota(
     let path = format!("/v3/organization_quotas/{guid}/relationships/organizations");
     let mut document = shared::to_many(orgs);
     document["links"] = json!({ "self": base.link(&path) });
-    Ok(Json(document))
+    let warning = "Every organization has the quota 'default', which limits nothing.".to_owned();
+    Ok((Warnings(vec![warning]), Json(document)))
 }
 
 async fn segments(_: Auth, Base(base): Base, query: RawQuery) -> Result<Json<Value>, Failure> {

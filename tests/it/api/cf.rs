@@ -98,7 +98,7 @@ fn tell(cf: &Cf, api: &str) {
         &["OK", "org:", "dev", "space:"],
     );
     check("orgs", &["dev"]);
-    check("create-org lab", &["OK"]);
+    check("create-org lab -q default", &["OK", "limits nothing"]);
     check("create-org lab", &["already exists", "OK"]);
     check("target -o lab", &["lab"]);
     check(
@@ -155,7 +155,10 @@ fn tell(cf: &Cf, api: &str) {
     check("stacks", &["cflinuxfs4"]);
     check("feature-flags", &["user_org_creation"]);
     check("isolation-segments", &["shared"]);
-    check("running-environment-variable-group", &["OK", "running"]);
+    check(
+        "running-environment-variable-group",
+        &["running environment variable group"],
+    );
     check("security-groups", &["No security groups"]);
     check("service-brokers", &["No service brokers found"]);
     check("router-groups", &[]);
@@ -163,8 +166,11 @@ fn tell(cf: &Cf, api: &str) {
     check("curl /v3/info", &["pastina"]);
     check("target -o labor -s site", &["site"]);
     check("space site", &["site", "labor"]);
-    check("routes", &["No routes found"]);
-    check("services", &["No services"]);
+    check("create-route apps.test --hostname r1", &["OK"]);
+    check("routes", &["r1", "site"]);
+    check("routes --org-level", &["r1"]);
+    check("apps", &["No apps found"]);
+    check("services", &["No service instances found"]);
     check("marketplace", &["No service"]);
     check("delete-user ann -f", &["OK"]);
     check("delete-user ann -f", &["does not exist"]);

@@ -190,3 +190,39 @@ async fn what_is_fixed_or_empty_answers() {
         .await;
     assert!(answer.refusal(422).contains("always disabled"));
 }
+
+#[tokio::test]
+async fn head_options_and_warnings_are_answered() {
+    let platform = Platform::start().await;
+    let (org, _) = platform.home().await;
+    let path = format!("/v3/organizations/{org}");
+    let answer = platform
+        .call(&platform.admin, "HEAD", &path, Value::Null)
+        .await;
+    assert_eq!((answer.status, answer.json), (200, Value::Null));
+    let answer = platform.call("", "OPTIONS", &path, Value::Null).await;
+    assert_eq!(answer.status, 204);
+    assert!(answer.headers.contains_key(header::ALLOW));
+    let answer = platform
+        .call(&platform.admin, "PUT", &path, Value::Null)
+        .await;
+    assert!(answer.headers.contains_key("x-vcap-request-id"));
+    assert_eq!(answer.refusal(404), "Unknown request");
+
+    let quota = platform.get("/v3/organization_quotas?names=default").await;
+    let quota = quota["resources"][0]["guid"].as_str().unwrap().to_owned();
+    let answer = platform
+        .call(
+            &platform.admin,
+            "POST",
+            &format!("/v3/organization_quotas/{quota}/relationships/organizations"),
+            json!({ "data": [{ "guid": org }] }),
+        )
+        .await;
+    let warning = answer.headers["x-cf-warnings"].to_str().unwrap();
+    assert!(
+        warning.contains("limits%20nothing") && !warning.contains(','),
+        "{warning}"
+    );
+    assert_eq!(answer.expect(200)["data"][0]["guid"], org);
+}

@@ -1,14 +1,12 @@
-//! Domains.
+//! What can be asked for with domains.
 
 use std::sync::Arc;
 
-use super::{ActionError, Actions, Caller, cascade, jobs::finished_job, roles::readable_org};
+use super::rules::{check_free, default_domain, may_see, owned, sharable, usable_in};
 use crate::{
+    actions::{ActionError, Actions, Caller, cascade, jobs::finished_job, roles::readable_org},
     authz::Verb,
-    model::{
-        Domain, DomainId, DomainName, Job, Metadata, OrgId, RouteHost, RoutePath, SpaceId,
-        Timestamp,
-    },
+    model::{Domain, DomainId, DomainName, Job, Metadata, OrgId, RouteHost, RoutePath},
     store::State,
     wire::{
         ToMany,
@@ -281,150 +279,4 @@ impl Actions {
             })
             .await
     }
-}
-
-/// Whether routes in spaces of `org` may be made under `domain`.
-#[must_use]
-pub fn usable_in(domain: &Domain, org: OrgId) -> bool {
-    domain.org.is_none_or(|owner| owner == org) || domain.shared_with.contains(&org)
-}
-
-/// The domain that routes of `org` get where nothing is said: the platform's own, or where
-/// that was taken away the oldest one that the organization may use.
-#[must_use]
-pub fn default_domain<'a>(
-    state: &'a State,
-    platform: &DomainName,
-    org: OrgId,
-) -> Option<&'a Domain> {
-    state.domain_by_name(platform).or_else(|| {
-        let usable = state.domains.values();
-        usable
-            .filter(|domain| !domain.internal && usable_in(domain, org))
-            .min_by_key(|domain| (domain.org.is_some(), domain.created_at))
-            .map(AsRef::as_ref)
-    })
-}
-
-/// Domains that the platform's configuration brings: the shared one.
-pub(super) fn shared(name: DomainName, now: Timestamp) -> Domain {
-    Domain {
-        id: DomainId::random(),
-        name,
-        org: None,
-        shared_with: Vec::new(),
-        internal: false,
-        metadata: Metadata::default(),
-        created_at: now,
-        updated_at: now,
-    }
-}
-
-fn may_see(caller: &Caller, domain: &Domain) -> bool {
-    domain.org.is_none_or(|owner| {
-        caller.may_in_org(Verb::ReadOrg, owner)
-            || domain
-                .shared_with
-                .iter()
-                .any(|org| caller.may_in_org(Verb::ReadOrg, *org))
-    })
-}
-
-/// The domain, where the caller may change it.
-fn owned(state: &State, caller: &Caller, id: DomainId) -> Result<Domain, ActionError> {
-    let domain = state
-        .domains
-        .get(&id)
-        .filter(|domain| may_see(caller, domain))
-        .ok_or(ActionError::NotFound("Domain"))?;
-    match domain.org {
-        None => caller.need_admin()?,
-        Some(org) if caller.may_in_org(Verb::WriteOrg, org) => caller.need_active(state, org)?,
-        Some(_) => return Err(ActionError::Forbidden),
-    }
-    Ok(Domain::clone(domain))
-}
-
-/// The organizations that a domain of `owner` can be shared with.
-fn sharable(
-    state: &State,
-    caller: &Caller,
-    owner: OrgId,
-    with: &ToMany,
-) -> Result<Vec<OrgId>, ActionError> {
-    let mut orgs = Vec::new();
-    for item in &with.data {
-        let id: Option<OrgId> = item.id();
-        let org = id
-            .filter(|org| state.orgs.contains_key(org) && caller.may_in_org(Verb::ReadOrg, *org))
-            .ok_or_else(|| {
-                ActionError::Unprocessable(format!(
-                    "Organization with guid '{}' does not exist, or you do not have access to \
-                     it.",
-                    item.guid
-                ))
-            })?;
-        if org == owner {
-            return Err(ActionError::Unprocessable(
-                "Domain cannot be shared with owning organization.".to_owned(),
-            ));
-        }
-        orgs.push(org);
-    }
-    Ok(orgs)
-}
-
-/// Passes where nobody else's domain or route is in the way of `name`.
-fn check_free(
-    state: &State,
-    name: &DomainName,
-    org: Option<OrgId>,
-    platform: &DomainName,
-) -> Result<(), ActionError> {
-    if state.domain_by_name(name).is_some() {
-        return Err(ActionError::Unprocessable(format!(
-            "The domain name \"{name}\" is already in use"
-        )));
-    }
-    let below = |upper: &str| {
-        name.strip_suffix(upper)
-            .and_then(|host| host.strip_suffix('.'))
-    };
-    if let Some(host) = below(platform)
-        && super::routes::is_reserved(host)
-    {
-        return Err(ActionError::Unprocessable(format!(
-            "The domain name \"{name}\" cannot be created because the platform itself uses it"
-        )));
-    }
-    for domain in state.domains.values() {
-        // Under a private domain only its owner makes further ones; and above one nobody
-        // may reach around it.
-        let foreign = domain.org.is_some() && domain.org != org;
-        let above = domain
-            .name
-            .strip_suffix(name.as_str())
-            .is_some_and(|rest| rest.ends_with('.'));
-        if foreign && (below(&domain.name).is_some() || above) {
-            return Err(ActionError::Unprocessable(format!(
-                "The domain name \"{name}\" cannot be created because \"{}\" is already \
-                 reserved by another domain",
-                domain.name
-            )));
-        }
-        let taken = below(&domain.name)
-            .and_then(|host| RouteHost::parse(host).ok())
-            .and_then(|host| state.routes_of_host(domain.id, &host).next());
-        if taken.is_some_and(|route| org_of(state, route.space) != org) {
-            return Err(ActionError::Unprocessable(format!(
-                "The domain name \"{name}\" cannot be created because \"{name}\" is already \
-                 reserved by a route"
-            )));
-        }
-    }
-    Ok(())
-}
-
-fn org_of(state: &State, space: SpaceId) -> Option<OrgId> {
-    state.spaces.get(&space).map(|space| space.org)
 }

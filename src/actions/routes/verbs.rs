@@ -1,0 +1,215 @@
+//! What can be asked for with routes.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::{
+    new::{NewRoute, no_domain, put_new},
+    notes::note,
+};
+use crate::{
+    actions::{
+        ActionError, Actions, Caller, domains::usable_in, jobs::finished_job, roles::readable_space,
+    },
+    authz::Verb,
+    model::{AppId, DomainId, Job, Route, RouteId, SpaceId, Timestamp},
+    store::{State, Tx},
+    wire::route::{Create, Update, apply_options},
+};
+
+impl Actions {
+    /// The routes that the caller may see.
+    #[must_use]
+    pub fn routes(&self, caller: &Caller) -> Vec<Arc<Route>> {
+        let state = self.store.state();
+        let routes = state.routes.values();
+        routes
+            .filter(|route| caller.may_in_space(&state, Verb::ReadSpace, route.space))
+            .cloned()
+            .collect()
+    }
+
+    /// The routes that lead to an app that the caller may see.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`].
+    pub fn routes_of_app(
+        &self,
+        caller: &Caller,
+        app: AppId,
+    ) -> Result<Vec<Arc<Route>>, ActionError> {
+        let state = self.store.state();
+        let found = state.apps.get(&app).ok_or(ActionError::NotFound("App"))?;
+        caller.need_in_space(&state, Verb::ReadSpace, found.space, "App")?;
+        let routes = state.routes_of_app(app);
+        Ok(routes
+            .filter_map(|route| state.routes.get(&route.id))
+            .cloned()
+            .collect())
+    }
+
+    /// The route, if the caller may see it.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`].
+    pub fn route(&self, caller: &Caller, id: RouteId) -> Result<Arc<Route>, ActionError> {
+        let state = self.store.state();
+        let route = state.routes.get(&id).cloned();
+        let route = route.ok_or(ActionError::NotFound("Route"))?;
+        caller.need_in_space(&state, Verb::ReadSpace, route.space, "Route")?;
+        Ok(route)
+    }
+
+    /// Makes a route.
+    ///
+    /// # Errors
+    /// Where the caller may not, or host or path are bad or taken.
+    pub async fn create_route(&self, caller: &Caller, body: Create) -> Result<Route, ActionError> {
+        if body.port.is_some() {
+            return Err(ActionError::Unprocessable(
+                "Routes with protocol 'http' do not support ports.".to_owned(),
+            ));
+        }
+        let now = self.now();
+        let mut route = NewRoute {
+            host: body.host.unwrap_or_default(),
+            path: body.path.unwrap_or_default(),
+            ..NewRoute::default()
+        };
+        body.metadata
+            .apply(&mut route.metadata)
+            .map_err(ActionError::Unprocessable)?;
+        apply_options(&mut route.options, &body.options).map_err(ActionError::Unprocessable)?;
+        let relationships = body.relationships;
+        self.store
+            .commit(move |tx| {
+                let space = readable_space(tx, caller, relationships.space.id())?;
+                let domain: Option<DomainId> = relationships.domain.id();
+                let domain = domain
+                    .and_then(|domain| tx.domains.get(&domain))
+                    .cloned()
+                    .ok_or_else(no_domain)?;
+                put_new(tx, self, caller, space, &domain, route, now)
+            })
+            .await
+    }
+
+    /// Changes a route's options, labels and annotations.
+    ///
+    /// # Errors
+    /// Where the caller may not.
+    pub async fn update_route(
+        &self,
+        caller: &Caller,
+        id: RouteId,
+        body: Update,
+    ) -> Result<Route, ActionError> {
+        let now = self.now();
+        let change = move |tx: &mut Tx, route: &mut Route| {
+            apply_options(&mut route.options, &body.options).map_err(ActionError::Unprocessable)?;
+            body.metadata
+                .apply(&mut route.metadata)
+                .map_err(ActionError::Unprocessable)?;
+            let data = json!({ "request": {
+                "options": body.options, "metadata": body.metadata,
+            } });
+            note(tx, caller, "audit.route.update", route, data, now);
+            Ok(())
+        };
+        self.change_route(caller, id, now, change).await
+    }
+
+    /// Gives a route to another space.
+    ///
+    /// # Errors
+    /// Where the caller may not in either space, or the route leads to apps.
+    pub async fn transfer_route(
+        &self,
+        caller: &Caller,
+        id: RouteId,
+        to: SpaceId,
+    ) -> Result<Route, ActionError> {
+        let now = self.now();
+        let change = move |tx: &mut Tx, route: &mut Route| {
+            readable_space(tx, caller, Some(to))?;
+            caller.need_in_space(tx, Verb::WriteApps, to, "Space")?;
+            let refuse = |text: &str| Err(ActionError::Unprocessable(text.to_owned()));
+            let org = tx.spaces.get(&to).map(|space| space.org);
+            let domain = tx.domains.get(&route.domain);
+            if !domain
+                .zip(org)
+                .is_some_and(|(domain, org)| usable_in(domain, org))
+            {
+                return refuse(
+                    "Unable to transfer the route: the domain is not available in the target \
+                     space's organization",
+                );
+            }
+            if route.space != to && !route.destinations.is_empty() {
+                return refuse(
+                    "Unable to transfer the route while it is mapped to apps of its space. \
+                     Unmap it first.",
+                );
+            }
+            route.space = to;
+            let data = json!({ "request": { "space_guid": to.to_string() } });
+            note(tx, caller, "audit.route.transfer-owner", route, data, now);
+            Ok(())
+        };
+        self.change_route(caller, id, now, change).await
+    }
+
+    /// Deletes a route.
+    ///
+    /// # Errors
+    /// Where the caller may not.
+    pub async fn delete_route(&self, caller: &Caller, id: RouteId) -> Result<Job, ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                writable(tx, caller, id)?;
+                remove(tx, caller, id, now);
+                Ok(finished_job(tx, "route.delete", now))
+            })
+            .await
+    }
+
+    pub(super) async fn change_route(
+        &self,
+        caller: &Caller,
+        id: RouteId,
+        now: Timestamp,
+        change: impl FnOnce(&mut Tx, &mut Route) -> Result<(), ActionError>,
+    ) -> Result<Route, ActionError> {
+        self.store
+            .commit(move |tx| {
+                let mut route = writable(tx, caller, id)?;
+                change(tx, &mut route)?;
+                route.updated_at = now;
+                tx.put(route.clone());
+                Ok(route)
+            })
+            .await
+    }
+}
+
+/// The route, where the caller may change it.
+fn writable(state: &State, caller: &Caller, id: RouteId) -> Result<Route, ActionError> {
+    let route = state
+        .routes
+        .get(&id)
+        .ok_or(ActionError::NotFound("Route"))?;
+    caller.need_in_space(state, Verb::OperateApps, route.space, "Route")?;
+    Ok(Route::clone(route))
+}
+
+/// Deletes a route and tells the audit trail.
+pub(in crate::actions) fn remove(tx: &mut Tx, caller: &Caller, id: RouteId, now: Timestamp) {
+    let Some(route) = tx.routes.get(&id).map(|route| Route::clone(route)) else {
+        return;
+    };
+    tx.delete(id);
+    let data = json!({ "request": { "recursive": true } });
+    note(tx, caller, "audit.route.delete-request", &route, data, now);
+}

@@ -1,0 +1,173 @@
+use super::*;
+
+const VERBS: [Verb; 9] = [
+    Verb::ReadOrg,
+    Verb::WriteOrg,
+    Verb::ReadSpace,
+    Verb::UpdateSpace,
+    Verb::WriteApps,
+    Verb::OperateApps,
+    Verb::ReadSecrets,
+    Verb::ReadEvents,
+    Verb::Administer,
+];
+
+struct World {
+    org: OrgId,
+    space: SpaceId,
+    other_org: OrgId,
+    other_space: SpaceId,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            org: OrgId::random(),
+            space: SpaceId::random(),
+            other_org: OrgId::random(),
+            other_space: SpaceId::random(),
+        }
+    }
+
+    /// Who has `kind` in the organization or the space.
+    fn holder(&self, kind: RoleKind) -> Grants {
+        let mut grants = Grants::default();
+        let scope = if kind.is_space() {
+            grants.orgs_of_spaces.push(self.org);
+            RoleScope::Space(self.space)
+        } else {
+            RoleScope::Org(self.org)
+        };
+        grants.roles.insert(scope, vec![kind]);
+        grants
+    }
+
+    fn here(&self) -> Place {
+        Place::Space {
+            space: self.space,
+            org: self.org,
+        }
+    }
+}
+
+/// The verbs that `kind` allows in the space, as the documentation of the API lists them.
+fn in_space(kind: RoleKind) -> &'static [Verb] {
+    use RoleKind as R;
+    match kind {
+        R::OrganizationUser | R::OrganizationAuditor | R::OrganizationBillingManager => {
+            &[Verb::ReadOrg]
+        }
+        R::OrganizationManager => &[
+            Verb::ReadOrg,
+            Verb::WriteOrg,
+            Verb::ReadSpace,
+            Verb::UpdateSpace,
+        ],
+        R::SpaceDeveloper => &[
+            Verb::ReadOrg,
+            Verb::ReadSpace,
+            Verb::WriteApps,
+            Verb::OperateApps,
+            Verb::ReadSecrets,
+            Verb::ReadEvents,
+        ],
+        R::SpaceAuditor => &[Verb::ReadOrg, Verb::ReadSpace, Verb::ReadEvents],
+        R::SpaceManager => &[
+            Verb::ReadOrg,
+            Verb::ReadSpace,
+            Verb::UpdateSpace,
+            Verb::ReadEvents,
+        ],
+        R::SpaceSupporter => &[
+            Verb::ReadOrg,
+            Verb::ReadSpace,
+            Verb::OperateApps,
+            Verb::ReadSecrets,
+            Verb::ReadEvents,
+        ],
+    }
+}
+
+/// The verbs that `kind` allows in the organization.
+fn in_org(kind: RoleKind) -> &'static [Verb] {
+    match kind {
+        RoleKind::OrganizationManager => &[Verb::ReadOrg, Verb::WriteOrg, Verb::ReadEvents],
+        RoleKind::OrganizationAuditor => &[Verb::ReadOrg, Verb::ReadEvents],
+        _ => &[Verb::ReadOrg],
+    }
+}
+
+#[test]
+fn each_role_allows_what_the_table_says() {
+    let world = World::new();
+    for kind in RoleKind::ALL {
+        let grants = world.holder(kind);
+        for verb in VERBS {
+            let may_here = may(&grants, verb, world.here());
+            assert_eq!(
+                may_here,
+                in_space(kind).contains(&verb),
+                "{kind:?} {verb:?} in the space"
+            );
+            let may_in_org = may(&grants, verb, Place::Org(world.org));
+            assert_eq!(
+                may_in_org,
+                in_org(kind).contains(&verb),
+                "{kind:?} {verb:?} in the org"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_role_reaches_nowhere_else() {
+    let world = World::new();
+    let elsewhere = [
+        Place::Platform,
+        Place::Org(world.other_org),
+        Place::Space {
+            space: world.other_space,
+            org: world.other_org,
+        },
+    ];
+    for kind in RoleKind::ALL {
+        for verb in VERBS {
+            for place in elsewhere {
+                assert!(
+                    !may(&world.holder(kind), verb, place),
+                    "{kind:?} {verb:?} {place:?}"
+                );
+            }
+        }
+    }
+    // A role in one space says nothing of the next one in the same organization.
+    let next = Place::Space {
+        space: world.other_space,
+        org: world.org,
+    };
+    for kind in RoleKind::ALL.into_iter().filter(|kind| kind.is_space()) {
+        for verb in VERBS {
+            let expected = verb == Verb::ReadOrg;
+            assert_eq!(
+                may(&world.holder(kind), verb, next),
+                expected,
+                "{kind:?} {verb:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn admins_may_everything_and_nobody_nothing() {
+    let world = World::new();
+    let admin = Grants {
+        admin: true,
+        ..Grants::default()
+    };
+    for verb in VERBS {
+        for place in [Place::Platform, Place::Org(world.org), world.here()] {
+            assert!(may(&admin, verb, place));
+            assert!(!may(&Grants::default(), verb, place));
+        }
+    }
+}
