@@ -26,7 +26,7 @@ pub struct Create {
     /// The first environment variables.
     pub environment_variables: Option<Hidden<BTreeMap<String, Value>>>,
     /// Labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
@@ -46,7 +46,7 @@ pub struct Update {
     /// Changes to how it is built.
     pub lifecycle: Option<LifecyclePatch>,
     /// Changes to labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
@@ -57,7 +57,7 @@ pub struct LifecyclePatch {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The rest.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub data: LifecycleData,
 }
 

@@ -16,7 +16,7 @@ pub struct Create {
     /// Memory of the build.
     pub staging_memory_in_mb: Option<i64>,
     /// Labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 

@@ -15,7 +15,7 @@ pub struct Create {
     /// What it is for.
     pub relationships: CreateRelationships,
     /// Labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
@@ -31,7 +31,7 @@ pub struct CreateRelationships {
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Changes to labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 

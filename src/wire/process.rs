@@ -18,7 +18,7 @@ pub struct Update {
     /// Changes to the readiness check.
     pub readiness_health_check: Option<HealthPatch>,
     /// Changes to labels and annotations.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
@@ -29,7 +29,7 @@ pub struct HealthPatch {
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The rest; absent members stay.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "shared::or_default")]
     pub data: HealthData,
 }
 

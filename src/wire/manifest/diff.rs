@@ -85,9 +85,9 @@ pub fn diff(
             }
             "buildpack" => {
                 let was = existing.get("buildpacks").and_then(|list| list.get(0));
-                changes.value(path, "buildpack", was, value);
+                changes.value(&path, "buildpack", was, value);
             }
-            _ => changes.value(path, &plain, find(existing, &plain), value),
+            _ => changes.value(&path, &plain, find(existing, &plain), value),
         }
     }
     changes.0
@@ -126,11 +126,11 @@ impl Changes {
             .push(json!({ "op": "add", "path": path, "value": value }));
     }
 
-    fn value(&mut self, path: String, key: &str, was: Option<&Value>, new: &Value) {
+    fn value(&mut self, path: &str, key: &str, was: Option<&Value>, new: &Value) {
         let was = was.filter(|was| !was.is_null());
         match (was, new) {
             (None, Value::Null) => {}
-            (None, _) => self.add(&path, new),
+            (None, _) => self.add(path, new),
             (Some(was), Value::Null) => {
                 self.0
                     .push(json!({ "op": "remove", "path": path, "was": was }));
@@ -138,10 +138,10 @@ impl Changes {
             (Some(Value::Object(was)), Value::Object(new)) => {
                 for (name, value) in new {
                     let path = format!("{path}/{}", escape(name));
-                    self.value(path, name, was.get(name), value);
+                    self.value(&path, name, was.get(name), value);
                 }
             }
-            (Some(Value::Array(was)), Value::Array(new)) => self.list(&path, key, was, new),
+            (Some(Value::Array(was)), Value::Array(new)) => self.list(path, key, was, new),
             (Some(was), new) => {
                 if normal(key, was) != normal(key, new) {
                     self.0
@@ -161,7 +161,7 @@ impl Changes {
                         for (name, value) in value {
                             let plain = name.replace('-', "_");
                             let path = format!("{path}/{}", escape(name));
-                            self.value(path, &plain, find(was, &plain), value);
+                            self.value(&path, &plain, find(was, &plain), value);
                         }
                     }
                     (Some(_), _) => {}
@@ -171,7 +171,7 @@ impl Changes {
             return;
         }
         for (index, value) in new.iter().enumerate() {
-            self.value(format!("{path}/{index}"), key, was.get(index), value);
+            self.value(&format!("{path}/{index}"), key, was.get(index), value);
         }
         for (index, gone) in was.iter().enumerate().skip(new.len()) {
             self.0

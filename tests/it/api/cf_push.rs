@@ -85,9 +85,6 @@ async fn the_stock_command_line_pushes() {
 fn tell(cf: &Cf, api: &str, folder: &Path) {
     let check = |line: &str, expected: &[&str]| {
         let text = cf.good(line);
-        if std::env::var_os("PASTINA_CF_SHOW").is_some() {
-            println!("$ cf {line}\n{text}");
-        }
         for part in expected {
             assert!(text.contains(part), "cf {line} lacks {part:?}:\n{text}");
         }
@@ -195,6 +192,22 @@ applications:
         "strategy",
     );
     refused("push z -o image", "Docker");
+    let large = folder.join("large");
+    std::fs::create_dir(&large).unwrap();
+    // Nothing that a zip could make small: the platform of the test takes 1 MiB.
+    let mut seed = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed.to_be_bytes()[0]
+    })
+    .take(40 << 20)
+    .collect();
+    std::fs::write(large.join("noise"), noise).unwrap();
+    refused(
+        &format!("push z -p {}", large.display()),
+        "larger than the limit of 1M",
+    );
+    check("delete z -f", &["OK"]);
     check("delete site -r -f", &["OK"]);
     check("delete site -f", &["does not exist"]);
     refused("app site", "App 'site' not found");
