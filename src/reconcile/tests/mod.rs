@@ -78,7 +78,8 @@ impl Daemon {
                 .cloned()
                 .unwrap_or_default()
         };
-        let waited = self.observed.wait_for(|observed| law(&slots(observed)));
+        let mut told = self.observed.clone();
+        let waited = told.wait_for(|observed| law(&slots(observed)));
         match tokio::time::timeout(Duration::from_secs(20), waited).await {
             Ok(observed) => slots(&observed.unwrap()),
             Err(_) => panic!("still {:#?}", self.observed.borrow()),
