@@ -12,10 +12,6 @@ use super::{Sandbox, SandboxError, status::Kept};
 ///
 /// # Errors
 /// Where the folder holds no sandbox of a version that is known.
-#[expect(
-    clippy::unused_async,
-    reason = "it starts a task, so it needs a runtime around it"
-)]
 pub async fn adopt(dir: &Path) -> Result<Sandbox, SandboxError> {
     let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
     let kept = Kept::read(&dir)?.ok_or_else(|| SandboxError::NoSandbox { dir: dir.clone() })?;

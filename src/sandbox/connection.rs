@@ -8,7 +8,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
+    io::{AsyncBufReadExt, AsyncWrite, AsyncWriteExt, BufReader},
     net::UnixStream,
     sync::{mpsc, watch},
     time::{Instant, sleep},
@@ -26,6 +26,9 @@ use crate::model::Exit;
 const GONE: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(10);
 
+/// When to speak again to a shim that did not listen.
+const AGAIN: Duration = Duration::from_millis(100);
+
 /// Where news of a sandbox go.
 #[derive(Debug)]
 pub(super) struct Told {
@@ -42,22 +45,40 @@ pub(super) async fn follow(
 ) {
     // Both futures may be dropped half-way: what they did not finish is found in the folder.
     tokio::select! {
-        () = listen(&dir, &told, stops) => {}
-        _ = life.recv() => {}
+        () = listen(&dir, &told, stops.clone()) => {}
+        _ = life.recv() => {
+            // The last handle may have gone right after it asked for the end.
+            let asked = *stops.borrow();
+            if let (Some(grace), Ok(mut shim)) = (asked, unix::connect(&dir, CONTROL)) {
+                let _ = ask_to_stop(&mut shim, grace).await;
+            }
+        }
     }
 }
 
+async fn ask_to_stop(shim: &mut (impl AsyncWrite + Unpin), grace: Duration) -> io::Result<()> {
+    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
+    let mut text = serde_json::to_vec(&ToShim::Stop { grace_ms })?;
+    text.push(b'\n');
+    shim.write_all(&text).await
+}
+
 async fn listen(dir: &Path, told: &Told, stops: watch::Receiver<Option<Duration>>) {
-    if matches!(*told.status.borrow(), Status::Ended(_)) {
-        return;
-    }
-    if let Ok(shim) = unix::connect(dir, CONTROL) {
-        // An error is the end of the shim, as the end of its words is.
-        let _ = converse(shim, told, stops).await;
-    }
-    if !matches!(*told.status.borrow(), Status::Ended(_)) {
-        let ended = settle(dir).await;
-        told.status.send_replace(Status::Ended(ended));
+    while !matches!(*told.status.borrow(), Status::Ended(_)) {
+        if let Ok(shim) = unix::connect(dir, CONTROL) {
+            // An error is the end of the connection, as the end of the shim's words is.
+            let _ = converse(shim, told, stops.clone()).await;
+        }
+        if matches!(*told.status.borrow(), Status::Ended(_)) {
+            return;
+        }
+        // A shim that lives may have too many listeners, or be at its end: what it owns is
+        // nobody else's to clear up.
+        if let Some(ended) = settle(dir).await {
+            told.status.send_replace(Status::Ended(ended));
+        } else {
+            sleep(AGAIN).await;
+        }
     }
 }
 
@@ -88,32 +109,31 @@ async fn converse(
             Ok(()) = stops.changed() => {
                 let grace = *stops.borrow_and_update();
                 if let Some(grace) = grace {
-                    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-                    let mut text = serde_json::to_vec(&ToShim::Stop { grace_ms })?;
-                    text.push(b'\n');
-                    to.write_all(&text).await?;
+                    ask_to_stop(&mut to, grace).await?;
                 }
             }
         }
     }
 }
 
-/// How a sandbox ended whose shim is gone. Where the shim did not say, whatever is left of the
-/// sandbox is killed, and that it is lost is written down.
-async fn settle(dir: &Path) -> Exit {
-    let Ok(Some(mut kept)) = Kept::read(dir) else {
-        return Exit::Lost;
+/// How a sandbox ended whose shim is gone; none while the shim lives. Where the shim did not
+/// say, whatever is left of the sandbox is killed, and that it is lost is written down.
+async fn settle(dir: &Path) -> Option<Exit> {
+    let Ok(Some(kept)) = Kept::read(dir) else {
+        return Some(Exit::Lost);
     };
-    // A shim closes its socket just before its end.
-    wait_for(|| !kept.shim.lives()).await;
-    if let Ok(Some(newest)) = Kept::read(dir) {
-        kept = newest;
+    if kept.shim.lives() {
+        return None;
     }
+    // Read again: it may have written its last between the two looks.
+    let Ok(Some(mut kept)) = Kept::read(dir) else {
+        return Some(Exit::Lost);
+    };
     if let Status::Ended(exit) = kept.status {
-        return exit;
+        return Some(exit);
     }
-    for process in [Some(kept.shim), kept.init].into_iter().flatten() {
-        kill(process);
+    if let Some(init) = kept.init {
+        kill(init);
     }
     if let Some(group) = &kept.group {
         group.kill();
@@ -129,7 +149,7 @@ async fn settle(dir: &Path) -> Exit {
     }
     kept.status = Status::Ended(Exit::Lost);
     let _ = kept.write(dir);
-    Exit::Lost
+    Some(Exit::Lost)
 }
 
 /// Kills a process unless its id has passed to another.

@@ -3,14 +3,16 @@
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    SandboxError, Status, Usage, connection, log, rootfs,
+    SandboxError, Status, Usage,
+    cgroup::Group,
+    connection, log, rootfs,
     status::{Doing, Kept},
 };
 
@@ -27,6 +29,8 @@ struct Inner {
     logged: watch::Receiver<u64>,
     /// The shortest grace time asked for.
     stop: watch::Sender<Option<Duration>>,
+    /// Once it is known.
+    group: OnceLock<Group>,
     /// Dropped with the last handle, which ends the task that listens to the shim.
     _alive: mpsc::Sender<()>,
 }
@@ -38,6 +42,10 @@ impl Sandbox {
         let (logged_to, logged) = watch::channel(0);
         let (stop, stops) = watch::channel(None);
         let (alive, life) = mpsc::channel(1);
+        let group = kept
+            .group
+            .clone()
+            .map_or_else(OnceLock::new, OnceLock::from);
         let told = connection::Told {
             status: status_to,
             logged: logged_to,
@@ -49,6 +57,7 @@ impl Sandbox {
                 status,
                 logged,
                 stop,
+                group,
                 _alive: alive,
             }),
         }
@@ -97,11 +106,14 @@ impl Sandbox {
     /// # Errors
     /// Where there is no cgroup to ask.
     pub fn usage(&self) -> io::Result<Usage> {
+        if let Some(group) = self.inner.group.get() {
+            return group.usage();
+        }
         let group = self
             .kept()
             .and_then(|kept| kept.group)
             .ok_or(io::ErrorKind::Unsupported)?;
-        group.usage()
+        self.inner.group.get_or_init(|| group).usage()
     }
 
     /// Limits and walls that are weaker than asked for on this host, each with its reason.

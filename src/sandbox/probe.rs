@@ -2,7 +2,11 @@
 
 use std::{fs, path::Path};
 
-use nix::{libc, sys::wait::waitpid, unistd::Pid};
+use nix::{
+    libc,
+    sys::wait::{WaitStatus, waitpid},
+    unistd::Pid,
+};
 
 use super::{Ids, RANGE, cgroup::Host, sys};
 
@@ -105,10 +109,13 @@ impl Capabilities {
     }
 }
 
-/// Tries what every sandbox needs first.
+/// Tries what every sandbox needs first. Some hosts give out namespaces, but no rights in them.
 fn namespaces() -> std::io::Result<()> {
-    let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
-    sys::try_clone(flags).map(|pid| drop(waitpid(Pid::from_raw(pid), None)))
+    let flags = libc::CLONE_NEWUSER | libc::CLONE_NEWPID | libc::CLONE_NEWNET;
+    match waitpid(Pid::from_raw(sys::try_mounting(flags)?), None)? {
+        WaitStatus::Exited(_, 0) => Ok(()),
+        _ => Err(std::io::ErrorKind::PermissionDenied.into()),
+    }
 }
 
 fn namespace_remedy() -> String {

@@ -19,9 +19,11 @@ pub struct Spec {
     /// and the private writable layer; exists and is empty when the sandbox is spawned.
     pub dir: PathBuf,
     /// The folder that is seen as `/home/vcap`, read-only below a private writable layer.
-    /// None for an empty one.
+    /// None for an empty one. What belongs to the platform's user is seen as `vcap`'s.
     pub home: Option<PathBuf>,
     /// Whether `home` is written directly, without a layer (builds write their result).
+    /// With ids of its own ([`Ids::Range`]) the sandbox gets the folder with all in it, unless
+    /// the folder itself is its `vcap`'s already; the same goes for binds that may be written.
     pub home_writable: bool,
     /// More of the host, after the root is composed, in this order.
     pub binds: Vec<Bind>,

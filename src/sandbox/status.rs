@@ -106,7 +106,7 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// The process that has `pid` now.
+    /// The process that has `pid` now and has not ended.
     pub(super) fn find(pid: i32) -> io::Result<Self> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
         // The name in parentheses may hold anything; field 22 counts from behind it.
@@ -114,16 +114,18 @@ impl Process {
             .rsplit_once(") ")
             .map(|(_, after)| after)
             .unwrap_or_default();
-        let started = after
-            .split(' ')
-            .nth(19)
-            .and_then(|ticks| ticks.parse().ok());
+        let mut fields = after.split(' ');
+        // What has ended and is not collected is as good as gone.
+        if matches!(fields.next(), Some("Z" | "X")) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let started = fields.nth(18).and_then(|ticks| ticks.parse().ok());
         started
             .map(|started| Self { pid, started })
             .ok_or(io::ErrorKind::InvalidData.into())
     }
 
-    /// Whether it is still there (or not yet reaped).
+    /// Whether it is still there.
     pub(super) fn lives(&self) -> bool {
         Self::find(self.pid).is_ok_and(|now| now == *self)
     }

@@ -73,14 +73,16 @@ pub(super) fn fork(flags: c_int) -> io::Result<Side> {
     })
 }
 
-/// Makes a child with new namespaces that ends at once, and returns its id, to be waited for.
-/// Good in processes with many threads, too.
-pub(super) fn try_clone(flags: c_int) -> io::Result<i32> {
-    let flags = c_long::from(flags | libc::SIGCHLD);
-    // SAFETY: as fork(2); the child makes one system call and is gone, whatever state the
-    // other threads had the memory in.
+/// Makes a child with new namespaces, the mount one among them, that tries to change its
+/// mounts and ends: with code 0 where it could. Returns its id, to be waited for. Good in
+/// processes with many threads, too.
+pub(super) fn try_mounting(flags: c_int) -> io::Result<i32> {
+    let flags = c_long::from(flags | libc::CLONE_NEWNS | libc::SIGCHLD);
+    let propagation = libc::MS_REC | libc::MS_PRIVATE;
+    let (root, none, zero) = (c"/".as_ptr(), std::ptr::null::<libc::c_char>(), 0 as c_long);
+    // SAFETY: as fork(2); the child makes two system calls with constants and is gone,
+    // whatever state the other threads had the memory in.
     unsafe {
-        let zero: c_long = 0;
         let pid = check(libc::syscall(
             libc::SYS_clone,
             flags,
@@ -90,7 +92,8 @@ pub(super) fn try_clone(flags: c_int) -> io::Result<i32> {
             zero,
         ))?;
         if pid == 0 {
-            libc::_exit(0);
+            let mounted = libc::syscall(libc::SYS_mount, none, root, none, propagation, none);
+            libc::_exit(i32::from(mounted != 0));
         }
         Ok(i32::try_from(pid).unwrap_or(-1))
     }
@@ -279,19 +282,30 @@ fn prctl(option: c_int, value: u64) -> io::Result<c_long> {
     check(unsafe { libc::prctl(option, value, 0_u64, 0_u64, 0_u64) }.into())
 }
 
-/// Gives every signal its default action and blocks none.
+/// Gives every signal its default action and blocks none. Also those two that libc keeps for
+/// itself and does not let us set: whoever started us may have had them ignored.
 pub(super) fn reset_signals() -> io::Result<()> {
-    // SAFETY: setting the default action involves no handler; numbers that cannot be set are
-    // refused with an error, which is as good. The mask is a local, emptied before use.
-    unsafe {
-        for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+    // The kernel's `struct sigaction`, on every architecture no longer than this; all zeros is
+    // the default action, without flags.
+    let default = [0_u64; 4];
+    let set_size: c_long = 8;
+    for signal in 1..=64 as c_long {
+        // SAFETY: `default` outlives the call and involves no handler. SIGKILL and SIGSTOP are
+        // refused with an error, which is as good.
+        unsafe {
+            let old = std::ptr::null_mut::<u64>();
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                old,
+                set_size,
+            );
         }
-        let mut none: libc::sigset_t = std::mem::zeroed();
-        libc::sigemptyset(&raw mut none);
-        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into())
-            .map(drop)
     }
+    nix::sys::signal::SigSet::empty()
+        .thread_set_mask()
+        .map_err(io::Error::from)
 }
 
 /// Brings the loopback interface of this network namespace up.
@@ -310,7 +324,7 @@ pub(super) fn loopback_up() -> io::Result<()> {
             *to = from.cast_signed();
         }
         check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request).into())?;
-        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        request.ifr_ifru.ifru_flags |= libc::c_short::try_from(libc::IFF_UP).unwrap_or(1);
         check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request).into())?;
     }
     Ok(())

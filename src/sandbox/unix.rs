@@ -3,28 +3,22 @@
 use std::{
     fs::File,
     io,
-    os::fd::AsRawFd,
-    path::{Path, PathBuf},
+    os::{fd::AsRawFd, unix::net::UnixStream as Blocking},
+    path::Path,
 };
 
-/// Calls `with` with a short path of the file `name` in `dir`.
-pub(super) fn short_path<T>(
-    dir: &Path,
-    name: &str,
-    with: impl FnOnce(&Path) -> io::Result<T>,
-) -> io::Result<T> {
-    let folder = File::open(dir)?;
-    with(&PathBuf::from(format!(
-        "/proc/self/fd/{}/{name}",
-        folder.as_raw_fd()
-    )))
-}
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, UnixAddr, connect as connect_to, socket,
+};
+use tokio::net::UnixStream;
 
-/// Connects to the socket `name` in `dir`.
-pub(super) fn connect(dir: &Path, name: &str) -> io::Result<tokio::net::UnixStream> {
-    let stream = short_path(dir, name, |path| {
-        std::os::unix::net::UnixStream::connect(path)
-    })?;
-    stream.set_nonblocking(true)?;
-    tokio::net::UnixStream::from_std(stream)
+/// Connects to the socket `name` in `dir`, at once or not at all: where nobody accepts for so
+/// long that the queue is full, it is an error and not a wait.
+pub(super) fn connect(dir: &Path, name: &str) -> io::Result<UnixStream> {
+    let folder = File::open(dir)?;
+    let address = UnixAddr::new(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()).as_str())?;
+    let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
+    let socket = socket(AddressFamily::Unix, SockType::Stream, flags, None)?;
+    connect_to(socket.as_raw_fd(), &address)?;
+    UnixStream::from_std(Blocking::from(socket))
 }

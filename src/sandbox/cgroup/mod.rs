@@ -8,6 +8,7 @@ mod v1;
 mod v2;
 
 use std::{
+    fmt::Display,
     fs, io,
     path::{Path, PathBuf},
     time::Duration,
@@ -199,7 +200,7 @@ fn make(folder: &Path) -> io::Result<()> {
 }
 
 /// Writes one of a group's files, naming it in the error.
-fn put(folder: &Path, file: &str, value: impl ToString) -> io::Result<()> {
+fn put(folder: &Path, file: &str, value: impl Display) -> io::Result<()> {
     let path = folder.join(file);
     fs::write(&path, value.to_string())
         .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", path.display())))

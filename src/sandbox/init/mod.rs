@@ -115,7 +115,7 @@ fn prepare(
     rootfs::private_mounts()?;
     let sources = rootfs::Sources::gather(spec, home)?;
     rootfs::enter(spec.ids, || become_root(spec.ids))?;
-    for weaker in rootfs::compose(spec, sources)? {
+    for weaker in rootfs::compose(spec, &sources)? {
         channel.tell(&FromInit::Weaker(weaker));
     }
     // A change of ids has cleared it.

@@ -181,7 +181,7 @@ pub(super) fn enter(
 
 /// Puts everything in its place and makes the root read-only. Returns what is weaker than it
 /// should be.
-pub(super) fn compose(spec: &Spec, sources: Sources) -> Result<Vec<String>, SandboxError> {
+pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, SandboxError> {
     for folder in [
         "/dev",
         "/etc",

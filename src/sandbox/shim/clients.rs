@@ -3,10 +3,12 @@
 use std::{
     io::{self, Read, Write},
     os::{
-        fd::{AsFd, BorrowedFd},
+        fd::AsFd,
         unix::net::{UnixListener, UnixStream},
     },
 };
+
+use nix::poll::{PollFd, PollFlags};
 
 use crate::sandbox::{
     Status,
@@ -41,13 +43,25 @@ impl Clients {
         }
     }
 
-    /// What to wait for, and whether for writing, too: the listener, then one for each client.
-    pub(super) fn watch(&self) -> impl Iterator<Item = (BorrowedFd<'_>, bool)> {
-        let clients = self
-            .clients
-            .iter()
-            .map(|client| (client.stream.as_fd(), !client.output.is_empty()));
-        std::iter::once((self.listener.as_fd(), false)).chain(clients)
+    /// What to wait for: the listener, then one for each client. Where there are too many,
+    /// the next waits in the listener's queue.
+    pub(super) fn watch(&self) -> impl Iterator<Item = PollFd<'_>> {
+        let full = self.clients.len() >= CLIENTS;
+        let news = if full {
+            PollFlags::empty()
+        } else {
+            PollFlags::POLLIN
+        };
+        let clients = self.clients.iter().map(|client| {
+            let writes = !client.output.is_empty();
+            let more = if writes {
+                PollFlags::POLLOUT
+            } else {
+                PollFlags::empty()
+            };
+            PollFd::new(client.stream.as_fd(), PollFlags::POLLIN | more)
+        });
+        std::iter::once(PollFd::new(self.listener.as_fd(), news)).chain(clients)
     }
 
     /// Takes new clients in and reads requests, in the order of [`Clients::watch`].
@@ -60,8 +74,10 @@ impl Clients {
             !ready || client.read(&mut requests)
         });
         if ready.first() == Some(&true) {
-            while let Ok((stream, _)) = self.listener.accept() {
-                if self.clients.len() < CLIENTS && stream.set_nonblocking(true).is_ok() {
+            while self.clients.len() < CLIENTS
+                && let Ok((stream, _)) = self.listener.accept()
+            {
+                if stream.set_nonblocking(true).is_ok() {
                     let mut client = Client {
                         stream,
                         input: Vec::new(),
@@ -80,8 +96,9 @@ impl Clients {
     /// Tells every client what it does not know yet. One that does not read is told the
     /// newest when it reads again: nothing piles up here.
     pub(super) fn tell(&mut self, status: &Status, logged: u64) {
-        self.clients
-            .retain_mut(|client| client.tell(status, logged));
+        for client in &mut self.clients {
+            client.tell(status, logged);
+        }
     }
 
     /// Whether somebody has still to be told the last.
@@ -97,33 +114,33 @@ impl Client {
         }
     }
 
-    fn tell(&mut self, status: &Status, logged: u64) -> bool {
-        let caught_up = self.output.is_empty() || self.told.is_none();
-        if caught_up {
-            // The log first: after the end nothing more is read.
-            if self.logged != Some(logged) {
-                self.logged = Some(logged);
-                self.queue(&FromShim::Logged(logged));
-            }
-            if self.told.as_ref() != Some(status) {
-                self.told = Some(status.clone());
-                self.queue(&FromShim::Status(status.clone()));
-            }
+    fn tell(&mut self, status: &Status, logged: u64) {
+        self.write();
+        if !self.output.is_empty() {
+            return;
         }
-        self.write()
+        // The log first: after the end nothing more is read.
+        if self.logged != Some(logged) {
+            self.logged = Some(logged);
+            self.queue(&FromShim::Logged(logged));
+        }
+        if self.told.as_ref() != Some(status) {
+            self.told = Some(status.clone());
+            self.queue(&FromShim::Status(status.clone()));
+        }
+        self.write();
     }
 
-    fn write(&mut self) -> bool {
+    fn write(&mut self) {
         while !self.output.is_empty() {
             match self.stream.write(&self.output) {
-                Ok(0) => return false,
-                Ok(written) => drop(self.output.drain(..written)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Ok(written) if written > 0 => drop(self.output.drain(..written)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return false,
+                // It does not listen any more; what it has asked for is still to be read.
+                _ => self.output.clear(),
             }
         }
-        true
     }
 
     fn read(&mut self, requests: &mut Vec<ToShim>) -> bool {

@@ -3,6 +3,7 @@
 //! instance's folder, which is its working directory.
 
 mod clients;
+mod end;
 mod output;
 mod owners;
 mod start;

@@ -20,11 +20,12 @@ use nix::{
     unistd::pipe2,
 };
 
-use super::owners;
+use super::{output::Output, owners};
 use crate::sandbox::{
     Ids, Limits, Network, RANGE, SandboxError, Spec, VCAP,
     cgroup::{Group, Host},
     init,
+    log::Stream,
     protocol::CONNECT,
     rootfs,
     status::{Doing, Process},
@@ -36,8 +37,6 @@ pub(super) struct Started {
     pub(super) init: Process,
     pub(super) pidfd: OwnedFd,
     pub(super) channel: OwnedFd,
-    pub(super) stdout: OwnedFd,
-    pub(super) stderr: OwnedFd,
 }
 
 /// Makes the group and sets the limits. None where the host has no groups for us; what is
@@ -64,12 +63,13 @@ pub(super) fn group(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<Grou
     Ok(Some(group))
 }
 
-/// Starts init, in its namespaces and in `group`, but does not let it go on yet.
+/// Starts init, in its namespaces and in `group`, but does not let it go on yet. With it come
+/// the command's stdout and stderr.
 pub(super) fn init(
     spec: Spec,
     group: Option<&Group>,
     weaker: &mut Vec<String>,
-) -> Result<Started, SandboxError> {
+) -> Result<(Started, [Output; 2]), SandboxError> {
     let owner = owner(spec.ids);
     folders(&spec, owner)?;
     let home = home(&spec, weaker)?;
@@ -108,7 +108,8 @@ pub(super) fn init(
                 .and_then(|()| group.map_or(Ok(()), |group| group.add(pid)))
                 .and_then(|()| Process::find(pid));
             let init = prepared.doing(|| "set up the sandbox's first process".to_owned())?;
-            Ok(Started { init, pidfd, channel: ours, stdout, stderr })
+            let outputs = [Output::new(stdout, Stream::Out), Output::new(stderr, Stream::Err)];
+            Ok((Started { init, pidfd, channel: ours }, outputs))
         }
     }
 }

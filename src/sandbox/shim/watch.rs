@@ -1,7 +1,6 @@
 //! The shim's loop, from the start of init to the end of everything inside.
 
 use std::{
-    io,
     os::{
         fd::{AsFd, AsRawFd},
         unix::net::UnixListener,
@@ -16,9 +15,7 @@ use nix::{
     sys::{
         eventfd::EventFd,
         socket::{MsgFlags, send},
-        wait::{WaitStatus, waitpid},
     },
-    unistd::Pid,
 };
 
 use super::{
@@ -26,15 +23,12 @@ use super::{
     output::{Output, Read1},
     start::{self, Started},
 };
-use crate::{
-    model::Exit,
-    sandbox::{
-        Spec, Status,
-        log::{Stream, Writer},
-        protocol::{CONNECT, CONTROL, FromInit, LONGEST, ToInit, ToShim},
-        status::Kept,
-        sys,
-    },
+use crate::sandbox::{
+    Spec, Status,
+    log::Writer,
+    protocol::{FromInit, LONGEST, ToInit, ToShim},
+    status::Kept,
+    sys,
 };
 
 /// Bytes that are read from a pipe at once.
@@ -44,29 +38,28 @@ const BUFFER: usize = 16 << 10;
 const OOM_TICK: Duration = Duration::from_millis(20);
 const OOM_PATIENCE: Duration = Duration::from_secs(2);
 
-/// How long the end waits: for a group to become empty, for clients to read.
-const END_PATIENCE: Duration = Duration::from_secs(2);
-const END_TICK: u16 = 5;
+/// Longer is for ever, and later than a clock can tell.
+const LONGEST_GRACE: Duration = Duration::from_secs(365 * 24 * 3600);
 
 pub(super) struct Shim {
-    kept: Kept,
-    clients: Clients,
-    started: Option<Started>,
-    outputs: Vec<Output>,
-    log: Option<Writer>,
-    buffer: Vec<u8>,
+    pub(super) kept: Kept,
+    pub(super) clients: Clients,
+    pub(super) started: Option<Started>,
+    pub(super) outputs: Vec<Output>,
+    pub(super) log: Option<Writer>,
+    pub(super) buffer: Vec<u8>,
     oom: Option<EventFd>,
     oom_until: Option<Instant>,
     command: Option<i32>,
-    told: Option<FromInit>,
+    pub(super) told: Option<FromInit>,
     /// Whether init has closed its end of the channel.
     deaf: bool,
-    stop: Option<Stop>,
+    pub(super) stop: Option<Stop>,
 }
 
-struct Stop {
+pub(super) struct Stop {
     deadline: Instant,
-    killed: bool,
+    pub(super) killed: bool,
 }
 
 impl Shim {
@@ -114,27 +107,20 @@ impl Shim {
             .group
             .as_ref()
             .and_then(crate::sandbox::cgroup::Group::oom_events);
-        let started =
+        let (started, outputs) =
             start::init(spec, self.kept.group.as_ref(), &mut self.kept.weaker).map_err(told)?;
         self.kept.init = Some(started.init);
         self.keep();
         let go = tell(&started, ToInit::Go);
         self.buffer = vec![0; BUFFER];
-        let streams = [
-            (started.stdout.try_clone(), Stream::Out),
-            (started.stderr.try_clone(), Stream::Err),
-        ];
-        for (pipe, stream) in streams {
-            let pipe = pipe.map_err(|error| format!("cannot hold a pipe: {error}"))?;
-            self.outputs.push(Output::new(pipe, stream));
-        }
+        self.outputs = outputs.into();
         self.started = Some(started);
         go.map(drop)
             .map_err(|error| format!("cannot speak to the sandbox's first process: {error}"))
     }
 
     /// Writes the status file. A full disk must not end an app.
-    fn keep(&self) {
+    pub(super) fn keep(&self) {
         let _ = self.kept.write(Path::new("."));
     }
 
@@ -168,12 +154,7 @@ impl Shim {
                 .map(|output| PollFd::new(output.as_fd(), PollFlags::POLLIN)),
         );
         let clients = fds.len();
-        fds.extend(self.clients.watch().map(|(fd, writes)| {
-            PollFd::new(
-                fd,
-                PollFlags::POLLIN | if writes { PollFlags::POLLOUT } else { none },
-            )
-        }));
+        fds.extend(self.clients.watch());
         match poll(&mut fds, self.timeout()) {
             Ok(_) | Err(Errno::EINTR) => {}
             // Out of memory in the kernel: it passes.
@@ -239,7 +220,7 @@ impl Shim {
     }
 
     /// Takes what init has said.
-    fn listen(&mut self) {
+    pub(super) fn listen(&mut self) {
         let mut buffer = [0; LONGEST];
         while let Some(started) = &self.started {
             let Ok(received) = sys::receive(&started.channel, &mut buffer) else {
@@ -268,7 +249,7 @@ impl Shim {
     }
 
     fn stop(&mut self, grace: Duration) {
-        let deadline = Instant::now() + grace;
+        let deadline = Instant::now() + grace.min(LONGEST_GRACE);
         match &mut self.stop {
             Some(stop) => stop.deadline = stop.deadline.min(deadline),
             None => {
@@ -310,7 +291,7 @@ impl Shim {
         }
     }
 
-    fn oom_kills(&self) -> u64 {
+    pub(super) fn oom_kills(&self) -> u64 {
         self.kept
             .group
             .as_ref()
@@ -321,97 +302,6 @@ impl Shim {
     fn kill(&self) {
         if let Some(started) = &self.started {
             let _ = sys::pidfd_kill(started.pidfd.as_fd());
-        }
-    }
-
-    /// Everything inside is gone: keeps the last words, tells how it ended, and clears up.
-    fn finish(&mut self) {
-        self.listen();
-        let ended = self
-            .started
-            .as_ref()
-            .and_then(|started| waitpid(Pid::from_raw(started.init.pid), None).ok());
-        self.drain();
-        let exit = self.exit(ended);
-        self.clear_group();
-        let _ = std::fs::remove_file(CONNECT);
-        self.kept.status = Status::Ended(exit);
-        self.keep();
-        self.say_goodbye();
-        let _ = std::fs::remove_file(CONTROL);
-    }
-
-    fn drain(&mut self) {
-        while !self.outputs.is_empty() {
-            let Some(log) = &mut self.log else { return };
-            let (mut batch, at_ns) = (Vec::new(), now_ns());
-            self.outputs.retain_mut(|output| {
-                let more = output.read(&mut self.buffer, at_ns, &mut batch) == Read1::Some;
-                if !more {
-                    output.flush(at_ns, &mut batch);
-                }
-                more
-            });
-            log.append(&batch);
-        }
-    }
-
-    fn exit(&self, init: Option<WaitStatus>) -> Exit {
-        if let Some(FromInit::Failed(reason)) = &self.told {
-            return Exit::NotStarted {
-                reason: reason.clone(),
-            };
-        }
-        if let Some(stop) = &self.stop {
-            return Exit::Stopped {
-                killed: stop.killed,
-            };
-        }
-        if self.oom_kills() > 0 {
-            return Exit::OutOfMemory;
-        }
-        match (&self.told, init, &self.kept.status) {
-            (Some(FromInit::Exited(code)), ..) => Exit::Code { code: *code },
-            (Some(FromInit::Signalled(signal)), ..) => Exit::Signal { signal: *signal },
-            (_, ended, Status::Preparing) => {
-                let reason =
-                    format!("the sandbox's first process ended while it was set up ({ended:?})");
-                Exit::NotStarted { reason }
-            }
-            (_, Some(WaitStatus::Signaled(_, signal, _)), _) => Exit::Signal {
-                signal: signal as i32,
-            },
-            _ => Exit::Lost,
-        }
-    }
-
-    fn clear_group(&self) {
-        let Some(group) = &self.kept.group else {
-            return;
-        };
-        let until = Instant::now() + END_PATIENCE;
-        while let Err(error) = group.remove() {
-            if error.kind() != io::ErrorKind::ResourceBusy || Instant::now() >= until {
-                return;
-            }
-            group.kill();
-            let _ = poll(&mut [], PollTimeout::from(END_TICK));
-        }
-    }
-
-    /// Lets clients read how it ended; one that does not finds it in the status file.
-    fn say_goodbye(&mut self) {
-        let until = Instant::now() + END_PATIENCE;
-        let end = self.log.as_ref().map_or(0, Writer::end);
-        loop {
-            // Also those who have just come.
-            let all = vec![true; self.clients.watch().count()];
-            self.clients.serve(&all);
-            self.clients.tell(&self.kept.status, end);
-            if !self.clients.behind() || Instant::now() >= until {
-                return;
-            }
-            let _ = poll(&mut [], PollTimeout::from(END_TICK));
         }
     }
 }
@@ -425,7 +315,7 @@ fn tell(started: &Started, message: ToInit) -> nix::Result<usize> {
     )
 }
 
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

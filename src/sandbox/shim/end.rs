@@ -1,0 +1,123 @@
+//! The end of a sandbox: everything inside is gone, and what is left to do is outside.
+
+use std::{
+    fs, io,
+    time::{Duration, Instant},
+};
+
+use nix::{
+    poll::{PollTimeout, poll},
+    sys::wait::{WaitStatus, waitpid},
+    unistd::Pid,
+};
+
+use super::{
+    output::Read1,
+    watch::{Shim, now_ns},
+};
+use crate::{
+    model::Exit,
+    sandbox::{
+        Status,
+        log::Writer,
+        protocol::{CONNECT, CONTROL, FromInit},
+    },
+};
+
+/// How long the end waits: for a group to become empty, for clients to read.
+const END_PATIENCE: Duration = Duration::from_secs(2);
+const END_TICK: u16 = 5;
+
+impl Shim {
+    /// Everything inside is gone: keeps the last words, tells how it ended, and clears up.
+    pub(super) fn finish(&mut self) {
+        self.listen();
+        let ended = self
+            .started
+            .as_ref()
+            .and_then(|started| waitpid(Pid::from_raw(started.init.pid), None).ok());
+        self.drain();
+        let exit = self.exit(ended);
+        self.clear_group();
+        let _ = fs::remove_file(CONNECT);
+        self.kept.status = Status::Ended(exit);
+        self.keep();
+        // Nothing in the folder is touched once the end is told: it may be removed then.
+        let _ = fs::remove_file(CONTROL);
+        self.say_goodbye();
+    }
+
+    fn drain(&mut self) {
+        while !self.outputs.is_empty() {
+            let Some(log) = &mut self.log else { return };
+            let (mut batch, at_ns) = (Vec::new(), now_ns());
+            self.outputs.retain_mut(|output| {
+                let more = output.read(&mut self.buffer, at_ns, &mut batch) == Read1::Some;
+                if !more {
+                    output.flush(at_ns, &mut batch);
+                }
+                more
+            });
+            log.append(&batch);
+        }
+    }
+
+    fn exit(&self, init: Option<WaitStatus>) -> Exit {
+        if let Some(FromInit::Failed(reason)) = &self.told {
+            return Exit::NotStarted {
+                reason: reason.clone(),
+            };
+        }
+        if let Some(stop) = &self.stop {
+            return Exit::Stopped {
+                killed: stop.killed,
+            };
+        }
+        if self.oom_kills() > 0 {
+            return Exit::OutOfMemory;
+        }
+        match (&self.told, init, &self.kept.status) {
+            (Some(FromInit::Exited(code)), ..) => Exit::Code { code: *code },
+            (Some(FromInit::Signalled(signal)), ..) => Exit::Signal { signal: *signal },
+            (_, ended, Status::Preparing) => {
+                let reason =
+                    format!("the sandbox's first process ended while it was set up ({ended:?})");
+                Exit::NotStarted { reason }
+            }
+            (_, Some(WaitStatus::Signaled(_, signal, _)), _) => Exit::Signal {
+                signal: signal as i32,
+            },
+            _ => Exit::Lost,
+        }
+    }
+
+    fn clear_group(&self) {
+        let Some(group) = &self.kept.group else {
+            return;
+        };
+        let until = Instant::now() + END_PATIENCE;
+        while let Err(error) = group.remove() {
+            if error.kind() != io::ErrorKind::ResourceBusy || Instant::now() >= until {
+                return;
+            }
+            group.kill();
+            let _ = poll(&mut [], PollTimeout::from(END_TICK));
+        }
+    }
+
+    /// Lets clients read how it ended; one that does not finds it in the status file.
+    fn say_goodbye(&mut self) {
+        let until = Instant::now() + END_PATIENCE;
+        let end = self.log.as_ref().map_or(0, Writer::end);
+        loop {
+            // Also those who have just come.
+            let all = vec![true; self.clients.watch().count()];
+            self.clients.serve(&all);
+            self.clients.tell(&self.kept.status, end);
+            if !self.clients.behind() || Instant::now() >= until {
+                return;
+            }
+            let _ = poll(&mut [], PollTimeout::from(END_TICK));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! What a sandbox may use, and what it costs.
+
+use std::{fs, time::Duration};
+
+use pastina::{model::Exit, sandbox};
+
+use super::support::{Case, ended, is_root, parent, running, says, shell};
+
+#[tokio::test]
+async fn too_much_memory_ends_as_out_of_memory() {
+    let mut case = shell("python3 -c 'x = bytearray(400 << 20)'; echo survived; sleep 1000");
+    case.spec.limits.memory = Some(64 << 20);
+    if !limits_are_enforced(&case, "memory").await {
+        return;
+    }
+    let (exit, output) = case.run().await;
+    assert_eq!(exit, Exit::OutOfMemory, "{output}");
+}
+
+/// Whether the host lets this user set limits. Where not, a sandbox says so.
+async fn limits_are_enforced(case: &Case, what: &str) -> bool {
+    if sandbox::probe().cgroup.is_some() {
+        return true;
+    }
+    assert!(!is_root(), "root has control groups");
+    let sandbox = case.spawn().await;
+    running(&sandbox).await;
+    let weaker = sandbox.weaker();
+    assert!(
+        weaker.iter().any(|reason| reason.contains(what)),
+        "{weaker:?}"
+    );
+    assert!(sandbox.usage().is_err());
+    sandbox.stop(Duration::ZERO);
+    ended(&sandbox).await;
+    false
+}
+
+#[tokio::test]
+async fn processes_are_limited_and_usage_is_told() {
+    let mut case =
+        shell("for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 1000 & done; echo done; wait");
+    case.spec.limits.pids = Some(8);
+    case.spec.limits.memory = Some(256 << 20);
+    case.spec.limits.cpu_weight = Some(50);
+    case.spec.limits.cpu_milli = Some(500);
+    // By the control group, or by a limit of the user's where there is none.
+    let sandbox = case.spawn().await;
+    says(&sandbox, "fork").await;
+    if let Ok(usage) = sandbox.usage() {
+        assert!((2..=9).contains(&usage.pids), "{usage:?}");
+        assert!(usage.memory > 0 && usage.memory < 256 << 20, "{usage:?}");
+        assert!(!usage.cpu.is_zero());
+    }
+    sandbox.stop(Duration::ZERO);
+    ended(&sandbox).await;
+    case.left_nothing().await;
+}
+
+#[tokio::test]
+async fn shim_and_init_together_have_at_most_2_mb_of_their_own() {
+    let case = shell("sleep 1000");
+    let sandbox = case.spawn().await;
+    let init = parent(running(&sandbox).await);
+    let private = |pid: i32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+        text.lines()
+            .filter(|line| line.starts_with("Private_"))
+            .map(|line| {
+                line.split_whitespace()
+                    .nth(1)
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap()
+            })
+            .sum::<u64>()
+    };
+    // Init hides its memory from the ordinary user who started it.
+    if is_root() {
+        let together = private(init) + private(parent(init));
+        assert!(together <= 2048, "{together} kB");
+    }
+    sandbox.stop(Duration::ZERO);
+    ended(&sandbox).await;
+}

@@ -1,0 +1,13 @@
+//! Sandboxes as the daemon makes them, with the real program as shim and init.
+//!
+//! Run as root, everything is done twice: as root, and by the same tests in a child that is
+//! an ordinary user ([`user`]).
+
+mod adoption;
+mod files;
+mod life;
+mod limits;
+mod network;
+mod support;
+mod user;
+mod walls;

@@ -1,0 +1,216 @@
+//! A sandbox to test, and what to ask of it.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use pastina::{
+    model::Exit,
+    sandbox::{self, Ids, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status},
+};
+use tempfile::TempDir;
+
+/// Nothing here takes near as long, unless it hangs.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Names the program where the tests run from a copy.
+pub(super) const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
+
+/// An instance's folder with what was asked for; the sandbox is killed when it goes.
+pub(super) struct Case {
+    pub(super) root: TempDir,
+    pub(super) spec: Spec,
+}
+
+pub(super) fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// A range that no other test has.
+pub(super) fn ids() -> Ids {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    if is_root() {
+        Ids::Range {
+            first: 200_000 + 65_536 * NEXT.fetch_add(1, Ordering::Relaxed),
+        }
+    } else {
+        Ids::Own
+    }
+}
+
+/// A sandbox that runs `script` in a shell.
+pub(super) fn shell(script: &str) -> Case {
+    static PREPARED: OnceLock<()> = OnceLock::new();
+    PREPARED.get_or_init(|| {
+        let program =
+            std::env::var_os(PROGRAM).unwrap_or_else(|| env!("CARGO_BIN_EXE_pastina").into());
+        sandbox::set_executable(program.into());
+        let _ = sandbox::cgroup::prepare();
+    });
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("instance");
+    fs::create_dir(&dir).unwrap();
+    let name = root
+        .path()
+        .file_name()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .trim_start_matches('.')
+        .to_owned();
+    let spec = Spec {
+        version: SPEC_VERSION,
+        id: format!("test-{}-{name}", std::process::id()),
+        dir,
+        home: None,
+        home_writable: false,
+        binds: Vec::new(),
+        argv: ["sh", "-c", script].map(str::to_owned).into(),
+        env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
+        cwd: "/home/vcap".to_owned(),
+        hostname: "box".to_owned(),
+        ids: ids(),
+        network: Network::Isolated,
+        limits: Limits::default(),
+        log_bytes: 1 << 20,
+    };
+    Case { root, spec }
+}
+
+impl Case {
+    /// A folder beside the instance's, filled.
+    pub(super) fn folder(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
+        let path = self.root.path().join(name);
+        for (file, text) in files {
+            let file = path.join(file);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, text).unwrap();
+        }
+        path
+    }
+
+    pub(super) async fn spawn(&self) -> Sandbox {
+        sandbox::spawn(&self.spec).await.unwrap()
+    }
+
+    /// Runs to the end: how it ended, and what it wrote.
+    pub(super) async fn run(&self) -> (Exit, String) {
+        let sandbox = self.spawn().await;
+        let exit = ended(&sandbox).await;
+        let output = output(&sandbox);
+        self.left_nothing().await;
+        sandbox.remove().await.unwrap();
+        assert!(!self.spec.dir.exists());
+        (exit, output)
+    }
+
+    /// Asserts that the host shows no trace of the sandbox but its folder.
+    pub(super) async fn left_nothing(&self) {
+        let dir = self.spec.dir.to_str().unwrap();
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        assert!(!mounts.contains(dir), "{mounts}");
+        assert_eq!(groups(&self.spec.id), Vec::<PathBuf>::new());
+        // The shim says goodbye just before its end.
+        until("the shim to be gone", || processes_with(dir).is_empty()).await;
+    }
+}
+
+impl Drop for Case {
+    fn drop(&mut self) {
+        for pid in processes_with(self.spec.dir.to_str().unwrap()) {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
+    }
+}
+
+/// Processes whose command line names `text`.
+pub(super) fn processes_with(text: &str) -> Vec<i32> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
+        .filter(|pid| {
+            fs::read(format!("/proc/{pid}/cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
+        })
+        .collect()
+}
+
+/// Control groups of a sandbox, in every hierarchy.
+pub(super) fn groups(id: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if entry.file_name().to_string_lossy().contains(id) {
+                    found.push(entry.path());
+                }
+                folders.push(entry.path());
+            }
+        }
+    }
+    found
+}
+
+pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+pub(super) async fn status(sandbox: &Sandbox, wanted: impl Fn(&Status) -> bool) -> Status {
+    let mut status = sandbox.status();
+    let found = tokio::time::timeout(PATIENCE, status.wait_for(|now| wanted(now))).await;
+    found.expect("in time").expect("the handle lives").clone()
+}
+
+pub(super) async fn ended(sandbox: &Sandbox) -> Exit {
+    match status(sandbox, |now| matches!(now, Status::Ended(_))).await {
+        Status::Ended(exit) => exit,
+        other => panic!("{other:?}"),
+    }
+}
+
+pub(super) async fn running(sandbox: &Sandbox) -> i32 {
+    match status(sandbox, |now| !matches!(now, Status::Preparing)).await {
+        Status::Running { pid } => pid,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Everything written so far, a line each.
+pub(super) fn output(sandbox: &Sandbox) -> String {
+    let mut reader = sandbox.log(0).unwrap();
+    std::iter::from_fn(|| reader.next().unwrap())
+        .map(|record| format!("{}\n", String::from_utf8_lossy(&record.line)))
+        .collect()
+}
+
+pub(super) async fn says(sandbox: &Sandbox, text: &str) {
+    until(text, || output(sandbox).contains(text)).await;
+}
+
+pub(super) fn alive(pid: i32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
+
+/// The command's process as the host sees it: its parent is init, whose parent is the shim.
+pub(super) fn parent(pid: i32) -> i32 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit_once(") ")
+        .unwrap()
+        .1
+        .split(' ')
+        .nth(1)
+        .unwrap()
+        .parse()
+        .unwrap()
+}
