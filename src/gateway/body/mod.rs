@@ -1,0 +1,9 @@
+//! Message bodies on their way through.
+
+mod outgoing;
+mod platform;
+mod upload;
+
+pub(super) use outgoing::{Download, Outgoing, Source};
+pub use platform::{Body, BodyError, full};
+pub(super) use upload::{Upload, UploadState};

@@ -1,0 +1,7 @@
+//! Carries a request to an instance and its answer back.
+
+mod connect;
+mod errand;
+mod repeat;
+
+pub(super) use errand::{Errand, Upgrade};

@@ -1,0 +1,10 @@
+//! The gateway from outside, over real sockets.
+
+mod bed;
+mod contract;
+mod drain;
+mod http1;
+mod http2;
+mod retry;
+mod site;
+mod upgrade;

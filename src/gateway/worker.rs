@@ -1,0 +1,231 @@
+//! One thread of the gateway: its sockets, its pool, its counters.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    fmt,
+    net::{SocketAddr, TcpListener},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use futures_util::FutureExt;
+use rand::{Rng, SeedableRng, rngs::SmallRng};
+use tokio::{
+    net::TcpStream,
+    sync::{Notify, watch},
+};
+
+use super::{ApiService, Config, access::AccessLog, connection, counters::Counters, pool::Pool};
+use crate::{
+    model::{InstanceId, RouteId},
+    routing::{Backend, Cursor, Entry, RouteTable, choose},
+};
+
+/// Pause after a failed accept, which is mostly for want of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Routes whose turn a thread remembers; past that it starts afresh.
+const REMEMBERED_ROUTES: usize = 100_000;
+
+/// What all threads have in common.
+pub(super) struct Shared {
+    pub(super) config: Config,
+    pub(super) table: Arc<ArcSwap<RouteTable>>,
+    pub(super) api: ApiService,
+    pub(super) access: AccessLog,
+    pub(super) tls: Arc<rustls::ServerConfig>,
+    /// Connections of clients, over all threads.
+    pub(super) connections: AtomicUsize,
+}
+
+/// What one thread has for itself.
+pub(super) struct Worker {
+    pub(super) shared: Arc<Shared>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) pool: Pool,
+    pub(super) live: Live,
+    cursors: RefCell<HashMap<RouteId, Cursor>>,
+    random: RefCell<SmallRng>,
+    /// Where new cursors begin: another place in each thread.
+    offset: u32,
+}
+
+impl fmt::Debug for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Worker")
+            .field("offset", &self.offset)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Counts what a drain has to wait for: connections and tunnels.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Live(Rc<(Cell<usize>, Notify)>);
+
+/// One thing that a drain waits for, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Alive(Live);
+
+impl Live {
+    pub(super) fn one(&self) -> Alive {
+        self.0.0.set(self.0.0.get() + 1);
+        Alive(self.clone())
+    }
+
+    async fn none_left(&self) {
+        while self.0.0.get() > 0 {
+            self.0.1.notified().await;
+        }
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        let (count, changed) = &*self.0.0;
+        count.set(count.get() - 1);
+        changed.notify_one();
+    }
+}
+
+impl Worker {
+    pub(super) fn new(shared: Arc<Shared>, counters: Arc<Counters>, offset: u32) -> Rc<Self> {
+        // Identifiers of requests and traces need to be distinct, not secret.
+        let seed = getrandom::u64().unwrap_or_else(|_| u64::from(offset) ^ entropy());
+        let pool = Pool::new(&shared.config.limits);
+        Rc::new(Self {
+            shared,
+            counters,
+            pool,
+            live: Live::default(),
+            cursors: RefCell::default(),
+            random: RefCell::new(SmallRng::seed_from_u64(seed)),
+            offset,
+        })
+    }
+
+    /// The next backend of a route, in turn.
+    pub(super) fn next_backend<'a>(
+        &self,
+        entry: &'a Entry,
+        exclude: &[InstanceId],
+    ) -> Option<&'a Arc<Backend>> {
+        let mut cursors = self.cursors.borrow_mut();
+        if cursors.len() >= REMEMBERED_ROUTES {
+            cursors.clear();
+        }
+        let cursor = cursors
+            .entry(entry.route)
+            .or_insert(Cursor::starting_at(self.offset));
+        choose(entry, cursor, exclude)
+    }
+
+    /// Random bits.
+    pub(super) fn random(&self) -> u64 {
+        self.random.borrow_mut().next_u64()
+    }
+
+    /// Accepts and serves until told to drain, then ends when nothing is in flight.
+    pub(super) async fn run(
+        self: Rc<Self>,
+        listeners: Vec<(TcpListener, bool)>,
+        drain: watch::Receiver<bool>,
+    ) {
+        let sweep = tokio::task::spawn_local(Rc::clone(&self).sweep());
+        let mut accepting = Vec::new();
+        for (listener, tls) in listeners {
+            match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => {
+                    let accept = Rc::clone(&self).accept(listener, tls, drain.clone());
+                    accepting.push(tokio::task::spawn_local(accept));
+                }
+                Err(error) => tracing::error!(%error, "a gateway thread cannot use its socket"),
+            }
+        }
+        for task in accepting {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a gateway thread has stopped accepting");
+            }
+        }
+        self.live.none_left().await;
+        sweep.abort();
+    }
+
+    async fn accept(
+        self: Rc<Self>,
+        listener: tokio::net::TcpListener,
+        tls: bool,
+        mut drain: watch::Receiver<bool>,
+    ) {
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                accepted = listener.accept() => accepted,
+                _ = drain.wait_for(|draining| *draining) => break,
+            };
+            match accepted {
+                Ok((stream, peer)) => self.take(stream, peer, tls, &drain),
+                Err(error) => {
+                    tracing::warn!(%error, "a gateway thread cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+        // Closing the socket would reset connections that the kernel has accepted already.
+        while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+            self.take(stream, peer, tls, &drain);
+        }
+    }
+
+    fn take(
+        self: &Rc<Self>,
+        stream: TcpStream,
+        peer: SocketAddr,
+        tls: bool,
+        drain: &watch::Receiver<bool>,
+    ) {
+        let shared = Arc::clone(&self.shared);
+        if shared.connections.fetch_add(1, Relaxed) >= shared.config.limits.connections {
+            shared.connections.fetch_sub(1, Relaxed);
+            self.counters.refused();
+            return;
+        }
+        self.counters.connection();
+        let alive = self.live.one();
+        let serve = connection::serve(Rc::clone(self), stream, peer, tls, drain.clone());
+        tokio::task::spawn_local(async move {
+            let _alive = alive;
+            let _counted = Counted(shared);
+            serve.await;
+        });
+    }
+
+    /// Closes connections to instances that have not been used for long.
+    async fn sweep(self: Rc<Self>) {
+        let period = (self.shared.config.limits.upstream_idle / 2).max(Duration::from_millis(10));
+        loop {
+            tokio::time::sleep(period).await;
+            self.pool.sweep();
+        }
+    }
+}
+
+/// A connection in the count of all, until it is dropped.
+struct Counted(Arc<Shared>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Something that differs from run to run where the kernel has no randomness to give.
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u8)
+}
