@@ -11,7 +11,7 @@ use crate::model::{
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
 /// the case, as in Cloud Foundry.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Indexes {
     orgs: OrdMap<String, OrgId>,
     spaces: OrdMap<(OrgId, String), SpaceId>,
@@ -36,7 +36,7 @@ pub struct Indexes {
 
 /// How an entry goes in or out; lets one list of entries serve both.
 trait Entry {
-    fn map<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, value: V);
+    fn map<K: Ord + Clone, V: Clone + Eq>(map: &mut OrdMap<K, V>, key: K, value: V);
     fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K);
 }
 
@@ -48,7 +48,7 @@ pub(super) struct Insert;
 pub(super) struct Remove;
 
 impl Entry for Insert {
-    fn map<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, value: V) {
+    fn map<K: Ord + Clone, V: Clone + Eq>(map: &mut OrdMap<K, V>, key: K, value: V) {
         map.insert(key, value);
     }
     fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K) {
@@ -57,8 +57,12 @@ impl Entry for Insert {
 }
 
 impl Entry for Remove {
-    fn map<K: Ord + Clone, V: Clone>(map: &mut OrdMap<K, V>, key: K, _: V) {
-        map.remove(&key);
+    fn map<K: Ord + Clone, V: Clone + Eq>(map: &mut OrdMap<K, V>, key: K, value: V) {
+        // Two records that swap names in one commit pass through a state in which both have
+        // the same; the one that gives the name up must not take the other's entry along.
+        if map.get(&key) == Some(&value) {
+            map.remove(&key);
+        }
     }
     fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K) {
         set.remove(&key);

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
+use uuid::Uuid;
 
 use super::{Indexes, State};
 use crate::model::{
@@ -24,6 +25,12 @@ macro_rules! records {
         }
 
         impl Kind {
+            /// The kind with this name on disk.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $($tag => Some(Self::$name),)* _ => None }
+            }
+
             /// The kind's name on disk.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
@@ -35,12 +42,10 @@ macro_rules! records {
         }
 
         /// A whole record.
-        #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-        #[serde(tag = "kind", content = "value")]
+        #[derive(Debug, Clone, PartialEq)]
         pub enum Record {
             $(
                 #[doc = concat!("`", $tag, "`")]
-                #[serde(rename = $tag)]
                 $name(Arc<$name>),
             )*
         }
@@ -62,6 +67,27 @@ macro_rules! records {
             pub fn key(&self) -> Key {
                 match self { $(Self::$name(value) => Key::$name(value.id),)* }
             }
+
+            /// Serializes what is in the record, without its kind.
+            pub(super) fn serialize_value<S: Serializer>(
+                &self,
+                serializer: S,
+            ) -> Result<S::Ok, S::Error> {
+                match self { $(Self::$name(value) => value.serialize(serializer),)* }
+            }
+
+            /// The record of `kind` that `json` holds.
+            pub(super) fn from_json(kind: Kind, json: &[u8]) -> serde_json::Result<Self> {
+                match kind { $(Kind::$name => serde_json::from_slice(json).map(Self::$name),)* }
+            }
+
+            /// The record of `kind` that `value` holds.
+            pub(super) fn from_value(
+                kind: Kind,
+                value: serde_json::Value,
+            ) -> serde_json::Result<Self> {
+                match kind { $(Kind::$name => serde_json::from_value(value).map(Self::$name),)* }
+            }
         }
 
         impl Key {
@@ -69,6 +95,17 @@ macro_rules! records {
             #[must_use]
             pub const fn kind(self) -> Kind {
                 match self { $(Self::$name(_) => Kind::$name,)* }
+            }
+
+            /// The bits of the identifier.
+            #[must_use]
+            pub const fn uuid(self) -> Uuid {
+                match self { $(Self::$name(id) => id.uuid(),)* }
+            }
+
+            /// The key of a record of `kind`.
+            pub(super) const fn of(kind: Kind, uuid: Uuid) -> Self {
+                match kind { $(Kind::$name => Self::$name($id::from_uuid(uuid)),)* }
             }
         }
 
@@ -99,6 +136,18 @@ macro_rules! records {
             pub fn records(&self) -> impl Iterator<Item = Record> + '_ {
                 std::iter::empty()
                     $(.chain(self.$table.values().cloned().map(Record::$name)))*
+            }
+
+            /// How many records there are.
+            #[must_use]
+            pub fn len(&self) -> usize {
+                0 $(+ self.$table.len())*
+            }
+
+            /// Whether there is none.
+            #[must_use]
+            pub fn is_empty(&self) -> bool {
+                self.len() == 0
             }
 
             /// Applies one change, indexes included.
@@ -144,7 +193,7 @@ records! {
 }
 
 /// One change of a commit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
     /// Adds the record or takes its predecessor's place.

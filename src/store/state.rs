@@ -18,7 +18,7 @@ pub type Table<K, V> = OrdMap<K, Arc<V>>;
 ///
 /// Cloning is cheap whatever the size, which is what lets readers keep one as long as
 /// they like while commits go on.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct State {
     /// Grows by one with each commit.
     pub revision: u64,

@@ -29,7 +29,7 @@ impl Tx {
         self.change(Change::Delete(key.into()));
     }
 
-    fn change(&mut self, change: Change) {
+    pub(super) fn change(&mut self, change: Change) {
         self.state.apply(&change);
         self.changes.push(change);
     }

@@ -1,0 +1,294 @@
+//! Records and stores to test with.
+
+use std::{collections::BTreeMap, path::Path};
+
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    model::{
+        Actor, App, AppId, AppName, AppProtocol, AppState, Build, BuildId, BuildState, Destination,
+        DestinationId, Domain, DomainId, DomainName, Droplet, DropletBuildpack, DropletId,
+        DropletKind, DropletState, Event, EventId, EventTarget, Failure, HealthCheck, HealthKind,
+        Job, JobError, JobId, JobState, Lifecycle, Megabytes, Metadata, Org, OrgId, OrgName,
+        Package, PackageId, PackageState, Process, ProcessId, ProcessType, ReadinessCheck,
+        RefreshToken, Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId, RoutePath,
+        Space, SpaceId, SpaceName, Timestamp, TokenId, User, UserId, Username,
+    },
+    store::{Config, Opened, Record, Store, StoreError},
+};
+
+/// A store in `dir` that takes a checkpoint every few kilobytes.
+pub(super) fn open(dir: &Path) -> (Store, Opened) {
+    Store::open(&small(dir)).unwrap()
+}
+
+pub(super) fn small(dir: &Path) -> Config {
+    Config {
+        checkpoint_bytes: 16 * 1024,
+        ..Config::new(dir)
+    }
+}
+
+/// Runs a future to its end.
+pub(super) fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+/// Commits records.
+pub(super) async fn put(
+    store: &Store,
+    records: impl IntoIterator<Item = Record>,
+) -> Result<(), StoreError> {
+    store
+        .commit(|tx| {
+            for record in records {
+                tx.change(crate::store::Change::Put(record));
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn uuid(kind: u8, number: u64) -> Uuid {
+    Uuid::from_u64_pair(u64::from(kind) << 56 | 0x4000, number | 0x8000 << 48)
+}
+
+fn metadata() -> Metadata {
+    Metadata {
+        labels: BTreeMap::from([("team".to_owned(), "검색".to_owned())]),
+        annotations: BTreeMap::from([("note".to_owned(), "a \"quoted\" note".to_owned())]),
+    }
+}
+
+const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
+
+/// An organization, `number` of many.
+pub(super) fn org(number: u64) -> Org {
+    Org {
+        id: OrgId::from_uuid(uuid(1, number)),
+        name: OrgName::parse(format!("org {number}")).unwrap(),
+        suspended: false,
+        metadata: Metadata::default(),
+        created_at: AT,
+        updated_at: AT,
+    }
+}
+
+/// An event with `bytes` of data.
+pub(super) fn event(number: u64, bytes: usize) -> Event {
+    Event {
+        id: EventId::from_uuid(uuid(13, number)),
+        kind: "audit.app.create".to_owned(),
+        actor: Actor::system(),
+        target: EventTarget {
+            guid: uuid(7, number).to_string(),
+            kind: "app".to_owned(),
+            name: "shop".to_owned(),
+        },
+        data: json!({ "request": "x".repeat(bytes), "first": 1, "a": null }),
+        space: Some(SpaceId::from_uuid(uuid(2, number))),
+        org: None,
+        created_at: AT,
+    }
+}
+
+/// One record of every kind, as an app with everything has them; they refer to each other.
+pub(super) fn every_kind(number: u64) -> Vec<Record> {
+    let (org, space) = (org(number), SpaceId::from_uuid(uuid(2, number)));
+    let (user, app) = (
+        UserId::from_uuid(uuid(3, number)),
+        AppId::from_uuid(uuid(7, number)),
+    );
+    let domain = DomainId::from_uuid(uuid(6, number));
+    let package = PackageId::from_uuid(uuid(9, number));
+    let build = BuildId::from_uuid(uuid(10, number));
+    let droplet = DropletId::from_uuid(uuid(11, number));
+    let lifecycle = Lifecycle {
+        buildpacks: vec!["python_buildpack".to_owned()],
+        stack: Some("cflinuxfs4".to_owned()),
+    };
+    let org_id = org.id;
+    vec![
+        org.into(),
+        Space {
+            id: space,
+            org: org_id,
+            name: SpaceName::parse("개발").unwrap(),
+            allow_ssh: true,
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        User {
+            id: user,
+            username: Username::parse(format!("user{number}@example.kr")).unwrap(),
+            origin: "uaa".to_owned(),
+            password_hash: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned()),
+            admin: true,
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Role {
+            id: RoleId::from_uuid(uuid(4, number)),
+            user,
+            kind: RoleKind::SpaceDeveloper,
+            scope: RoleScope::Space(space),
+            created_at: AT,
+        }
+        .into(),
+        RefreshToken {
+            id: TokenId::from_uuid(uuid(5, number)),
+            user,
+            digest: "00ff".repeat(16),
+            expires_at: AT,
+        }
+        .into(),
+        Domain {
+            id: domain,
+            name: DomainName::parse(format!("apps{number}.example.kr")).unwrap(),
+            org: Some(org_id),
+            shared_with: vec![org_id],
+            internal: false,
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        App {
+            id: app,
+            space,
+            name: AppName::parse(format!("shop-{number}")).unwrap(),
+            state: AppState::Started,
+            lifecycle: lifecycle.clone(),
+            env: BTreeMap::from([("KEY".to_owned(), "값".to_owned())]),
+            current_droplet: Some(droplet),
+            generation: 7,
+            features: BTreeMap::from([("ssh".to_owned(), false)]),
+            uid_range: Some(200_000),
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Process {
+            id: ProcessId::from(app),
+            app,
+            process_type: ProcessType::web(),
+            command: Some("python app.py".to_owned()),
+            instances: 2,
+            memory: Megabytes(256),
+            disk: Megabytes(1024),
+            log_rate_limit: -1,
+            health: HealthCheck {
+                kind: HealthKind::Http {
+                    endpoint: "/health".to_owned(),
+                },
+                timeout: Some(90),
+                invocation_timeout: None,
+                interval: Some(10),
+            },
+            readiness: ReadinessCheck::default(),
+            generation: 3,
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Package {
+            id: package,
+            app,
+            state: PackageState::Ready {
+                sha256: "ab".repeat(32),
+            },
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Build {
+            id: build,
+            app,
+            package,
+            state: BuildState::Failed {
+                failure: Failure {
+                    id: "BuildpackCompileFailed".to_owned(),
+                    detail: "pip ended with 1".to_owned(),
+                },
+            },
+            lifecycle,
+            memory: Some(Megabytes(1024)),
+            created_by: Actor::system(),
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Droplet {
+            id: droplet,
+            app,
+            package: Some(package),
+            build: Some(build),
+            state: DropletState::Staged {
+                sha256: "cd".repeat(32),
+                size: 12_345,
+            },
+            kind: DropletKind::Process,
+            process_types: BTreeMap::from([(ProcessType::web(), "python app.py".to_owned())]),
+            env: BTreeMap::from([("PYTHONUNBUFFERED".to_owned(), "1".to_owned())]),
+            static_root: String::new(),
+            buildpacks: vec![DropletBuildpack {
+                name: "python_buildpack".to_owned(),
+                detect_output: "Python 3.11".to_owned(),
+                version: Some("3.11.2".to_owned()),
+            }],
+            stack: "cflinuxfs4".to_owned(),
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Route {
+            id: RouteId::from_uuid(uuid(12, number)),
+            space,
+            domain,
+            host: RouteHost::parse("shop").unwrap(),
+            path: RoutePath::parse("/v1").unwrap(),
+            destinations: vec![Destination {
+                id: DestinationId::from_uuid(uuid(15, number)),
+                app,
+                process_type: ProcessType::web(),
+                port: Some(8080),
+                weight: None,
+                protocol: AppProtocol::Http2,
+            }],
+            options: BTreeMap::from([("loadbalancing".to_owned(), "round-robin".to_owned())]),
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        event(number, 40).into(),
+        Job {
+            id: JobId::from_uuid(uuid(14, number)),
+            operation: "app.delete".to_owned(),
+            state: JobState::Failed,
+            errors: vec![JobError {
+                code: 10_008,
+                title: "CF-UnprocessableEntity".to_owned(),
+                detail: "no".to_owned(),
+            }],
+            warnings: vec!["careful".to_owned()],
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+    ]
+}

@@ -1,0 +1,13 @@
+//! The store from its own inside: what survives, what is refused, what is told.
+
+mod backup;
+mod corrupt;
+mod device;
+mod fixture;
+mod full;
+mod golden;
+mod group;
+mod kill;
+mod power;
+mod sim;
+mod speed;
