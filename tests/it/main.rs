@@ -4,4 +4,5 @@
     reason = "these are tests, but for the functions beside them that clippy does not take for some"
 )]
 
+mod build;
 mod sandbox;

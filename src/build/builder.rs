@@ -1,0 +1,297 @@
+//! From a package to a droplet.
+
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::{sync::watch, task::spawn_blocking};
+
+use super::{
+    Config, Request, Staged,
+    decision::{Decision, conclude, decide},
+    environment::stack,
+    failure,
+    folder::{self, Folder},
+    leftovers::{Guard, Leftovers},
+    log::StagingLog,
+    run,
+    tools::Versions,
+};
+use crate::{
+    blobs::Blobs,
+    logs::Logs,
+    model::{AppId, DropletBuildpack, Failure, ProcessType},
+    runtimes::{Catalog, PlacedFile, Release},
+};
+
+/// The folder of the caches, beside those of builds.
+const CACHES: &str = "caches";
+
+/// Caches of an app that grow beyond this many bytes are thrown away after the build.
+const LARGEST_CACHE: u64 = 4 * 1024 * 1024 * 1024;
+
+/// Runs builds; clones share it.
+#[derive(Debug, Clone)]
+pub struct Builder {
+    config: Arc<Config>,
+    blobs: Blobs,
+    logs: Logs,
+    runtimes: watch::Receiver<Arc<Catalog>>,
+    versions: Arc<Versions>,
+    leftovers: Leftovers,
+}
+
+impl Builder {
+    /// A builder; removes what builds of a predecessor left behind. Has to be called within an
+    /// async runtime.
+    #[must_use]
+    pub fn new(
+        config: Config,
+        blobs: Blobs,
+        logs: Logs,
+        runtimes: watch::Receiver<Arc<Catalog>>,
+    ) -> Self {
+        let leftovers = Leftovers::start();
+        leftovers.sweep(&config.dir, CACHES);
+        Self {
+            config: Arc::new(config),
+            blobs,
+            logs,
+            runtimes,
+            versions: Arc::default(),
+            leftovers,
+        }
+    }
+
+    /// Stages a package. Its output goes to the app's log as `STG` lines while it happens.
+    /// Dropping the future kills the build and leaves nothing behind.
+    ///
+    /// # Errors
+    /// Words for the user: which step failed, which command, its last lines, what to do.
+    pub async fn stage(&self, request: Request) -> Result<Staged, Failure> {
+        let log = StagingLog::new(self.logs.clone(), request.app.id);
+        let start = Instant::now();
+        let dir = self.config.dir.join(request.build.to_string());
+        let mut guard = Guard::new(self.leftovers.clone(), dir.clone());
+        let outcome = self.build(&Arc::new(request), dir, &mut guard, &log).await;
+        guard.clear().await;
+        match &outcome {
+            Ok(_) => log.say(format!("Staged in {}", seconds(start.elapsed()))),
+            Err(failure) => log.complain(&failure.detail),
+        }
+        outcome
+    }
+
+    async fn build(
+        &self,
+        request: &Arc<Request>,
+        dir: PathBuf,
+        guard: &mut Guard,
+        log: &StagingLog,
+    ) -> Result<Staged, Failure> {
+        let folder = blocking("make the build's folder", move || {
+            Folder::create(dir).map_err(|e| failure::host("make the build's folder", &e))
+        })
+        .await?;
+        self.blobs
+            .unpack_package(&request.package_sha256, &folder.app(), None)
+            .await
+            .map_err(|error| failure::blob("unpack the package", &error))?;
+
+        let decision = self.decide(request, &folder).await?;
+        let buildpacks = self.buildpacks(&decision).await;
+        for buildpack in &buildpacks {
+            log.say(format!(
+                "-----> {} ({})",
+                buildpack.detect_output, buildpack.name
+            ));
+        }
+        let decision = self.prepare(decision, &folder).await?;
+        if !decision.steps.is_empty() {
+            let caches = self.caches(request.app.id, &decision).await?;
+            let kept = caches.clone();
+            let (config, steps) = (&self.config, &decision);
+            let ran = run::run(config, request, steps, &folder, caches, guard, log).await;
+            if let Some(path) = kept {
+                limit_cache(path, log.clone()).await;
+            }
+            ran?;
+        }
+        let (release, decision) = self.conclude(request, decision, &folder, log).await?;
+        let home = folder.home();
+        let blob = self
+            .blobs
+            .put_droplet(request.app.id, request.droplet, &home)
+            .await
+            .map_err(|error| failure::blob("keep the droplet", &error))?;
+        let env = decision
+            .runtimes
+            .iter()
+            .flat_map(|runtime| runtime.env.clone());
+        Ok(Staged {
+            sha256: blob.sha256,
+            size: blob.size,
+            kind: kind(&decision),
+            process_types: release.process_types,
+            env: env.collect(),
+            static_root: release.root,
+            buildpacks,
+            stack: stack(request),
+        })
+    }
+
+    async fn decide(&self, request: &Arc<Request>, folder: &Folder) -> Result<Decision, Failure> {
+        let catalog = self.runtimes.borrow().clone();
+        let (request, app) = (request.clone(), folder.app());
+        blocking("decide about the package", move || {
+            decide(&catalog, &request, &app)
+        })
+        .await
+    }
+
+    async fn buildpacks(&self, decision: &Decision) -> Vec<DropletBuildpack> {
+        let mut buildpacks = Vec::new();
+        for (runtime, teller) in decision.runtimes.iter().zip(&decision.tellers) {
+            let version = match (teller, &runtime.version) {
+                (Some(tool), Some(version)) => self.versions.ask(tool, version).await,
+                _ => None,
+            };
+            buildpacks.push(DropletBuildpack {
+                name: runtime.buildpack().to_owned(),
+                detect_output: match &version {
+                    Some(version) => format!("{} {version}", runtime.label),
+                    None => runtime.label.clone(),
+                },
+                version,
+            });
+        }
+        buildpacks
+    }
+
+    /// Puts the runtimes' own files beside the app.
+    async fn prepare(&self, decision: Decision, folder: &Folder) -> Result<Decision, Failure> {
+        let folder = folder.clone();
+        blocking("prepare the build", move || {
+            for file in decision.runtimes.iter().flat_map(|runtime| &runtime.files) {
+                folder.place(file).map_err(|error| {
+                    failure::host(&format!("write /home/vcap/{}", file.path), &error)
+                })?;
+            }
+            Ok(decision)
+        })
+        .await
+    }
+
+    /// The folder of the app's caches, where its runtimes keep some.
+    async fn caches(&self, app: AppId, decision: &Decision) -> Result<Option<PathBuf>, Failure> {
+        let keeps = |runtime: &crate::runtimes::Runtime| !runtime.build.caches.is_empty();
+        if !decision.runtimes.iter().any(keeps) {
+            return Ok(None);
+        }
+        let path = self.cache(app);
+        blocking("make the app's cache", move || {
+            folder::create_caches(&path)
+                .map_err(|error| failure::host("make the app's cache", &error))?;
+            Ok(Some(path))
+        })
+        .await
+    }
+
+    fn cache(&self, app: AppId) -> PathBuf {
+        self.config.dir.join(CACHES).join(app.to_string())
+    }
+
+    /// Finds out how the built app is started, and leaves in its folder what is the droplet's.
+    async fn conclude(
+        &self,
+        request: &Arc<Request>,
+        decision: Decision,
+        folder: &Folder,
+        log: &StagingLog,
+    ) -> Result<(Release, Decision), Failure> {
+        let (request, folder) = (request.clone(), folder.clone());
+        let concluded = blocking("look at what was built", move || {
+            let runtime = decision.runtimes.last().ok_or_else(|| Failure {
+                id: "NoAppDetectedError".to_owned(),
+                detail: "no runtime was chosen".to_owned(),
+            })?;
+            let release = conclude(runtime, &request, &folder.app())?;
+            folder
+                .reclaim()
+                .and_then(|()| folder.tidy())
+                .and_then(|()| folder.place(&staging_info(&decision, &release)))
+                .map_err(|error| failure::host("tidy what was built", &error))?;
+            Ok((release, decision))
+        })
+        .await?;
+        for (process, command) in &concluded.0.process_types {
+            log.say(format!("       {process}: {command}"));
+        }
+        Ok(concluded)
+    }
+
+    /// Removes what is kept for the builds of `app`.
+    ///
+    /// # Errors
+    /// Where something could not be removed.
+    pub async fn forget(&self, app: AppId) -> std::io::Result<()> {
+        let path = self.cache(app);
+        spawn_blocking(move || folder::remove(&path))
+            .await
+            .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
+    }
+}
+
+fn kind(decision: &Decision) -> crate::model::DropletKind {
+    let last = decision.runtimes.last();
+    last.map_or(crate::model::DropletKind::Process, |runtime| runtime.kind)
+}
+
+/// What Cloud Foundry's droplets say about themselves; JSON is YAML.
+fn staging_info(decision: &Decision, release: &Release) -> PlacedFile {
+    let runtime = decision.runtimes.last();
+    let text = serde_json::json!({
+        "detected_buildpack": runtime.map_or("", |runtime| runtime.buildpack()),
+        "start_command": release.process_types.get(&ProcessType::web()).map_or("", String::as_str),
+    });
+    PlacedFile {
+        path: "staging_info.yml".to_owned(),
+        text: format!("{text}\n"),
+        executable: false,
+    }
+}
+
+/// Throws caches away that have grown too large.
+async fn limit_cache(path: PathBuf, log: StagingLog) {
+    let outcome = spawn_blocking(move || {
+        if folder::size(&path) > LARGEST_CACHE {
+            log.say("       The app's build cache has grown too large and is thrown away");
+            return folder::remove(&path);
+        }
+        Ok(())
+    })
+    .await;
+    if let Ok(Err(error)) = outcome {
+        tracing::warn!(%error, "cannot remove a build cache");
+    }
+}
+
+/// Does what blocks on the disk elsewhere.
+async fn blocking<R: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> Result<R, Failure> + Send + 'static,
+) -> Result<R, Failure> {
+    match spawn_blocking(work).await {
+        Ok(outcome) => outcome,
+        Err(panicked) => Err(failure::host(what, &panicked)),
+    }
+}
+
+fn seconds(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        return format!("{} ms", time.as_millis());
+    }
+    format!("{:.1} s", time.as_secs_f64())
+}

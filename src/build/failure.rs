@@ -1,0 +1,235 @@
+//! Failed builds in words: what happened, to what, and what to do.
+
+use std::{error::Error, io};
+
+use super::output::Output;
+use crate::{
+    blobs::BlobError,
+    model::{Exit, Failure, Megabytes},
+    runtimes::{DetectError, PlannedStep, ReleaseError, Runtime, Tool},
+};
+
+fn failure(id: &str, detail: impl Into<String>) -> Failure {
+    Failure {
+        id: id.to_owned(),
+        detail: detail.into(),
+    }
+}
+
+pub(super) fn undetected(error: &DetectError) -> Failure {
+    let id = match error {
+        DetectError::Unknown { .. } => "NoBuildpacksFound",
+        DetectError::Empty | DetectError::Nothing { .. } => "NoAppDetectedError",
+    };
+    failure(id, error.to_string())
+}
+
+pub(super) fn no_release(error: &ReleaseError) -> Failure {
+    failure("BuildpackReleaseFailed", error.to_string())
+}
+
+pub(super) fn missing_tool(runtime: &Runtime, tool: &Tool) -> Failure {
+    failure(
+        "BuildpackCompileFailed",
+        format!(
+            "{} is not installed on this host, and {} apps need it; the operator can install it: {}",
+            tool.name, runtime.label, tool.install
+        ),
+    )
+}
+
+/// Something on the platform's side.
+pub(super) fn host(what: &str, error: &(dyn Error + 'static)) -> Failure {
+    if full(error) {
+        return failure(
+            "InsufficientResources",
+            format!(
+                "cannot {what}: the platform's disk is full; the operator has to make room, then \
+                 push again"
+            ),
+        );
+    }
+    failure("StagingError", format!("cannot {what}: {}", chain(error)))
+}
+
+/// A package or droplet that could not be kept or unpacked.
+pub(super) fn blob(what: &str, error: &BlobError) -> Failure {
+    match error {
+        BlobError::TooLarge { .. } | BlobError::Refused(_) => {
+            failure("StagingError", format!("cannot {what}: {error}"))
+        }
+        BlobError::Missing(_) => failure(
+            "StagingError",
+            format!("cannot {what}: its bits are not kept any more; push again"),
+        ),
+        _ => host(what, error),
+    }
+}
+
+/// Where and under which limits a build ran.
+pub(super) struct Ran<'a> {
+    pub(super) app: &'a str,
+    pub(super) steps: &'a [PlannedStep],
+    pub(super) output: &'a Output,
+    pub(super) memory: Megabytes,
+}
+
+impl Ran<'_> {
+    fn step(&self) -> String {
+        match self.output.step().and_then(|number| self.steps.get(number)) {
+            Some(step) => format!("the step \"{}\"", step.name),
+            None => "the preparation of the build".to_owned(),
+        }
+    }
+
+    fn told(&self, what: &str, advice: &str) -> String {
+        let mut text = what.to_owned();
+        if let Some(command) = self.output.failed() {
+            text.push_str("\n  command: ");
+            text.push_str(command);
+        }
+        for line in self.output.last() {
+            text.push_str("\n  | ");
+            text.push_str(line);
+        }
+        text.push('\n');
+        text.push_str(advice);
+        text
+    }
+
+    /// A build that ended by itself and badly.
+    pub(super) fn ended(&self, exit: &Exit) -> Failure {
+        let step = self.step();
+        match exit {
+            Exit::OutOfMemory => failure(
+                "InsufficientResources",
+                self.told(
+                    &format!(
+                        "{step} needed more than the {} that a build may use",
+                        self.memory
+                    ),
+                    "Make the build smaller, or build it elsewhere and push the result; the \
+                     operator can allow builds more memory.",
+                ),
+            ),
+            Exit::NotStarted { reason } => failure(
+                "StagingError",
+                format!("the sandbox of the build could not be started: {reason}"),
+            ),
+            Exit::Lost | Exit::Stopped { .. } => failure(
+                "StagingError",
+                format!("{step} was interrupted by the platform; push again"),
+            ),
+            Exit::Code { .. } | Exit::Signal { .. } => failure(
+                "BuildpackCompileFailed",
+                self.told(
+                    &format!("{step} failed: {}", exit.describe()),
+                    &format!(
+                        "Mend what the lines above say and push again; all of the output is in \
+                         `cf logs {} --recent`.",
+                        crate::runtimes::quote(self.app)
+                    ),
+                ),
+            ),
+        }
+    }
+
+    /// A build that took too long.
+    pub(super) fn timed_out(&self, limit: std::time::Duration) -> Failure {
+        let what = format!(
+            "{} was stopped: a build may take {} here",
+            self.step(),
+            minutes(limit)
+        );
+        failure(
+            "StagingTimeExpired",
+            self.told(
+                &what,
+                "Look whether the last lines above wait for something. What was downloaded is \
+                 kept, so pushing again goes on from there.",
+            ),
+        )
+    }
+}
+
+fn minutes(limit: std::time::Duration) -> String {
+    match limit.as_secs() {
+        seconds if seconds >= 120 => format!("{} minutes", seconds / 60),
+        seconds => format!("{seconds} seconds"),
+    }
+}
+
+fn full(error: &(dyn Error + 'static)) -> bool {
+    let full = error.downcast_ref::<io::Error>().is_some_and(|error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        )
+    });
+    full || error.source().is_some_and(|cause| self::full(cause))
+}
+
+fn chain(error: &dyn Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", chain(cause)),
+        None => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(then: impl FnOnce(Ran<'_>) -> Failure) -> String {
+        let steps = [PlannedStep {
+            name: "Installing the locked modules".to_owned(),
+            run: "npm ci".to_owned(),
+        }];
+        let mut output = Output::new("n");
+        for line in [
+            "\u{1e}n begin 0",
+            "npm error code E404",
+            "npm error 404 Not Found: left-padd@^1.0.0",
+            "\u{1e}n fail 1 npm ci --omit=dev",
+        ] {
+            output.take(line.as_bytes());
+        }
+        let failure = then(Ran {
+            app: "my shop",
+            steps: &steps,
+            output: &output,
+            memory: Megabytes(1024),
+        });
+        format!("{}: {}", failure.id, failure.detail)
+    }
+
+    #[test]
+    fn tell_the_step_the_command_and_the_last_lines() {
+        let failures = [
+            ran(|ran| ran.ended(&Exit::Code { code: 1 })),
+            ran(|ran| ran.ended(&Exit::OutOfMemory)),
+            ran(|ran| ran.timed_out(std::time::Duration::from_secs(900))),
+            ran(|ran| ran.ended(&Exit::Lost)),
+        ];
+        insta::assert_snapshot!(failures.join("\n\n"));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_as_such() {
+        let error = BlobError::Io {
+            what: "write x".to_owned(),
+            source: io::ErrorKind::StorageFull.into(),
+        };
+        assert_eq!(blob("keep the droplet", &error).id, "InsufficientResources");
+        let error = BlobError::Io {
+            what: "write x".to_owned(),
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        let told = blob("keep the droplet", &error);
+        assert_eq!(told.id, "StagingError");
+        assert_eq!(
+            told.detail,
+            "cannot keep the droplet: cannot write x: permission denied"
+        );
+    }
+}

@@ -1,0 +1,140 @@
+//! Reads the output of a build's script: what is the user's to see, and where it stands.
+
+use std::collections::VecDeque;
+
+use super::script::MARK;
+
+/// Lines that a failure repeats.
+const LAST: usize = 12;
+
+/// Characters of a line that a failure repeats.
+const WIDTH: usize = 300;
+
+/// Where a build stands, by its output so far.
+#[derive(Debug)]
+pub(super) struct Output {
+    nonce: String,
+    /// The step that runs, by number.
+    step: Option<usize>,
+    /// The first command that failed in it.
+    failed: Option<String>,
+    last: VecDeque<String>,
+}
+
+/// What a line is.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// The build's own words.
+    Line,
+    /// A step begins.
+    Step(usize),
+    /// A mark that says nothing to the user.
+    Nothing,
+}
+
+impl Output {
+    pub(super) fn new(nonce: &str) -> Self {
+        Self {
+            nonce: nonce.to_owned(),
+            step: None,
+            failed: None,
+            last: VecDeque::new(),
+        }
+    }
+
+    /// Takes the next line.
+    pub(super) fn take(&mut self, line: &[u8]) -> Shown {
+        match self.mark(line) {
+            Some(mark) => self.take_mark(&mark),
+            None => {
+                let text: String = String::from_utf8_lossy(line).chars().take(WIDTH).collect();
+                if !text.trim().is_empty() {
+                    self.last.push_back(text.trim_end().to_owned());
+                    if self.last.len() > LAST {
+                        self.last.pop_front();
+                    }
+                }
+                Shown::Line
+            }
+        }
+    }
+
+    fn mark(&self, line: &[u8]) -> Option<String> {
+        let text = line.strip_prefix(&[MARK])?;
+        let text = text.strip_prefix(self.nonce.as_bytes())?;
+        Some(String::from_utf8_lossy(text).trim().to_owned())
+    }
+
+    fn take_mark(&mut self, mark: &str) -> Shown {
+        if let Some(number) = mark.strip_prefix("begin ") {
+            let Ok(number) = number.parse() else {
+                return Shown::Nothing;
+            };
+            self.step = Some(number);
+            self.failed = None;
+            self.last.clear();
+            return Shown::Step(number);
+        }
+        // `fail STATUS COMMAND`. A shell within the step's shell tells first, and exactly.
+        if let Some((_, command)) = mark
+            .strip_prefix("fail ")
+            .and_then(|rest| rest.split_once(' '))
+            && self.failed.is_none()
+        {
+            self.failed = Some(command.chars().take(WIDTH).collect());
+        }
+        Shown::Nothing
+    }
+
+    /// The step that ran last.
+    pub(super) const fn step(&self) -> Option<usize> {
+        self.step
+    }
+
+    /// The command that failed.
+    pub(super) fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// The last lines of the step.
+    pub(super) fn last(&self) -> impl Iterator<Item = &str> {
+        self.last.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_marks_from_words() {
+        let mut output = Output::new("n1");
+        let mut check = |line: &str, expected: Shown| {
+            assert_eq!(output.take(line.as_bytes()), expected, "{line:?}");
+        };
+        check("\u{1e}n1 begin 0", Shown::Step(0));
+        check("hello", Shown::Line);
+        check("\u{1e}n2 begin 7", Shown::Line);
+        check("\u{1e}n1 begin 1", Shown::Step(1));
+        check("last words", Shown::Line);
+        check("", Shown::Line);
+        check("\u{1e}n1 fail 2 npm ci --omit=dev", Shown::Nothing);
+        check("\u{1e}n1 fail 2 outer", Shown::Nothing);
+        assert_eq!(output.step(), Some(1));
+        assert_eq!(output.failed(), Some("npm ci --omit=dev"));
+        assert_eq!(output.last().collect::<Vec<_>>(), ["last words"]);
+    }
+
+    #[test]
+    fn keeps_the_last_lines_alone() {
+        let mut output = Output::new("n");
+        for number in 0..100 {
+            output.take(format!("line {number}").as_bytes());
+        }
+        output.take(&vec![b'x'; 100_000]);
+        let last: Vec<_> = output.last().collect();
+        assert_eq!(last.len(), LAST);
+        assert_eq!(last[0], "line 89");
+        assert_eq!(last[LAST - 1].len(), WIDTH);
+    }
+}

@@ -1,0 +1,70 @@
+//! What is staged and what came of it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    model::{
+        App, BuildId, DropletBuildpack, DropletId, DropletKind, Lifecycle, Megabytes, ProcessType,
+    },
+    sandbox::Ids,
+};
+
+/// One staging.
+#[derive(Clone)]
+pub struct Request {
+    /// The build.
+    pub build: BuildId,
+    /// The droplet it becomes.
+    pub droplet: DropletId,
+    /// The app.
+    pub app: Arc<App>,
+    /// Digest of the package's archive.
+    pub package_sha256: String,
+    /// How to stage.
+    pub lifecycle: Lifecycle,
+    /// Memory of the build, where the request says.
+    pub memory: Option<Megabytes>,
+    /// `VCAP_APPLICATION` and what else the platform sets; the user's variables are the app's.
+    pub env: BTreeMap<String, String>,
+    /// Whether the app's web process has a start command of its own, so that none has to be
+    /// found in the package.
+    pub own_command: bool,
+    /// Who the build is on the host.
+    pub ids: Ids,
+}
+
+// The environment often holds secrets.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("build", &self.build)
+            .field("droplet", &self.droplet)
+            .field("app", &self.app)
+            .field("lifecycle", &self.lifecycle)
+            .field("memory", &self.memory)
+            .field("own_command", &self.own_command)
+            .field("ids", &self.ids)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What came of a staging; the tree and the archive are in the blob store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Staged {
+    /// Digest of the droplet's archive.
+    pub sha256: String,
+    /// Its length in bytes.
+    pub size: u64,
+    /// What runs it.
+    pub kind: DropletKind,
+    /// Start commands.
+    pub process_types: BTreeMap<ProcessType, String>,
+    /// Environment that the runtime sets.
+    pub env: BTreeMap<String, String>,
+    /// For a static droplet, the served folder relative to the app.
+    pub static_root: String,
+    /// Runtimes that had a part.
+    pub buildpacks: Vec<DropletBuildpack>,
+    /// The stack.
+    pub stack: String,
+}

@@ -1,0 +1,174 @@
+//! Runs the steps of a build in one sandbox.
+
+use std::path::PathBuf;
+
+use super::{
+    Config, Request,
+    decision::Decision,
+    environment::{CACHES, environment},
+    failure::{self, Ran},
+    folder::Folder,
+    leftovers::Guard,
+    log::StagingLog,
+    output::{Output, Shown},
+    script::script,
+};
+use crate::{
+    logs,
+    model::{Exit, Failure, Megabytes},
+    sandbox::{self, Bind, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status, log},
+};
+
+/// Processes and threads of a build; a JVM that compiles has hundreds.
+const PIDS: u32 = 2048;
+
+/// Open files of one process, as in Cloud Foundry.
+const FILES: u64 = 16_384;
+
+/// A build's share of the processors against apps, which have 100.
+const CPU_WEIGHT: u32 = 50;
+
+/// Output that is kept in the sandbox until it is read.
+const LOG_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Memory of the build: what the request says, or else the default or what a runtime needs.
+pub(super) fn memory(config: &Config, request: &Request, decision: &Decision) -> Megabytes {
+    request.memory.unwrap_or_else(|| {
+        let needs = decision
+            .runtimes
+            .iter()
+            .filter_map(|runtime| runtime.build.memory);
+        needs.fold(config.memory, Ord::max)
+    })
+}
+
+/// Does all steps, its output going to `staging` while it happens.
+pub(super) async fn run(
+    config: &Config,
+    request: &Request,
+    decision: &Decision,
+    folder: &Folder,
+    caches: Option<PathBuf>,
+    guard: &mut Guard,
+    staging: &StagingLog,
+) -> Result<(), Failure> {
+    let nonce = uuid::Uuid::new_v4().simple().to_string();
+    let memory = memory(config, request, decision);
+    let spec = Spec {
+        version: SPEC_VERSION,
+        id: format!("build-{}", request.build),
+        dir: folder.sandbox(),
+        home: Some(folder.home()),
+        home_writable: true,
+        binds: binds(config, caches),
+        argv: ["bash", "-c", &script(&decision.steps, &nonce)]
+            .map(str::to_owned)
+            .into(),
+        env: environment(config, &decision.runtimes, &decision.tools, request, memory),
+        cwd: "/home/vcap/app".to_owned(),
+        hostname: "build".to_owned(),
+        ids: request.ids,
+        network: Network::Host,
+        limits: Limits {
+            memory: Some(memory.bytes()),
+            cpu_weight: Some(CPU_WEIGHT),
+            cpu_milli: None,
+            pids: Some(PIDS),
+            files: Some(FILES),
+        },
+        log_bytes: LOG_BYTES,
+    };
+    let sandbox = sandbox::spawn(&spec)
+        .await
+        .map_err(|error| failure::host("start the build's sandbox", &error))?;
+    guard.hold(sandbox.clone());
+    let mut follower = Follower {
+        sandbox: &sandbox,
+        staging,
+        decision,
+        output: Output::new(&nonce),
+    };
+    let exit = tokio::time::timeout(config.timeout, follower.follow()).await;
+    let ran = Ran {
+        app: &request.app.name,
+        steps: &decision.steps,
+        output: &follower.output,
+        memory,
+    };
+    match exit {
+        Ok(Ok(Exit::Code { code: 0 })) => Ok(()),
+        Ok(Ok(exit)) => Err(ran.ended(&exit)),
+        Ok(Err(error)) => Err(failure::host("read the build's output", &error)),
+        Err(_) => Err(ran.timed_out(config.timeout)),
+    }
+}
+
+fn binds(config: &Config, caches: Option<PathBuf>) -> Vec<Bind> {
+    let platform = Bind {
+        source: config.program.clone(),
+        target: PathBuf::from("/.pastina/pastina"),
+        writable: false,
+    };
+    let caches = caches.map(|source| Bind {
+        source,
+        target: PathBuf::from(CACHES),
+        writable: true,
+    });
+    std::iter::once(platform).chain(caches).collect()
+}
+
+struct Follower<'a> {
+    sandbox: &'a Sandbox,
+    staging: &'a StagingLog,
+    decision: &'a Decision,
+    output: Output,
+}
+
+impl Follower<'_> {
+    /// Forwards the output until the build has ended.
+    async fn follow(&mut self) -> std::io::Result<Exit> {
+        let mut reader = self.sandbox.log(0)?;
+        let mut status = self.sandbox.status();
+        let mut logged = self.sandbox.logged();
+        loop {
+            // Asked before the output is read, so that nothing is written after the reading.
+            logged.mark_unchanged();
+            let ended = match &*status.borrow_and_update() {
+                Status::Ended(exit) => Some(exit.clone()),
+                Status::Preparing | Status::Running { .. } => None,
+            };
+            while let Some(record) = reader.next()? {
+                self.show(record);
+            }
+            if let Some(exit) = ended {
+                return Ok(exit);
+            }
+            tokio::select! {
+                // Both may be dropped at any time. A sandbox that nobody tells about any more
+                // has vanished.
+                changed = status.changed() => if changed.is_err() {
+                    return Ok(Exit::Lost);
+                },
+                Ok(()) = logged.changed() => {}
+            }
+        }
+    }
+
+    fn show(&mut self, record: log::Record) {
+        match self.output.take(&record.line) {
+            Shown::Line => {
+                let stream = match record.stream {
+                    log::Stream::Out => logs::Stream::Out,
+                    log::Stream::Err => logs::Stream::Err,
+                };
+                self.staging.forward(record.at_ns, stream, record.line);
+            }
+            Shown::Step(number) => {
+                if let Some(step) = self.decision.steps.get(number) {
+                    self.staging.say(format!("-----> {}", step.name));
+                }
+            }
+            Shown::Nothing => {}
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Every runtime that is known: the built-in ones, and an operator's own.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Condition, Runtime, template};
+
+/// The built-in files by name. `tests::every_file_is_built_in` holds the list complete.
+pub const BUILT_IN: &[(&str, &str)] = &[
+    ("go.toml", include_str!("../../runtimes/go.toml")),
+    ("java.toml", include_str!("../../runtimes/java.toml")),
+    ("nodejs.toml", include_str!("../../runtimes/nodejs.toml")),
+    (
+        "procfile.toml",
+        include_str!("../../runtimes/procfile.toml"),
+    ),
+    ("python.toml", include_str!("../../runtimes/python.toml")),
+    ("static.toml", include_str!("../../runtimes/static.toml")),
+    ("wasm.toml", include_str!("../../runtimes/wasm.toml")),
+];
+
+/// What is wrong with a runtime's file.
+#[derive(Debug, thiserror::Error)]
+pub enum RuntimeError {
+    /// A file or folder could not be read.
+    #[error("cannot read {path}")]
+    Read {
+        /// Which.
+        path: String,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// A file is not what a runtime's file should be.
+    #[error("{file}, line {line}: {message}")]
+    Invalid {
+        /// Which file.
+        file: String,
+        /// The line, from 1.
+        line: usize,
+        /// What is wrong.
+        message: String,
+    },
+}
+
+/// Every runtime that is known; clones are cheap.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    /// By name.
+    runtimes: BTreeMap<String, Arc<Runtime>>,
+}
+
+impl Catalog {
+    /// The built-in runtimes, replaced and extended by `files` (name and text): of two
+    /// runtimes with one name the later counts.
+    ///
+    /// # Errors
+    /// The first file that is wrong, with its line.
+    pub fn parse<'a>(
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, RuntimeError> {
+        let mut runtimes = BTreeMap::new();
+        for (file, text) in BUILT_IN.iter().copied().chain(files) {
+            let runtime = parse(file, text)?;
+            runtimes.insert(runtime.name.clone(), Arc::new(runtime));
+        }
+        Ok(Self { runtimes })
+    }
+
+    /// The runtimes in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Runtime> {
+        self.runtimes.values().map(Arc::as_ref)
+    }
+
+    /// The runtime that answers to a buildpack's name.
+    #[must_use]
+    pub fn answering(&self, buildpack: &str) -> Option<&Runtime> {
+        self.iter().find(|runtime| runtime.answers_to(buildpack))
+    }
+}
+
+fn parse(file: &str, text: &str) -> Result<Runtime, RuntimeError> {
+    let invalid = |at: usize, message: String| RuntimeError::Invalid {
+        file: file.to_owned(),
+        line: 1 + text.bytes().take(at).filter(|byte| *byte == b'\n').count(),
+        message,
+    };
+    let runtime: Runtime = toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        invalid(at, error.message().to_owned())
+    })?;
+    let steps = runtime.steps.iter().map(|step| (&step.when, &step.run));
+    let starts = runtime.start.iter().map(|start| (&start.when, &start.run));
+    let roots = runtime.root.iter().map(|root| (&root.when, &root.path));
+    for (when, template) in steps.chain(starts).chain(roots) {
+        if let Some(name) = unbound(when, template) {
+            let at = text.find(&format!("{{{{{name}}}}}")).unwrap_or(0);
+            return Err(invalid(
+                at,
+                format!("nothing in its `when` has `as = \"{name}\"`, so {{{{{name}}}}} is empty"),
+            ));
+        }
+    }
+    if let Some(version) = &runtime.version
+        && !runtime.tools.iter().any(|tool| tool.name == version.tool)
+    {
+        let at = text.find("[version]").unwrap_or(0);
+        return Err(invalid(
+            at,
+            format!("{:?} is none of its tools", version.tool),
+        ));
+    }
+    Ok(runtime)
+}
+
+/// A name that `template` uses and `when` never binds.
+fn unbound<'a>(when: &Condition, template: &'a str) -> Option<&'a str> {
+    template::names(template).find(|name| !when.binds().any(|bound| bound == *name))
+}
