@@ -114,6 +114,9 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         lifecycle: build.lifecycle.clone(),
         memory: build.memory,
         env: env.unwrap_or_default(),
+        own_command: state
+            .process_by_type(app.id, "web")
+            .is_some_and(|web| web.command.is_some()),
         ids: identity
             .of(app)
             .ok_or_else(|| failed("the app has no range of user ids yet".to_owned()))?,

@@ -38,12 +38,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
     let blobs = Blobs::open(&dir.join("blobs"), limits).unwrap();
     let logs = Logs::default();
     let (_, runtimes) = watch::channel(Arc::default());
-    let config = staging::Config {
-        dir: dir.join("builds"),
-        memory: Megabytes(64),
-        timeout: Duration::from_secs(5),
-        env: std::collections::BTreeMap::new(),
-    };
+    let config = staging::Config::new(dir.join("builds"), []);
     let builder = Builder::new(config, blobs.clone(), logs.clone(), runtimes);
     let table: Arc<ArcSwap<RouteTable>> = Arc::default();
     let (handle, observed) = Reconciler::start(Deps {
