@@ -5,4 +5,5 @@
 )]
 
 mod build;
+mod reconcile;
 mod sandbox;
