@@ -4,4 +4,5 @@
 mod api;
 mod build;
 mod layers;
+mod reconcile;
 mod sandbox;

@@ -48,7 +48,8 @@ pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>) {
             changed = changes.changed() => if changed.is_err() {
                 return;
             },
-            () = sleep(AT_LEAST) => {}
+            // What was too young to go the last time is looked at again.
+            () = sleep(AT_LEAST) => known.looked = false,
         }
     }
 }

@@ -38,13 +38,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
     let blobs = Blobs::open(&dir.join("blobs"), limits).unwrap();
     let logs = Logs::default();
     let (_, runtimes) = watch::channel(Arc::default());
-    let config = staging::Config {
-        dir: dir.join("builds"),
-        memory: Megabytes(64),
-        timeout: Duration::from_secs(5),
-        env: std::collections::BTreeMap::new(),
-        program: std::path::PathBuf::new(),
-    };
+    let config = staging::Config::new(dir.join("builds"), []);
     let builder = Builder::new(config, blobs.clone(), logs.clone(), runtimes);
     let table: Arc<ArcSwap<RouteTable>> = Arc::default();
     let (handle, observed) = Reconciler::start(Deps {
@@ -79,13 +73,12 @@ impl Daemon {
                 .cloned()
                 .unwrap_or_default()
         };
-        let waited = self.observed.wait_for(|observed| law(&slots(observed)));
-        let reached = tokio::time::timeout(Duration::from_secs(20), waited)
-            .await
-            .is_ok();
-        let observed = self.observed.borrow();
-        assert!(reached, "still {observed:#?}");
-        slots(&observed)
+        let mut told = self.observed.clone();
+        let waited = told.wait_for(|observed| law(&slots(observed)));
+        match tokio::time::timeout(Duration::from_secs(20), waited).await {
+            Ok(observed) => slots(&observed.unwrap()),
+            Err(_) => panic!("still {:#?}", self.observed.borrow()),
+        }
     }
 
     async fn running(&mut self, app: AppId, count: usize) -> Vec<InstanceView> {
