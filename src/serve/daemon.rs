@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     config::{Args, Config, Listen, Threads},
     control,
-    ending::{Signals, Wish, stop_apps},
+    ending::{Signals, Wish},
     hosts,
     reload::Reload,
     watch::Watch,
@@ -137,7 +137,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         blobs,
         logs: logs.clone(),
         table: Arc::clone(&table),
-        clock,
+        clock: clock.clone(),
         config: reconcile_config(&config),
     });
     // What a predecessor left running is adopted and routed before the first request comes.
@@ -178,10 +178,13 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let _ = fs::remove_file(Endpoint::path(&config.run_dir));
     gateway.drain(config.gateway_drain).await;
-    reconciler.stop().await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");
-        stop_apps(&instances(&config), config.app_grace).await;
+        reconciler
+            .stop_with_instances(&clock, config.app_grace)
+            .await;
+    } else {
+        reconciler.stop().await;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
@@ -268,7 +271,9 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
     drivers::Config {
         dir: instances(config),
         identity: if ranges {
-            drivers::Identity::Ranges { first: config.app_first_uid.get() }
+            drivers::Identity::Ranges {
+                first: config.app_first_uid.get(),
+            }
         } else {
             drivers::Identity::Own
         },
