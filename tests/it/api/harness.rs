@@ -92,7 +92,7 @@ impl Platform {
         let actions = Actions {
             store: store.clone(),
             blobs: Blobs::open(dir.path(), LIMITS).unwrap(),
-            logs: Logs {},
+            logs: Logs::default(),
             config: Arc::new(config),
         };
         let bootstrap = || Bootstrap {
