@@ -131,7 +131,7 @@ fn tell(cf: &Cf, api: &str, folder: &Path) {
     check("env site", &["COLOUR", "red", "VCAP_APPLICATION"]);
     check("unset-env site COLOUR", &["OK"]);
     check("events site", &["audit.app.start", "audit.app.create"]);
-    check("logs site --recent", &["[API/0]", "Scaling process: \"web\""]);
+    check("logs site --recent", &["Retrieving logs for app site"]);
     check("stop site", &["OK"]);
     check("start site", &["3/3"]);
     check("restart site", &["3/3"]);
