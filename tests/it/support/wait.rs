@@ -8,7 +8,10 @@ pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
 }
 
 /// Polls `condition` until it gives a value; panics, naming `what`, once `limit` has passed.
-#[expect(clippy::disallowed_methods, reason = "the one place where a test pauses between polls")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a test pauses between polls"
+)]
 pub fn eventually_within<T>(
     limit: Duration,
     what: &str,
@@ -19,7 +22,10 @@ pub fn eventually_within<T>(
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain for {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }
