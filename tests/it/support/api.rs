@@ -21,8 +21,6 @@ pub struct Answer {
     pub status: u16,
     /// The body.
     pub body: String,
-    /// The job or resource that the answer points to.
-    pub location: String,
 }
 
 impl Answer {
@@ -92,7 +90,7 @@ impl Api {
         let mut command = Command::new("curl");
         command
             .args(["-sk", "--max-time", "60", "-X", method, "-o", "-"])
-            .args(["-w", "\n%{http_code} %header{location}"])
+            .args(["-w", "\n%{http_code}"])
             .args(arguments)
             .arg(format!("{}{path}", self.url));
         if !self.token.is_empty() {
@@ -100,12 +98,10 @@ impl Api {
         }
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let (body, last) = text.rsplit_once('\n').unwrap_or(("", "0 "));
-        let (status, location) = last.split_once(' ').unwrap_or((last, ""));
+        let (body, last) = text.rsplit_once('\n').unwrap_or(("", "0"));
         Answer {
-            status: status.parse().unwrap_or(0),
+            status: last.parse().unwrap_or(0),
             body: body.to_owned(),
-            location: location.to_owned(),
         }
     }
 

@@ -240,11 +240,6 @@ impl Daemon {
         serde_json::from_slice(&fs::read(self.ports_file()).ok()?).ok()
     }
 
-    /// The folder of everything.
-    pub fn dir(&self) -> &Path {
-        self.dir.path()
-    }
-
     /// The home folder of the daemon's user.
     pub fn home(&self) -> PathBuf {
         self.dir.path().join("home")
@@ -280,6 +275,13 @@ impl Daemon {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         let (body, status) = text.rsplit_once('\n').unwrap_or(("", "0"));
         (status.parse().unwrap_or(0), body.to_owned())
+    }
+
+    /// Waits until nothing answers at `host` any more: an address without an instance, or none.
+    pub fn get_gone(&self, host: &str) {
+        eventually(&format!("{host} to be gone"), || {
+            matches!(self.get(host, "/").0, 404 | 503).then_some(())
+        });
     }
 
     /// Waits until the app at `host` answers 200, and gives the body.

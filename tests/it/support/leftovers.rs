@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 /// Every process that may be looked at, with its command line.
-pub fn processes() -> Vec<(i32, String)> {
+fn processes() -> Vec<(i32, String)> {
     let entries = fs::read_dir("/proc").unwrap().flatten();
     entries
         .filter_map(|entry| {
@@ -41,10 +41,17 @@ pub(super) fn of(dir: &Path) -> Vec<String> {
             .filter(|line| line.contains(dir_text))
             .map(|line| format!("mount: {line}")),
     );
-    for folder in ["instances", "builds", "blobs/half"] {
+    // What runs in the daemon itself has a folder without a sandbox, and caches stay.
+    for (folder, inside) in [
+        ("instances", "sandbox"),
+        ("builds", "sandbox"),
+        ("blobs/half", ""),
+    ] {
         let left = fs::read_dir(dir.join("state").join(folder));
         for entry in left.into_iter().flatten().flatten() {
-            found.push(format!("folder {}", entry.path().display()));
+            if entry.path().join(inside).exists() {
+                found.push(format!("folder {}", entry.path().display()));
+            }
         }
     }
     let ids = instances(&dir.join("state/logs"));

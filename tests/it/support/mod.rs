@@ -13,9 +13,9 @@ pub use api::{Answer, Api};
 pub use cf::{Cf, stock_cf, text};
 pub use daemon::{Daemon, Setup};
 pub use files::{folder, zip};
-pub use leftovers::{processes, processes_with};
+pub use leftovers::processes_with;
 pub use own::Own;
-pub use wait::{eventually, eventually_within};
+pub use wait::eventually;
 
 use std::path::{Path, PathBuf};
 

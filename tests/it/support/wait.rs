@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Polls `condition` until it gives a value, for at most a minute.
+/// Polls `condition` until it gives a value, for at most a minute and a half.
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
-    eventually_within(Duration::from_secs(60), what, condition)
+    eventually_within(Duration::from_secs(90), what, condition)
 }
 
 /// Polls `condition` until it gives a value; panics, naming `what`, once `limit` has passed.
@@ -12,7 +12,7 @@ pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     clippy::disallowed_methods,
     reason = "the one place where a test pauses between polls"
 )]
-pub fn eventually_within<T>(
+fn eventually_within<T>(
     limit: Duration,
     what: &str,
     mut condition: impl FnMut() -> Option<T>,
