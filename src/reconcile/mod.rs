@@ -9,6 +9,7 @@ pub mod builds;
 pub mod cleanup;
 mod config;
 mod driver;
+mod ending;
 mod handle;
 pub mod processes;
 pub mod routes;

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 use super::{
     config::{Args, Config, Listen, Threads},
     control,
-    ending::{Signals, Wish, stop_apps},
+    ending::{Signals, Wish},
     hosts,
     reload::Reload,
     watch::Watch,
@@ -62,7 +62,7 @@ const RESTARTS: usize = 64;
 pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
     let mut signals = Signals::new().context("cannot take over the signals")?;
-    raise_open_files();
+    sandbox::raise_open_files();
     make_folders(&config)?;
 
     if let Err(reason) = sandbox::cgroup::prepare() {
@@ -137,7 +137,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         blobs,
         logs: logs.clone(),
         table: Arc::clone(&table),
-        clock,
+        clock: clock.clone(),
         config: reconcile_config(&config),
     });
     // What a predecessor left running is adopted and routed before the first request comes.
@@ -147,7 +147,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
 
     let (access, lines) = access_log(ACCESS_LINES);
     tokio::spawn(control::keep_access_lines(lines, logs.clone()));
-    let router = api::router(Api {
+    let api = api::Service::new(Api {
         actions,
         identity,
         observed,
@@ -157,7 +157,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         gateway_config(&config, platform),
         table,
         &certs,
-        control::service(router),
+        control::service(api),
         access,
     )?;
 
@@ -178,10 +178,13 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let _ = fs::remove_file(Endpoint::path(&config.run_dir));
     gateway.drain(config.gateway_drain).await;
-    reconciler.stop().await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");
-        stop_apps(&instances(&config), config.app_grace).await;
+        reconciler
+            .stop_with_instances(&clock, config.app_grace)
+            .await;
+    } else {
+        reconciler.stop().await;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
@@ -206,15 +209,6 @@ async fn stay(signals: &mut Signals, mut reload: Reload) -> Wish {
                 let _ = sd_notify::notify(&[sd_notify::NotifyState::Watchdog]);
             }
         }
-    }
-}
-
-/// Every connection takes a descriptor or two, and the usual soft limit is 1,024.
-fn raise_open_files() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Where it cannot be raised, fewer connections fit; nothing else changes.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
     }
 }
 
@@ -268,7 +262,9 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
     drivers::Config {
         dir: instances(config),
         identity: if ranges {
-            drivers::Identity::Ranges { first: config.app_first_uid.get() }
+            drivers::Identity::Ranges {
+                first: config.app_first_uid.get(),
+            }
         } else {
             drivers::Identity::Own
         },
@@ -306,11 +302,10 @@ fn instances(config: &Config) -> PathBuf {
     config.state_dir.join("instances")
 }
 
+/// The name of this machine (proc_sys_kernel(5), hostname).
 fn host_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }
 
 fn key_files(config: &Config) -> Vec<KeyFiles> {

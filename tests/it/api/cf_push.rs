@@ -200,11 +200,11 @@ applications:
     })
     .take(40 << 20)
     .collect();
-    std::fs::write(large.join("noise"), noise).unwrap();
-    refused(
-        &format!("push z -p {}", large.display()),
-        "larger than the limit of 1M",
-    );
+    // Refused by its length, and while it comes.
+    for size in [noise.len(), 6 << 20] {
+        std::fs::write(large.join("noise"), &noise[..size]).unwrap();
+        refused(&format!("push z -p {}", large.display()), "limit of 1");
+    }
     check("delete z -f", &["OK"]);
     check("delete site -r -f", &["OK"]);
     check("delete site -f", &["does not exist"]);
