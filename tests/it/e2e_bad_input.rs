@@ -87,8 +87,8 @@ fn more_than_the_limits() {
     let (_, package) = api.app_with_package("bomb");
     zip(&file, &[("zeros", &vec![0; 64 << 20])]);
     assert!(fs::metadata(&file).unwrap().len() < 1 << 20);
-    let refusal = upload(&api, &package, &file, &[]).refusal(422);
-    assert!(refusal.contains("8M"), "{refusal}");
+    let refusal = upload(&api, &package, &file, &[]).refusal(413);
+    assert!(refusal.contains("limit of 8"), "{refusal}");
     well(&daemon, &api);
 
     // Ten gigabytes are refused by what the request says of itself.
@@ -141,7 +141,7 @@ fn bodies_names_and_routes_that_are_none() {
     let domains = api.get("/v3/domains").expect(200);
     let domain = &domains["resources"][0]["guid"];
     for (host, path) in [
-        ("-no-", ""),
+        ("a/b", ""),
         ("a b", ""),
         ("a.b..c", ""),
         ("fine", "no-slash"),
@@ -213,7 +213,6 @@ fn tokens_that_are_forged_or_somebody_elses() {
     eve.send("PATCH", &variables, &json!({ "var": { "A": "1" } }))
         .refusal(404);
     let file = example("static-site").join("Staticfile");
-    eve.with_token(&eve.token);
     let answer = upload(&eve, &package, &file, &[]);
     assert!(matches!(answer.status, 403 | 404), "{answer:?}");
     api.get(&format!("/v3/apps/{app}")).expect(200);
@@ -382,7 +381,8 @@ fn a_port_or_a_state_folder_in_use() {
     let at = taken.local_addr().unwrap().to_string();
     let dir = tempfile::tempdir().unwrap();
     let said = serve(&dir.path().join("state"), &at);
-    for part in [at.as_str(), "--http", "in use"] {
+    let port = at.rsplit(':').next().unwrap();
+    for part in [port, "--http", "in use"] {
         assert!(said.contains(part), "no {part:?} in {said}");
     }
 
