@@ -79,8 +79,9 @@ impl Failure {
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let text = error.to_string();
-            // Some libraries repeat their cause in their own text.
-            if !message.ends_with(&text) {
+            // Some libraries repeat their cause in their own text, and hyper's client says first
+            // that it is a client.
+            if !message.ends_with(&text) && !text.starts_with("client error (") {
                 message = format!("{message}: {text}");
             }
             cause = error.source();

@@ -110,7 +110,24 @@ mod tests {
         let took = Duration::from_millis(300);
         let usual = config(&Args::default(), &places);
         let text = for_people(&usual, &endpoint, &places, took);
-        insta::assert_snapshot!(text.trim(), @"");
+        insta::assert_snapshot!(text.trim(), @r#"
+        Pastina is ready after 0.3 s.
+
+          apps    http://NAME.localhost:8080
+          API     https://127.0.0.1:8443
+          state   /home/kim/.local/state/pastina
+
+        In another terminal, in the folder of an app:
+
+          pastina login
+          pastina push
+
+        Or with the stock client:
+
+          cf login -a https://127.0.0.1:8443 --skip-ssl-validation -u admin -p "$(cat /home/kim/.local/state/pastina/admin-password)"
+
+        Ctrl-C ends the platform and its apps. What goes wrong is told below.
+        "#);
         let other = config(&elsewhere, &places);
         let text = for_people(&other, &endpoint, &places, took);
         assert!(

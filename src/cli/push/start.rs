@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use crate::cli::{
@@ -63,7 +63,7 @@ impl Clocks {
 
 /// Waits until every process of an app has an instance that runs.
 pub(crate) async fn await_start(context: &Context<'_>, app: &str, name: &str) -> Outcome<()> {
-    let begin = Instant::now();
+    let (begin, begin_ns) = (Instant::now(), now_ns());
     let wait = async {
         let mut said = false;
         let path = format!("/v3/apps/{app}/processes");
@@ -98,13 +98,21 @@ pub(crate) async fn await_start(context: &Context<'_>, app: &str, name: &str) ->
         Ok(Err(failure)) => return Err(failure),
         Err(_) => Some("no instance became healthy within 5 minutes (health check)".to_owned()),
     };
-    quote(context, app).await;
+    quote(context, app, begin_ns).await;
     let reason = match details.filter(|details| !details.is_empty()) {
         Some(details) => details,
         None => last_crash(context, app).await,
     };
     let app = name.to_owned();
     Err(Failure::Start { app, reason })
+}
+
+/// Nanoseconds since the Unix epoch, by our own clock.
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+    })
 }
 
 fn still_starting(context: &Context<'_>, name: &str) {
@@ -115,7 +123,8 @@ fn still_starting(context: &Context<'_>, name: &str) {
 }
 
 /// The last lines of what the app itself wrote, and of why it was given up.
-async fn quote(context: &Context<'_>, app: &str) {
+/// Where there are lines of this start, which began at `begin_ns`, older ones are left out.
+async fn quote(context: &Context<'_>, app: &str, begin_ns: i64) {
     let Ok(lines) = context.api.log_lines(app, Since::Newest(100)).await else {
         return;
     };
@@ -123,7 +132,10 @@ async fn quote(context: &Context<'_>, app: &str) {
         let sources = ["APP", "HEALTH"];
         sources.iter().any(|source| line.source.starts_with(source))
     };
-    let telling: Vec<&LogLine> = lines.iter().filter(telling).collect();
+    let mut telling: Vec<&LogLine> = lines.iter().filter(telling).collect();
+    if telling.iter().any(|line| line.timestamp >= begin_ns) {
+        telling.retain(|line| line.timestamp >= begin_ns);
+    }
     if telling.is_empty() {
         return;
     }
@@ -142,7 +154,11 @@ async fn last_crash(context: &Context<'_>, app: &str) -> String {
         .into_iter()
         .flat_map(|events| events.resources)
         .find(|event| event.kind.ends_with("crash"));
-    match crash.map(|event| verbs::events::describe(&event.data)) {
+    let reason = crash.map(|event| match event.data["exit_description"].as_str() {
+        Some(reason) => reason.trim_end_matches('.').to_owned(),
+        None => verbs::events::describe(&event.data),
+    });
+    match reason {
         Some(reason) if !reason.is_empty() => reason,
         _ => "every instance crashed".to_owned(),
     }
