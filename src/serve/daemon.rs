@@ -16,6 +16,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    banner,
     config::{Args, Config, Listen, Threads},
     control,
     ending::{Signals, Wish},
@@ -92,6 +93,10 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let identity = Identity::open(
         &identity::Config {
             dir: config.state_dir.join("identity"),
+            lifetimes: identity::Lifetimes {
+                access: config.access_token,
+                session: config.refresh_token,
+            },
         },
         store.clone(),
     )?;
@@ -165,7 +170,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     endpoint
         .write(&config.run_dir)
         .with_context(|| format!("cannot write {}", Endpoint::path(&config.run_dir).display()))?;
-    announce(&endpoint, first, begin.elapsed());
+    banner::announce(&config, &endpoint, first, begin.elapsed());
 
     let reload = Reload {
         config: config.clone(),
@@ -234,7 +239,7 @@ fn buildpack_names(catalog: &Catalog) -> Vec<String> {
         .collect()
 }
 
-/// In user mode a first push needs somewhere to go; a system's operator makes their own.
+/// A first push needs somewhere to go: organization and space are there from the start.
 fn bootstrap(config: &Config) -> Bootstrap {
     let home = OrgName::parse("dev").ok().zip(SpaceName::parse("dev").ok());
     Bootstrap {
@@ -376,23 +381,4 @@ fn reachable(mut at: SocketAddr) -> SocketAddr {
         });
     }
     at
-}
-
-/// Tells whoever started it where it is and how to log in.
-fn announce(endpoint: &Endpoint, first: bool, took: Duration) {
-    let password = endpoint.admin_password_file.display();
-    tracing::info!(
-        api = endpoint.api,
-        ready_ms = took.as_millis(),
-        "pastina is ready"
-    );
-    if first {
-        tracing::info!(
-            "first start: the password of {:?} is in {password}; `pastina login` on this machine \
-             finds it by itself, or: cf login -a {} --skip-ssl-validation -u {}",
-            endpoint.admin_username,
-            endpoint.api,
-            endpoint.admin_username,
-        );
-    }
 }
