@@ -268,7 +268,9 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
     drivers::Config {
         dir: instances(config),
         identity: if ranges {
-            drivers::Identity::Ranges { first: config.app_first_uid.get() }
+            drivers::Identity::Ranges {
+                first: config.app_first_uid.get(),
+            }
         } else {
             drivers::Identity::Own
         },

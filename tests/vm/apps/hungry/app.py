@@ -3,6 +3,7 @@
 import http.server
 import os
 import subprocess
+import threading
 
 
 class Hungry(http.server.BaseHTTPRequestHandler):
@@ -12,16 +13,15 @@ class Hungry(http.server.BaseHTTPRequestHandler):
             # A child eats, and all of the app has to go with it.
             code = "b = []\nwhile True: b.append(bytearray(1 << 20))"
             subprocess.run(["python3", "-c", code])
-        elif self.path == "/fork":
-            children = []
+        elif self.path == "/multiply":
+            done = threading.Event()
             try:
-                while len(children) < 3000:
-                    children.append(subprocess.Popen(["sleep", "60"]))
+                for _ in range(3000):
+                    threading.Thread(target=done.wait).start()
                 text = "no limit\n"
-            except OSError as error:
+            except RuntimeError as error:
                 text = f"limited: {error}\n"
-            for child in children:
-                child.kill()
+            done.set()
         self.send_response(200)
         self.end_headers()
         self.wfile.write(text.encode())
