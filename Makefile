@@ -3,7 +3,7 @@
 # Where the tests find the stock Cloud Foundry command line.
 export PASTINA_TEST_CF ?= $(CURDIR)/target/tools/cf
 
-.PHONY: demo test check it e2e bench fmt prerequisites
+.PHONY: demo test check it e2e vm bench fmt prerequisites
 
 demo: ## starts the platform, pushes every example, stays until Ctrl-C (DEMO_ONCE=1, RELEASE=1)
 	scripts/demo
@@ -27,6 +27,9 @@ e2e: prerequisites ## the tests with the stock cf client
 bench: ## the figures of docs/performance.md
 	cargo build --release
 	python3 benches/main_job.py
+
+vm: ## boots a Debian 12 of its own in QEMU and tries the units there; the first time needs root
+	tests/vm/run
 
 fmt:
 	cargo fmt

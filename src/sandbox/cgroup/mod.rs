@@ -1,8 +1,9 @@
 //! Limits and accounts of one sandbox, by whichever version of control groups the host has.
 //!
-//! Version 2 works below the daemon's own group, where that is delegated (systemd's
-//! `Delegate=yes`): the daemon moves itself into a leaf ([`prepare`]) and each sandbox is a
-//! sibling. Version 1 needs root and uses `/pastina/<id>` of each controller.
+//! Version 2 uses `pastina/<id>` below the highest group that is ours to write to: the root of
+//! the tree for root, the group of the user's service manager for a user unit. Where only the
+//! daemon's own group is ours, it moves itself into a leaf ([`prepare`]) and each sandbox is a
+//! sibling (docs/decisions/0006). Version 1 needs root and uses `/pastina/<id>` of each controller.
 
 mod v1;
 mod v2;
@@ -21,8 +22,8 @@ use super::{Limits, Usage, sys};
 /// What this host offers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Host {
-    /// Version 2: sandboxes go below `base`.
-    V2 { base: PathBuf },
+    /// Version 2: where sandboxes go.
+    V2(v2::Place),
     /// Version 1: where each controller is mounted.
     V1(v1::Mounts),
 }
@@ -38,18 +39,19 @@ pub(super) enum Group {
 /// A limit that the host cannot enforce, and why.
 pub(super) type Unenforced = String;
 
-/// Makes the daemon's own group ready to hold those of sandboxes: call it once, early in the
-/// daemon's life, before it has children. Does nothing where version 1 is used.
+/// Makes the group ready that holds those of sandboxes: call it once, early in the daemon's
+/// life, before it has children. Does nothing where version 1 is used.
 ///
-/// A service manager that starts a later daemon beside sandboxes that still run has to put it
-/// into the same leaf, since the group above has handed its controllers on and takes no
-/// process any more: for systemd, `Delegate=yes` with `DelegateSubgroup=daemon` (from 254).
+/// Where only the daemon's own group is ours to write to (a system's unit with `User=`), it
+/// hands its controllers on and takes no process any more, so a service manager that starts a
+/// later daemon beside sandboxes that still run has to put it into the same leaf: for systemd,
+/// `Delegate=yes` with `DelegateSubgroup=daemon` (from 254).
 ///
 /// # Errors
 /// Why limits cannot be enforced on this host, and what to do about it.
 pub fn prepare() -> Result<(), String> {
     match Host::find(Path::new("/"))? {
-        Host::V2 { base } => v2::prepare(&base),
+        Host::V2(place) => v2::prepare(&place),
         Host::V1(_) => Ok(()),
     }
 }
@@ -80,7 +82,7 @@ impl Host {
     /// Which version it is.
     pub(super) fn version(&self) -> u8 {
         match self {
-            Self::V2 { .. } => 2,
+            Self::V2(_) => 2,
             Self::V1(_) => 1,
         }
     }
@@ -88,8 +90,16 @@ impl Host {
     /// The controllers that limits need and the host does not offer.
     pub(super) fn lacks(&self) -> Vec<&'static str> {
         match self {
-            Self::V2 { base } => v2::lacks(base),
+            Self::V2(place) => v2::lacks(place),
             Self::V1(mounts) => mounts.lacks(),
+        }
+    }
+
+    /// Moves this process, a shim, to where it outlives the daemon's service without being
+    /// taken for something that was left over. It works without, so nothing is told.
+    pub(super) fn settle(&self) {
+        if let Self::V2(place) = self {
+            v2::settle(place);
         }
     }
 
@@ -97,8 +107,8 @@ impl Host {
     /// cannot enforce.
     pub(super) fn create(&self, id: &str, limits: &Limits) -> io::Result<(Group, Vec<Unenforced>)> {
         match self {
-            Self::V2 { base } => {
-                let (path, missing) = v2::create(base, id, limits)?;
+            Self::V2(place) => {
+                let (path, missing) = v2::create(place, id, limits)?;
                 Ok((Group::V2 { path }, missing))
             }
             Self::V1(mounts) => {

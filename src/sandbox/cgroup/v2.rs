@@ -1,4 +1,4 @@
-//! Version 2: one tree, below the daemon's own group.
+//! Version 2: one tree, of which a part is ours.
 
 use std::{
     fs, io,
@@ -12,13 +12,43 @@ use super::{
     value_of,
 };
 
-/// The leaf that the daemon and its shims are in: a group that hands controllers on to its
-/// children must have no process itself (but for the root). systemd's `DelegateSubgroup=`
-/// may name the same.
+/// The parent of all groups, below a group that is not the daemon's own.
+const PARENT: &str = "pastina";
+
+/// The group of all shims there. No sandbox has such an id.
+const SHIMS: &str = "shims";
+
+/// The leaf that the daemon and its shims are in where they share a group with sandboxes: a
+/// group that hands controllers on to its children must have no process itself (but for the
+/// root). systemd's `DelegateSubgroup=` may name the same.
 const LEAF: &str = "daemon";
 
 /// The controllers that limits need.
 const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
+
+/// What to do where no group is ours.
+const REMEDY: &str = "under systemd set Delegate=yes in the unit, or start with \
+                      systemd-run --user --scope -p Delegate=yes";
+
+/// Where sandboxes' groups go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::sandbox) enum Place {
+    /// Below `pastina` in a group above the daemon's own. A service manager never puts a
+    /// process there, so it can start the next daemon while sandboxes run.
+    Above(PathBuf),
+    /// Below the daemon's own group.
+    Own(PathBuf),
+}
+
+impl Place {
+    /// The parent of sandboxes' groups.
+    fn base(&self) -> PathBuf {
+        match self {
+            Self::Above(top) => top.join(PARENT),
+            Self::Own(own) => own.clone(),
+        }
+    }
+}
 
 /// Where sandboxes' groups go, or why there is no place for them.
 pub(super) fn find(root: &Path, mountinfo: &str, own: &str) -> Result<Host, String> {
@@ -31,55 +61,109 @@ pub(super) fn find(root: &Path, mountinfo: &str, own: &str) -> Result<Host, Stri
         .find_map(|line| line.strip_prefix("0::/"))
         .unwrap_or_default();
     let own = mount.join(own);
-    let base = if own.ends_with(LEAF) && own != mount {
-        own.parent().unwrap_or(&own).to_owned()
-    } else {
-        own
+    let own = match own.parent() {
+        Some(parent) if own.ends_with(LEAF) && own != mount => parent,
+        _ => &own,
     };
-    let offered = fs::read_to_string(base.join("cgroup.controllers"))
-        .map_err(|error| format!("cannot read {}/cgroup.controllers: {error}", base.display()))?;
-    if !offered
-        .split_whitespace()
-        .any(|name| WANTED.contains(&name))
-    {
+    let above = own
+        .ancestors()
+        .skip(1)
+        .take_while(|group| group.starts_with(&mount))
+        .filter(|group| ours(group) && offers(group).unwrap_or(false) && divisible(group))
+        .last();
+    if let Some(top) = above {
+        return Ok(Host::V2(Place::Above(top.to_owned())));
+    }
+    let offers = offers(own)
+        .map_err(|error| format!("cannot read {}/cgroup.controllers: {error}", own.display()))?;
+    if !offers {
         return Err(format!(
-            "the control group {} has no controllers; under systemd set Delegate=yes, or start with \
-             systemd-run --user --scope -p Delegate=yes",
-            base.display()
+            "the control group {} has no controllers; {REMEDY}",
+            own.display()
         ));
     }
-    if access(&base, AccessFlags::W_OK).is_err() {
+    if !ours(own) {
         return Err(format!(
-            "the control group {} belongs to another user; under systemd set Delegate=yes, or start with \
-             systemd-run --user --scope -p Delegate=yes",
-            base.display()
+            "the control group {} belongs to another user; {REMEDY}",
+            own.display()
         ));
     }
-    Ok(Host::V2 { base })
+    Ok(Host::V2(Place::Own(own.to_owned())))
 }
 
-/// Moves this process into the leaf and hands the controllers on.
-pub(super) fn prepare(base: &Path) -> Result<(), String> {
-    let told = |what: &str, error: &io::Error| {
-        format!(
-            "cannot {what} in the control group {}: {error}; under systemd set Delegate=yes, or start with \
-             systemd-run --user --scope -p Delegate=yes",
-            base.display()
-        )
-    };
-    let leaf = base.join(LEAF);
-    make(&leaf).map_err(|error| told("make a group for the daemon", &error))?;
-    put(&leaf, "cgroup.procs", std::process::id())
-        .map_err(|error| told("move the daemon", &error))?;
-    let have = fs::read_to_string(base.join("cgroup.controllers")).unwrap_or_default();
+/// Whether this user may make groups in `group`, hand controllers on to them, and move
+/// processes between them.
+fn ours(group: &Path) -> bool {
+    ["", "cgroup.procs", "cgroup.subtree_control"]
+        .iter()
+        .all(|file| access(&group.join(file), AccessFlags::W_OK).is_ok())
+}
+
+/// Whether it has controllers of use.
+fn offers(group: &Path) -> io::Result<bool> {
+    let offered = fs::read_to_string(group.join("cgroup.controllers"))?;
+    Ok(offered
+        .split_whitespace()
+        .any(|name| WANTED.contains(&name)))
+}
+
+/// Whether it can hand controllers on: it has no process, or is the root of the tree, which
+/// alone may have some and alone has no type.
+fn divisible(group: &Path) -> bool {
+    !group.join("cgroup.type").exists()
+        || fs::read_to_string(group.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty())
+}
+
+/// Makes the place ready. Where it is the daemon's own group, moves this process into the leaf.
+pub(super) fn prepare(place: &Place) -> Result<(), String> {
+    match place {
+        Place::Above(top) => {
+            let handed = hand_on(top);
+            let base = place.base();
+            make(&base).map_err(|error| told(top, "make a group for sandboxes", &error))?;
+            handed.and(hand_on(&base))
+        }
+        Place::Own(own) => {
+            let leaf = own.join(LEAF);
+            make(&leaf).map_err(|error| told(own, "make a group for the daemon", &error))?;
+            put(&leaf, "cgroup.procs", std::process::id())
+                .map_err(|error| told(own, "move the daemon", &error))?;
+            hand_on(own)
+        }
+    }
+}
+
+fn told(group: &Path, what: &str, error: &io::Error) -> String {
+    format!(
+        "cannot {what} in the control group {}: {error}; {REMEDY}",
+        group.display()
+    )
+}
+
+/// Hands the controllers that `group` has on to its children: all that it can, and tells of
+/// the first that it cannot.
+fn hand_on(group: &Path) -> Result<(), String> {
+    let have = fs::read_to_string(group.join("cgroup.controllers")).unwrap_or_default();
+    let mut result = Ok(());
     for controller in WANTED
         .into_iter()
         .filter(|name| have.split_whitespace().any(|one| one == *name))
     {
-        put(base, "cgroup.subtree_control", format!("+{controller}"))
-            .map_err(|error| told(&format!("hand on the {controller} controller"), &error))?;
+        let handed = put(group, "cgroup.subtree_control", format!("+{controller}"));
+        result = result.and(handed.map_err(|error| {
+            let what = format!("hand on the {controller} controller");
+            told(group, &what, &error)
+        }));
     }
-    Ok(())
+    result
+}
+
+/// Moves this process to the shims. Below the daemon's own group they stay in its leaf.
+pub(super) fn settle(place: &Place) {
+    if let Place::Above(_) = place {
+        let shims = place.base().join(SHIMS);
+        let _ = make(&shims).and_then(|()| put(&shims, "cgroup.procs", std::process::id()));
+    }
 }
 
 /// The controllers that groups below `base` have.
@@ -88,8 +172,8 @@ fn handed_on(base: &Path) -> Vec<String> {
     text.split_whitespace().map(str::to_owned).collect()
 }
 
-pub(super) fn lacks(base: &Path) -> Vec<&'static str> {
-    let have = handed_on(base);
+pub(super) fn lacks(place: &Place) -> Vec<&'static str> {
+    let have = handed_on(&place.base());
     WANTED
         .into_iter()
         .filter(|name| !have.iter().any(|one| one == name))
@@ -97,13 +181,14 @@ pub(super) fn lacks(base: &Path) -> Vec<&'static str> {
 }
 
 pub(super) fn create(
-    base: &Path,
+    place: &Place,
     id: &str,
     limits: &Limits,
 ) -> io::Result<(PathBuf, Vec<Unenforced>)> {
-    let path = base.join(format!("pastina-{id}"));
+    let base = place.base();
+    let path = base.join(id);
     make(&path)?;
-    let missing = limit(&path, &handed_on(base), limits).inspect_err(|_| {
+    let missing = limit(&path, &handed_on(&base), limits).inspect_err(|_| {
         let _ = fs::remove_dir(&path);
     })?;
     Ok((path, missing))
@@ -190,25 +275,46 @@ mod tests {
             .path()
             .join("sys/fs/cgroup/system.slice/pastina.service");
         fs::create_dir_all(&base).unwrap();
-        fs::write(base.join("cgroup.controllers"), controllers).unwrap();
+        group(&base, controllers);
         (dir, base)
     }
 
+    /// The files of a group that is not the root, and is ours.
+    fn group(path: &Path, controllers: &str) {
+        fs::write(path.join("cgroup.controllers"), controllers).unwrap();
+        for file in ["cgroup.procs", "cgroup.subtree_control", "cgroup.type"] {
+            fs::write(path.join(file), "").unwrap();
+        }
+    }
+
     #[test]
-    fn sandboxes_go_beside_the_leaf_of_the_daemon() {
+    fn sandboxes_go_beside_the_leaf_of_a_daemon_that_has_no_more() {
         let (dir, expected) = host("cpuset cpu io memory pids\n");
         for own in [
             "0::/system.slice/pastina.service\n",
             "0::/system.slice/pastina.service/daemon\n",
         ] {
             let found = find(dir.path(), MOUNTS, own).unwrap();
-            assert_eq!(
-                found,
-                Host::V2 {
-                    base: expected.clone()
-                }
-            );
+            assert_eq!(found, Host::V2(Place::Own(expected.clone())));
         }
+    }
+
+    #[test]
+    fn sandboxes_go_as_far_up_as_groups_are_ours() {
+        let (dir, own) = host("cpu memory pids\n");
+        let above = |group: &Path| Host::V2(Place::Above(group.to_owned()));
+        let find = || find(dir.path(), MOUNTS, "0::/system.slice/pastina.service\n").unwrap();
+        let slice = own.parent().unwrap();
+        group(slice, "cpu memory pids\n");
+        assert_eq!(find(), above(slice));
+        let top = slice.parent().unwrap();
+        group(top, "cpu memory pids\n");
+        assert_eq!(find(), above(top));
+        // A container's root has processes, and is not the real one.
+        fs::write(top.join("cgroup.procs"), "1\n").unwrap();
+        assert_eq!(find(), above(slice));
+        fs::remove_file(top.join("cgroup.type")).unwrap();
+        assert_eq!(find(), above(top));
     }
 
     #[test]
@@ -219,9 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn preparing_moves_the_daemon_and_hands_controllers_on() {
+    fn preparing_its_own_group_moves_the_daemon_and_hands_controllers_on() {
         let (_dir, base) = host("memory\n");
-        prepare(&base).unwrap();
+        fs::create_dir(base.join(LEAF)).unwrap();
+        prepare(&Place::Own(base.clone())).unwrap();
         assert_eq!(
             fs::read_to_string(base.join("daemon/cgroup.procs")).unwrap(),
             std::process::id().to_string()
@@ -233,10 +340,25 @@ mod tests {
     }
 
     #[test]
+    fn preparing_a_group_above_leaves_the_daemon_where_it_is() {
+        let (_dir, top) = host("memory\n");
+        let base = top.join(PARENT);
+        fs::create_dir(&base).unwrap();
+        group(&base, "memory\n");
+        prepare(&Place::Above(top.clone())).unwrap();
+        for group in [&top, &base] {
+            let read = |file: &str| fs::read_to_string(group.join(file)).unwrap();
+            assert_eq!(read("cgroup.subtree_control"), "+memory");
+            assert_eq!(read("cgroup.procs"), "");
+        }
+    }
+
+    #[test]
     fn limits_are_written_and_missing_controllers_told() {
         let (_dir, base) = host("");
         fs::write(base.join("cgroup.subtree_control"), "cpu memory\n").unwrap();
-        assert_eq!(lacks(&base), ["pids"]);
+        let place = Place::Own(base);
+        assert_eq!(lacks(&place), ["pids"]);
         let limits = Limits {
             memory: Some(64 << 20),
             cpu_weight: Some(50),
@@ -244,7 +366,7 @@ mod tests {
             pids: Some(10),
             files: None,
         };
-        let (path, missing) = create(&base, "one", &limits).unwrap();
+        let (path, missing) = create(&place, "one", &limits).unwrap();
         let read = |file: &str| fs::read_to_string(path.join(file)).unwrap();
         assert_eq!(read("memory.max"), "67108864");
         assert_eq!(read("memory.oom.group"), "1");

@@ -51,6 +51,7 @@ pub(super) fn group(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<Grou
             return Ok(None);
         }
     };
+    host.settle();
     // Init is one of them, and not the app's.
     let limits = Limits {
         pids: spec.limits.pids.map(|pids| pids + 1),
@@ -104,6 +105,7 @@ pub(super) fn init(
             init::run(given)
         }
         sys::Side::Parent { pid, pidfd } => {
+            expose(pid);
             let prepared = map_ids(pid, ids)
                 .and_then(|()| group.map_or(Ok(()), |group| group.add(pid)))
                 .and_then(|()| Process::find(pid));
@@ -152,6 +154,16 @@ fn map_ids(pid: i32, ids: Ids) -> io::Result<()> {
             write("uid_map", &format!("{VCAP} {} 1\n", nix::unistd::geteuid()))?;
             write("gid_map", &format!("{VCAP} {} 1\n", nix::unistd::getegid()))
         }
+    }
+}
+
+/// Takes from a process what protects the daemon from the kernel's choice when the whole machine
+/// is out of memory. A process may always give that up; what cannot be read is left.
+fn expose(pid: i32) {
+    let path = format!("/proc/{pid}/oom_score_adj");
+    let protected = fs::read_to_string(&path).is_ok_and(|text| text.trim().starts_with('-'));
+    if protected {
+        let _ = fs::write(&path, "0");
     }
 }
 
