@@ -9,6 +9,7 @@ use super::{Drivers, GRACE, Stop, Wish};
 use crate::{
     drivers::{End, Happening, Phase, record::Record, supervise::Begin},
     sandbox::Status,
+    stdx::removal::remove_tree,
 };
 
 /// Instances that are adopted side by side.
@@ -89,7 +90,7 @@ fn records(dir: &Path) -> io::Result<Vec<Record>> {
         let path = entry?.path();
         match Record::read(&path) {
             Ok(Some(record)) => records.push(record),
-            Ok(None) => drop(fs::remove_dir_all(&path)),
+            Ok(None) => drop(remove_tree(&path)),
             Err(error) => {
                 let dir = path.display();
                 tracing::error!(%dir, %error, "cannot read an instance's record; leaving it alone");

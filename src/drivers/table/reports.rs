@@ -1,6 +1,6 @@
 //! What instances' tasks read from the table and tell it.
 
-use std::{fs, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use tokio::task::spawn_blocking;
 
@@ -13,6 +13,7 @@ use crate::{
         usage,
     },
     model::InstanceId,
+    stdx::removal::remove_tree,
 };
 
 impl Drivers {
@@ -98,13 +99,10 @@ impl Drivers {
         let logs = self.inner.logs.clone();
         let removed = spawn_blocking(move || {
             logs.release(app, instance);
-            fs::remove_dir_all(&dir)
+            remove_tree(&dir)
         });
-        match removed.await.map_err(io::Error::other).flatten() {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(%instance, %error, "cannot remove an instance's folder");
-            }
-            _ => {}
+        if let Err(error) = removed.await.map_err(io::Error::other).flatten() {
+            tracing::error!(%instance, %error, "cannot remove an instance's folder");
         }
     }
 
