@@ -10,7 +10,8 @@ use crate::{
 
 impl Handle {
     /// Stops reconciling, then every instance, each with `grace` between SIGTERM and SIGKILL.
-    /// Returns when all have ended; the next daemon starts them anew.
+    /// Returns when all have ended, their last words are in the log and nothing is left of
+    /// them; the next daemon starts them anew.
     pub async fn stop_with_instances(&self, clock: &Clock, grace: Duration) {
         // First, so that nothing is started again.
         self.tasks.stop().await;
@@ -24,6 +25,7 @@ impl Handle {
                 break;
             }
         }
+        self.drivers.forget_all().await;
         self.drivers.shut_down().await;
     }
 }

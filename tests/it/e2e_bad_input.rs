@@ -27,6 +27,12 @@ fn upload(api: &Api, package: &str, file: &Path, more: &[&str]) -> Answer {
     )
 }
 
+/// Bytes that hardly compress.
+fn noise(length: u32) -> Vec<u8> {
+    let numbers = (0..length).map(|n| n.wrapping_mul(2_654_435_761));
+    numbers.map(|n| n.to_be_bytes()[0]).collect()
+}
+
 /// Sees that the daemon answers and that no half of an upload lies about.
 #[track_caller]
 fn well(daemon: &Daemon, api: &Api) {
@@ -112,13 +118,11 @@ fn more_than_the_limits() {
 
     // A length that is not told beforehand is refused on the way.
     let (_, package) = api.app_with_package("chunked");
-    let noise: Vec<u8> = (0..6_u32 << 20)
-        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-        .collect();
+    let noise = noise(6 << 20);
     fs::write(&file, noise).unwrap();
     let answer = upload(&api, &package, &file, &["-H", "Transfer-Encoding: chunked"]);
     let refusal = answer.refusal(413);
-    assert!(refusal.contains("4M"), "{refusal}");
+    assert!(refusal.contains("limit of 4"), "{refusal}");
     well(&daemon, &api);
 }
 
@@ -324,9 +328,7 @@ fn a_full_disk() {
     if !package.starts_with("refused") {
         let dir = tempfile::tempdir().unwrap();
         let archive = dir.path().join("app.zip");
-        let noise: Vec<u8> = (0..8_u32 << 20)
-            .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
-            .collect();
+        let noise = noise(8 << 20);
         zip(&archive, &[("noise", &noise)]);
         let answer = upload(&api, &package, &archive, &[]);
         let detail = answer.refusal(answer.status);

@@ -161,7 +161,7 @@ fn every_command() {
     for part in [
         "audit.app.stop",
         "audit.app.start",
-        "audit.app.restage",
+        "audit.app.build.create",
         "audit.app.map-route",
     ] {
         assert!(events.contains(part), "no {part:?} in {events}");

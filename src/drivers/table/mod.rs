@@ -331,6 +331,19 @@ impl Drivers {
         self.changed();
     }
 
+    /// Removes what is left of all instances, which have ended; returns when nothing is.
+    pub async fn forget_all(&self) {
+        let instances = std::mem::take(&mut *self.table());
+        for entry in instances.values() {
+            entry.wish.send_modify(|wish| wish.forget = true);
+        }
+        self.changed();
+        for entry in instances.into_values() {
+            // An instance's task listens until it has read its log to the end and removed it.
+            entry.wish.closed().await;
+        }
+    }
+
     /// Ends all tasks; what runs goes on running.
     pub async fn shut_down(&self) {
         self.inner.tasks.stop().await;

@@ -8,32 +8,32 @@ use super::Daemon;
 
 /// Somebody who is logged in.
 #[derive(Clone)]
-pub struct Api {
+pub(crate) struct Api {
     url: String,
     /// The access token; empty for nobody.
-    pub token: String,
+    pub(crate) token: String,
 }
 
 /// What a request was answered with.
 #[derive(Debug)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// 0 where no answer came.
-    pub status: u16,
+    pub(crate) status: u16,
     /// The body.
-    pub body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
     /// The document, where the status is as expected.
     #[track_caller]
-    pub fn expect(&self, status: u16) -> Value {
+    pub(crate) fn expect(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{}", self.body);
         serde_json::from_str(&self.body).unwrap_or(Value::Null)
     }
 
     /// The guid of what was made or found.
     #[track_caller]
-    pub fn guid(&self) -> String {
+    pub(crate) fn guid(&self) -> String {
         assert!(matches!(self.status, 200 | 201), "{self:?}");
         let value: Value = serde_json::from_str(&self.body).unwrap();
         value["guid"].as_str().unwrap().to_owned()
@@ -41,7 +41,7 @@ impl Answer {
 
     /// The text of the first error, where the status is as expected.
     #[track_caller]
-    pub fn refusal(&self, status: u16) -> String {
+    pub(crate) fn refusal(&self, status: u16) -> String {
         let value = self.expect(status);
         let error = &value["errors"][0];
         for member in ["title", "detail"] {
@@ -54,13 +54,13 @@ impl Answer {
 
 impl Api {
     /// Logs in as the admin.
-    pub fn login(daemon: &Daemon) -> Self {
+    pub(crate) fn login(daemon: &Daemon) -> Self {
         Self::login_as(daemon, "admin", &daemon.admin_password())
     }
 
     /// Logs in as somebody.
     #[track_caller]
-    pub fn login_as(daemon: &Daemon, name: &str, password: &str) -> Self {
+    pub(crate) fn login_as(daemon: &Daemon, name: &str, password: &str) -> Self {
         let mut api = Self {
             url: daemon.https(),
             token: String::new(),
@@ -78,7 +78,7 @@ impl Api {
     }
 
     /// The same API for the holder of another token.
-    pub fn with_token(&self, token: &str) -> Self {
+    pub(crate) fn with_token(&self, token: &str) -> Self {
         Self {
             url: self.url.clone(),
             token: token.to_owned(),
@@ -86,7 +86,7 @@ impl Api {
     }
 
     /// A request with whatever curl is told beside.
-    pub fn curl(&self, method: &str, path: &str, arguments: &[&str]) -> Answer {
+    pub(crate) fn curl(&self, method: &str, path: &str, arguments: &[&str]) -> Answer {
         let mut command = Command::new("curl");
         command
             .args(["-sk", "--max-time", "60", "-X", method, "-o", "-"])
@@ -106,36 +106,36 @@ impl Api {
     }
 
     /// A GET.
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         self.curl("GET", path, &[])
     }
 
     /// A DELETE.
-    pub fn delete(&self, path: &str) -> Answer {
+    pub(crate) fn delete(&self, path: &str) -> Answer {
         self.curl("DELETE", path, &[])
     }
 
     /// A request with a JSON document.
-    pub fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
+    pub(crate) fn send(&self, method: &str, path: &str, body: &Value) -> Answer {
         self.raw(method, path, "application/json", &body.to_string())
     }
 
     /// A request with a body of any kind.
-    pub fn raw(&self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
+    pub(crate) fn raw(&self, method: &str, path: &str, kind: &str, body: &str) -> Answer {
         let kind = format!("Content-Type: {kind}");
         self.curl(method, path, &["-H", &kind, "--data-binary", body])
     }
 
     /// The guid of the space that the daemon starts with.
     #[track_caller]
-    pub fn space(&self) -> String {
+    pub(crate) fn space(&self) -> String {
         let spaces = self.get("/v3/spaces?names=dev").expect(200);
         spaces["resources"][0]["guid"].as_str().unwrap().to_owned()
     }
 
     /// Makes an app with a package that waits for its bits; both guids.
     #[track_caller]
-    pub fn app_with_package(&self, name: &str) -> (String, String) {
+    pub(crate) fn app_with_package(&self, name: &str) -> (String, String) {
         let to = |guid: &str| serde_json::json!({ "data": { "guid": guid } });
         let body =
             serde_json::json!({ "name": name, "relationships": { "space": to(&self.space()) } });

@@ -8,14 +8,14 @@ use std::{
 use super::Daemon;
 
 /// A `cf` that is logged in.
-pub struct Cf {
+pub(crate) struct Cf {
     home: tempfile::TempDir,
     binary: PathBuf,
 }
 
 impl Cf {
     /// Logs in to `daemon` as its admin, in the organization and space that it starts with.
-    pub fn login(daemon: &Daemon) -> Self {
+    pub(crate) fn login(daemon: &Daemon) -> Self {
         let cf = Self::new();
         cf.run(&["api", &daemon.https(), "--skip-ssl-validation"]);
         cf.run(&["auth", "admin", &daemon.admin_password()]);
@@ -24,7 +24,7 @@ impl Cf {
     }
 
     /// A `cf` that knows no API yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
             binary: stock_cf(),
@@ -33,7 +33,7 @@ impl Cf {
 
     /// Runs a command that must succeed, and gives what it printed.
     #[track_caller]
-    pub fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let text = text(&output);
         assert!(
@@ -46,7 +46,7 @@ impl Cf {
 
     /// Runs a command that must fail, and gives what it printed.
     #[track_caller]
-    pub fn fail(&self, arguments: &[&str]) -> String {
+    pub(crate) fn fail(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let text = text(&output);
         assert!(
@@ -59,7 +59,7 @@ impl Cf {
 
     /// Runs a command in a folder, which must succeed, and gives what it printed.
     #[track_caller]
-    pub fn run_in(&self, folder: &Path, arguments: &[&str]) -> String {
+    pub(crate) fn run_in(&self, folder: &Path, arguments: &[&str]) -> String {
         let mut command = self.command();
         let output = command.current_dir(folder).args(arguments).output();
         let output = output.unwrap();
@@ -70,17 +70,17 @@ impl Cf {
 
     /// The guid of an app.
     #[track_caller]
-    pub fn guid(&self, app: &str) -> String {
+    pub(crate) fn guid(&self, app: &str) -> String {
         self.run(&["app", app, "--guid"]).trim().to_owned()
     }
 
     /// Runs a command.
-    pub fn output(&self, arguments: &[&str]) -> Output {
+    pub(crate) fn output(&self, arguments: &[&str]) -> Output {
         self.command().args(arguments).output().unwrap()
     }
 
     /// A command to be run elsewhere or otherwise.
-    pub fn command(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command
             .env("CF_HOME", self.home.path())
@@ -96,7 +96,7 @@ impl Cf {
 ///
 /// # Panics
 /// Where it is not, saying how to get it: a test that is skipped in silence tests nothing.
-pub fn stock_cf() -> PathBuf {
+pub(crate) fn stock_cf() -> PathBuf {
     let binary = std::env::var_os("PASTINA_TEST_CF").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/cf"),
         PathBuf::from,
@@ -111,7 +111,7 @@ pub fn stock_cf() -> PathBuf {
 }
 
 /// Everything that a command printed.
-pub fn text(output: &Output) -> String {
+pub(crate) fn text(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

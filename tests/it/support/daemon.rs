@@ -17,18 +17,18 @@ use super::{eventually, leftovers, pastina};
 
 /// How a daemon differs from the usual.
 #[derive(Debug, Default, Clone)]
-pub struct Setup {
+pub(crate) struct Setup {
     /// More arguments for `pastina serve`.
-    pub arguments: Vec<String>,
+    pub(crate) arguments: Vec<String>,
     /// Another user to run it as.
-    pub user: Option<u32>,
+    pub(crate) user: Option<u32>,
     /// Size in MiB of a file system for the state alone, which nobody else sees.
-    pub disk: Option<u32>,
+    pub(crate) disk: Option<u32>,
 }
 
 /// A running `pastina serve`, ended with all its apps when it is dropped, which checks that
 /// nothing is left of them.
-pub struct Daemon {
+pub(crate) struct Daemon {
     dir: tempfile::TempDir,
     child: Option<Child>,
     setup: Setup,
@@ -36,12 +36,12 @@ pub struct Daemon {
 
 impl Daemon {
     /// Starts a daemon on free ports and waits until it is ready.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with(Setup::default())
     }
 
     /// Starts a daemon that is set up otherwise.
-    pub fn with(setup: Setup) -> Self {
+    pub(crate) fn with(setup: Setup) -> Self {
         let dir = tempfile::Builder::new()
             .prefix("pastina-it-")
             .tempdir()
@@ -67,7 +67,7 @@ impl Daemon {
     }
 
     /// The daemon that tests share which need none of their own; it ends with the last of them.
-    pub fn shared() -> Arc<Self> {
+    pub(crate) fn shared() -> Arc<Self> {
         static SHARED: Mutex<Weak<Daemon>> = Mutex::new(Weak::new());
         let mut shared = SHARED
             .lock()
@@ -81,7 +81,7 @@ impl Daemon {
     }
 
     /// Starts the daemon again on what its predecessor left, on the same ports.
-    pub fn spawn(&mut self) {
+    pub(crate) fn spawn(&mut self) {
         self.launch();
         self.wait_until_ready();
     }
@@ -154,7 +154,7 @@ impl Daemon {
     }
 
     /// Our binary as the daemon's user.
-    pub fn client(&self) -> Command {
+    pub(crate) fn client(&self) -> Command {
         let mut command = if let Some(user) = self.setup.user {
             let mut command = Command::new("setpriv");
             let user = user.to_string();
@@ -170,7 +170,7 @@ impl Daemon {
     }
 
     /// Kills the daemon, and nothing but the daemon.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -178,30 +178,30 @@ impl Daemon {
     }
 
     /// Sends the daemon a signal.
-    pub fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(i32::try_from(self.pid()).unwrap()), signal).unwrap();
     }
 
     /// Ends the daemon with a signal and waits until it has ended well.
     #[track_caller]
-    pub fn end(&mut self, signal: Signal) {
+    pub(crate) fn end(&mut self, signal: Signal) {
         self.signal(signal);
         let status = self.child.take().unwrap().wait().unwrap();
         assert!(status.success(), "{status}:\n{}", self.log());
     }
 
     /// The daemon's process id.
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }
 
     /// Where the API answers over HTTPS: `https://127.0.0.1:port`.
-    pub fn https(&self) -> String {
+    pub(crate) fn https(&self) -> String {
         format!("https://{}", self.listen("https_listen"))
     }
 
     /// Where the gateway answers over HTTP: `127.0.0.1:port`.
-    pub fn http(&self) -> String {
+    pub(crate) fn http(&self) -> String {
         self.listen("http_listen")
     }
 
@@ -210,14 +210,14 @@ impl Daemon {
     }
 
     /// The admin's password, from the file that the daemon made.
-    pub fn admin_password(&self) -> String {
+    pub(crate) fn admin_password(&self) -> String {
         let file = self.ports().unwrap()["admin_password_file"].clone();
         let file = self.inside(Path::new(file.as_str().unwrap()));
         fs::read_to_string(file).unwrap().trim().to_owned()
     }
 
     /// A file as the daemon sees it.
-    pub fn inside(&self, path: &Path) -> PathBuf {
+    pub(crate) fn inside(&self, path: &Path) -> PathBuf {
         let root = PathBuf::from(format!("/proc/{}/root", self.pid()));
         root.join(path.strip_prefix("/").unwrap())
     }
@@ -241,17 +241,17 @@ impl Daemon {
     }
 
     /// The home folder of the daemon's user.
-    pub fn home(&self) -> PathBuf {
+    pub(crate) fn home(&self) -> PathBuf {
         self.dir.path().join("home")
     }
 
     /// The daemon's state folder.
-    pub fn state_dir(&self) -> PathBuf {
+    pub(crate) fn state_dir(&self) -> PathBuf {
         self.dir.path().join("state")
     }
 
     /// The daemon's run folder.
-    pub fn run_dir(&self) -> PathBuf {
+    pub(crate) fn run_dir(&self) -> PathBuf {
         self.dir.path().join("run")
     }
 
@@ -260,12 +260,12 @@ impl Daemon {
     }
 
     /// What the daemon said so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.log_file()).unwrap_or_default()
     }
 
     /// Asks for `http://host.localhost<path>` through the gateway: status and body.
-    pub fn get(&self, host: &str, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, host: &str, path: &str) -> (u16, String) {
         let output = Command::new("curl")
             .args(["-s", "--max-time", "20", "-w", "\n%{http_code}", "-H"])
             .arg(format!("Host: {host}.localhost"))
@@ -278,14 +278,14 @@ impl Daemon {
     }
 
     /// Waits until nothing answers at `host` any more: an address without an instance, or none.
-    pub fn get_gone(&self, host: &str) {
+    pub(crate) fn get_gone(&self, host: &str) {
         eventually(&format!("{host} to be gone"), || {
             matches!(self.get(host, "/").0, 404 | 503).then_some(())
         });
     }
 
     /// Waits until the app at `host` answers 200, and gives the body.
-    pub fn get_ok(&self, host: &str) -> String {
+    pub(crate) fn get_ok(&self, host: &str) -> String {
         eventually(&format!("{host} to answer"), || {
             let (status, body) = self.get(host, "/");
             (status == 200).then_some(body)
@@ -294,6 +294,10 @@ impl Daemon {
 }
 
 impl Drop for Daemon {
+    #[expect(
+        clippy::print_stderr,
+        reason = "a test that fails shows what it prints"
+    )]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("--- the daemon said:\n{}", self.log());

@@ -5,7 +5,7 @@ use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path};
 use zip::{ZipWriter, write::SimpleFileOptions};
 
 /// A folder with these files, gone when it is dropped.
-pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+pub(crate) fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
     let dir = tempfile::Builder::new()
         .prefix("pastina-it-app-")
         .tempdir()
@@ -20,7 +20,7 @@ pub fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 }
 
 /// Writes an archive with these files; a content that begins with `->` makes a symbolic link.
-pub fn zip(to: &Path, files: &[(&str, &[u8])]) {
+pub(crate) fn zip(to: &Path, files: &[(&str, &[u8])]) {
     let mut archive = ZipWriter::new(fs::File::create(to).unwrap());
     let options = SimpleFileOptions::default();
     for (name, bytes) in files {

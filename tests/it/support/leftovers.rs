@@ -16,7 +16,7 @@ fn processes() -> Vec<(i32, String)> {
 }
 
 /// The processes whose command line has all of `parts` in it.
-pub fn processes_with(parts: &[&str]) -> Vec<i32> {
+pub(crate) fn processes_with(parts: &[&str]) -> Vec<i32> {
     let matching = |line: &str| parts.iter().all(|part| line.contains(part));
     let found = processes().into_iter();
     found

@@ -9,29 +9,29 @@ mod leftovers;
 mod own;
 mod wait;
 
-pub use api::{Answer, Api};
-pub use cf::{Cf, stock_cf, text};
-pub use daemon::{Daemon, Setup};
-pub use files::{folder, zip};
-pub use leftovers::processes_with;
-pub use own::Own;
-pub use wait::eventually;
+pub(crate) use api::{Answer, Api};
+pub(crate) use cf::{Cf, stock_cf, text};
+pub(crate) use daemon::{Daemon, Setup};
+pub(crate) use files::{folder, zip};
+pub(crate) use leftovers::processes_with;
+pub(crate) use own::Own;
+pub(crate) use wait::eventually;
 
 use std::path::{Path, PathBuf};
 
 /// The binary under test.
-pub fn pastina() -> &'static Path {
+pub(crate) fn pastina() -> &'static Path {
     Path::new(env!("CARGO_BIN_EXE_pastina"))
 }
 
 /// An example's folder.
-pub fn example(name: &str) -> PathBuf {
+pub(crate) fn example(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("examples")
         .join(name)
 }
 
 /// Whether the tests run as root.
-pub fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
 }

@@ -10,21 +10,21 @@ use serde_json::Value;
 use super::{Daemon, text};
 
 /// A `pastina` that is logged in by what the daemon left on this machine.
-pub struct Own<'a> {
+pub(crate) struct Own<'a> {
     daemon: &'a Daemon,
 }
 
 impl<'a> Own<'a> {
     /// Logs in.
     #[track_caller]
-    pub fn login(daemon: &'a Daemon) -> Self {
+    pub(crate) fn login(daemon: &'a Daemon) -> Self {
         let own = Self { daemon };
         own.json(Path::new("/"), &["login"]);
         own
     }
 
     /// Runs a command in a folder.
-    pub fn output(&self, folder: &Path, arguments: &[&str]) -> Output {
+    pub(crate) fn output(&self, folder: &Path, arguments: &[&str]) -> Output {
         self.command()
             .current_dir(folder)
             .args(arguments)
@@ -34,7 +34,7 @@ impl<'a> Own<'a> {
 
     /// The JSON that a command printed, which must succeed.
     #[track_caller]
-    pub fn json(&self, folder: &Path, arguments: &[&str]) -> Value {
+    pub(crate) fn json(&self, folder: &Path, arguments: &[&str]) -> Value {
         let mut all = vec!["--output", "json"];
         all.extend(arguments);
         let output = self.output(folder, &all);
@@ -50,7 +50,7 @@ impl<'a> Own<'a> {
 
     /// Runs a command that must end with this exit code, and gives what it printed.
     #[track_caller]
-    pub fn fail(&self, folder: &Path, arguments: &[&str], code: i32) -> String {
+    pub(crate) fn fail(&self, folder: &Path, arguments: &[&str], code: i32) -> String {
         let output = self.output(folder, arguments);
         let (line, text) = (arguments.join(" "), text(&output));
         assert_eq!(output.status.code(), Some(code), "pastina {line}:\n{text}");

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Polls `condition` until it gives a value, for at most a minute and a half.
-pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
     eventually_within(Duration::from_secs(90), what, condition)
 }
 
