@@ -17,7 +17,6 @@ mod start;
 pub mod status;
 #[cfg(test)]
 mod tests;
-pub mod uids;
 
 pub use config::Config;
 pub use handle::{Handle, NoSuchInstance};
