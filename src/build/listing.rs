@@ -1,6 +1,7 @@
 //! The files of an app's folder, never reaching out of it.
 
 use std::{
+    fs,
     io::{self, Read},
     path::Path,
 };
@@ -27,6 +28,11 @@ pub(super) struct Folder {
 impl Folder {
     /// Lists `path`. Blocks on the disk.
     pub(super) fn list(path: &Path) -> io::Result<Self> {
+        // A build may have put a link in the place of the app's folder. It has ended, so what is
+        // seen now stays.
+        if !fs::symlink_metadata(path)?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
         let dir = Dir::open_ambient_dir(path, ambient_authority())?;
         let mut paths = Vec::new();
         list(&dir, "", 1, &mut paths)?;
@@ -76,7 +82,7 @@ impl Listing for Folder {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
 
@@ -113,5 +119,9 @@ mod tests {
         check("circle", None);
         check("../x", None);
         check("missing", None);
+
+        let link = outside.path().join("app");
+        symlink(app.path(), &link).unwrap();
+        assert!(Folder::list(&link).is_err());
     }
 }

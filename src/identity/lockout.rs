@@ -14,6 +14,8 @@ const LOCKED_MS: u64 = 300_000;
 /// Names that are watched at once. Names that nobody has are watched too, so that a lock
 /// does not tell who exists; this bounds what they cost.
 const MOST_NAMES: usize = 10_000;
+/// Letters of a name that count.
+const LONGEST_NAME: usize = 256;
 
 /// Recent failures by user name in lower case.
 #[derive(Debug, Default)]
@@ -42,19 +44,26 @@ impl Record {
     }
 }
 
+/// What a name is remembered by: in lower case, and of one that is longer than any user's the
+/// beginning, since anybody may send thousands of those.
+fn key(name: &str) -> String {
+    let start = name.chars().take(LONGEST_NAME);
+    start.flat_map(char::to_lowercase).collect()
+}
+
 impl Failures {
     /// Whether the name is locked.
     pub(super) fn is_locked(&self, name: &str, now: Timestamp) -> bool {
         let names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         names
-            .get(&name.to_lowercase())
+            .get(&key(name))
             .is_some_and(|record| record.is_locked(now))
     }
 
     /// Counts a wrong password.
     pub(super) fn count(&self, name: &str, now: Timestamp) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let name = name.to_lowercase();
+        let name = key(name);
         if names.get(&name).is_some_and(|record| record.is_over(now)) {
             names.remove(&name);
         }
@@ -79,7 +88,7 @@ impl Failures {
     /// Forgets the failures of a name whose password was right.
     pub(super) fn forgive(&self, name: &str) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        names.remove(&name.to_lowercase());
+        names.remove(&key(name));
     }
 }
 
@@ -106,6 +115,14 @@ mod tests {
         failures.forgive("ANN");
         failures.count("ann", at(405));
         assert!(!failures.is_locked("ann", at(406)));
+    }
+
+    #[test]
+    fn a_long_name_is_not_kept_whole() {
+        let failures = Failures::default();
+        failures.count(&"x".repeat(1_000_000), Timestamp::from_millis(1));
+        let names = failures.names.lock().unwrap();
+        assert_eq!(names.keys().map(String::len).max(), Some(LONGEST_NAME));
     }
 
     #[test]

@@ -86,6 +86,14 @@ fn allowed() -> seccompiler::Result<BpfProgram> {
         })
         .collect::<seccompiler::Result<Vec<_>>>()?;
     rules.insert(libc::SYS_socket, socket);
+    // As for socket(2): the kernel makes, and loads modules for, sockets of the family first.
+    let pair = rule(vec![condition(
+        0,
+        Len::Dword,
+        Op::Eq,
+        u64::from(libc::AF_UNIX.cast_unsigned()),
+    )?])?;
+    rules.insert(libc::SYS_socketpair, vec![pair]);
     // Linux, its 32-bit and uname-2.6 variants, and the question.
     let personality = [0, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff]
         .into_iter()
@@ -206,7 +214,7 @@ const ALLOWED: &[i64] = &[
     libc::SYS_setreuid, libc::SYS_setsid, libc::SYS_setsockopt,
     libc::SYS_setuid, libc::SYS_setxattr, libc::SYS_shmat, libc::SYS_shmctl, libc::SYS_shmdt,
     libc::SYS_shmget, libc::SYS_shutdown, libc::SYS_sigaltstack, libc::SYS_signalfd4,
-    libc::SYS_socketpair, libc::SYS_splice, libc::SYS_statfs, libc::SYS_statx, libc::SYS_symlinkat,
+    libc::SYS_splice, libc::SYS_statfs, libc::SYS_statx, libc::SYS_symlinkat,
     libc::SYS_sync, libc::SYS_syncfs, libc::SYS_sysinfo, libc::SYS_tee,
     libc::SYS_tgkill, libc::SYS_timer_create, libc::SYS_timer_delete, libc::SYS_timer_getoverrun,
     libc::SYS_timer_gettime, libc::SYS_timer_settime, libc::SYS_timerfd_create,

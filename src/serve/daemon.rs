@@ -217,13 +217,22 @@ async fn stay(signals: &mut Signals, mut reload: Reload) -> Wish {
     }
 }
 
-/// Makes the folders. As root others may pass through the state folder, since apps have
-/// user ids of their own and their files are below it; what is secret is closed one level down.
+/// What of the state folder is nobody else's to see: source code, logs, environments. A sandbox
+/// is handed what it may see of it, and walks no path to it.
+const PRIVATE: [&str; 4] = ["blobs", "builds", "instances", "logs"];
+
+/// Makes the folders. As root others may pass through the state folder, to the certificate of
+/// the platform's authority; what is secret is closed one level down.
 fn make_folders(config: &Config) -> anyhow::Result<()> {
     let mode = if config.system { 0o711 } else { 0o700 };
-    for (dir, mode) in [(&config.state_dir, mode), (&config.run_dir, 0o755)] {
-        fs::create_dir_all(dir)
-            .and_then(|()| fs::set_permissions(dir, fs::Permissions::from_mode(mode)))
+    let private = PRIVATE.map(|name| (config.state_dir.join(name), 0o700));
+    let open = [
+        (config.state_dir.clone(), mode),
+        (config.run_dir.clone(), 0o755),
+    ];
+    for (dir, mode) in open.into_iter().chain(private) {
+        fs::create_dir_all(&dir)
+            .and_then(|()| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)))
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     }
     Ok(())

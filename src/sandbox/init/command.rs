@@ -26,6 +26,10 @@ const FILES: u64 = 16_384;
 /// there is no cgroup to stop it.
 const PROCESSES: u64 = 4096;
 
+/// Signals that wait and timers, of one user. They count for the user who made the namespace,
+/// too, which as root is the host's own: without this one sandbox could use up all of root's.
+const SIGNALS: u64 = 1024;
+
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// Starts the command and returns once it runs.
@@ -91,6 +95,7 @@ fn prepare(spec: &Spec, (stdout, stderr): (&OwnedFd, &OwnedFd)) -> Result<(), Sa
         .doing(|| "connect the standard streams".to_owned())?;
     sys::close_on_exec_from(3).doing(|| "keep descriptors from the command".to_owned())?;
     limit(Resource::RLIMIT_CORE, 0)?;
+    limit(Resource::RLIMIT_SIGPENDING, SIGNALS)?;
     limit(Resource::RLIMIT_NOFILE, spec.limits.files.unwrap_or(FILES))?;
     limit(
         Resource::RLIMIT_NPROC,

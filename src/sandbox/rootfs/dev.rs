@@ -21,6 +21,9 @@ const LINKS: [(&str, &str); 5] = [
     ("ptmx", "pts/ptmx"),
 ];
 
+/// Terminals of one sandbox: the host has some 4,000 for all of them (`kernel.pty.max`).
+const TERMINALS: u32 = 64;
+
 pub(super) fn gather() -> Result<Vec<(PathBuf, Piece)>, SandboxError> {
     let mut found = Vec::new();
     for name in DEVICES {
@@ -48,7 +51,7 @@ pub(super) fn compose(ids: Ids, devices: &[(PathBuf, Piece)]) -> Result<(), Sand
         Ids::Range { .. } => ",gid=5",
         Ids::Own => "",
     };
-    let options = format!("newinstance,ptmxmode=0666,mode=0620{group}");
+    let options = format!("newinstance,ptmxmode=0666,mode=0620,max={TERMINALS}{group}");
     mount_at(
         "devpts",
         "/dev/pts",
