@@ -10,6 +10,8 @@ demo: ## starts the platform, pushes every example, stays until Ctrl-C (DEMO_ONC
 
 test: prerequisites ## installs what is missing, then runs every test
 	cargo test
+	@if [ "$$(id -u)" = 0 ]; then cargo test --lib -- --ignored; else \
+	  echo "Not run, since they need root: the store on a real device whose power is cut, and on a full one"; fi
 
 check: ## what a change must pass before it is looked at
 	cargo fmt --check
@@ -22,11 +24,12 @@ it: ## the tests from outside
 e2e: prerequisites ## the tests with the stock cf client
 	cargo test --test it -- e2e
 
+bench: ## the figures of docs/performance.md
+	cargo build --release
+	python3 benches/main_job.py
+
 vm: ## boots a Debian 12 of its own in QEMU and tries the units there; the first time needs root
 	tests/vm/run
-
-bench:
-	cargo bench
 
 fmt:
 	cargo fmt

@@ -11,7 +11,6 @@ pub mod model;
 
 // Level 2: pure rules over the model, and small tools.
 pub mod authz;
-pub mod metrics;
 pub mod net;
 pub mod routing;
 pub mod runtimes;

@@ -7,10 +7,12 @@ mod extract;
 mod frame;
 mod log_cache;
 mod root;
+mod service;
 mod uaa;
 mod v3;
 
 pub use error::Failure;
+pub use service::{ResponseBody, Service};
 
 use std::sync::Arc;
 

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::BlobError;
-use crate::model::{AppId, DropletId};
+use crate::{
+    model::{AppId, DropletId},
+    stdx::removal,
+};
 
 /// The folder of trees.
 #[derive(Debug)]
@@ -95,31 +98,5 @@ pub(super) fn empty(dir: &Path) -> Result<(), BlobError> {
 
 /// Removes whatever is at `path`, links not followed.
 pub(super) fn remove_tree(path: &Path) -> Result<(), BlobError> {
-    let removed = match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => Err(error),
-        Ok(there) if !there.is_dir() => fs::remove_file(path),
-        Ok(_) => match fs::remove_dir_all(path) {
-            // An ordinary user is shut out by folders that nobody may enter.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                let_owner_in(path).and_then(|()| fs::remove_dir_all(path))
-            }
-            other => other,
-        },
-    };
-    removed.map_err(BlobError::at("remove", path))
-}
-
-fn let_owner_in(dir: &Path) -> io::Result<()> {
-    let mut open = vec![dir.to_owned()];
-    while let Some(dir) = open.pop() {
-        fs::set_permissions(&dir, fs::Permissions::from_mode(0o700))?;
-        for entry in fs::read_dir(&dir)? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                open.push(entry.path());
-            }
-        }
-    }
-    Ok(())
+    removal::remove_tree(path).map_err(BlobError::at("remove", path))
 }

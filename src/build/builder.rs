@@ -24,6 +24,7 @@ use crate::{
     logs::Logs,
     model::{AppId, DropletBuildpack, Failure, ProcessType},
     runtimes::{Catalog, PlacedFile, Release},
+    stdx::removal::remove_tree,
 };
 
 /// The folder of the caches, beside those of builds.
@@ -238,7 +239,7 @@ impl Builder {
     /// Where something could not be removed.
     pub async fn forget(&self, app: AppId) -> std::io::Result<()> {
         let path = self.cache(app);
-        spawn_blocking(move || folder::remove(&path))
+        spawn_blocking(move || remove_tree(&path))
             .await
             .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
     }
@@ -268,7 +269,7 @@ async fn limit_cache(path: PathBuf, log: StagingLog) {
     let outcome = spawn_blocking(move || {
         if folder::size(&path) > LARGEST_CACHE {
             log.say("       The app's build cache has grown too large and is thrown away");
-            return folder::remove(&path);
+            return remove_tree(&path);
         }
         Ok(())
     })

@@ -126,7 +126,7 @@ impl Ran<'_> {
                     &format!("{step} failed: {}", exit.describe()),
                     &format!(
                         "Mend what the lines above say and push again; all of the output is in \
-                         `cf logs {} --recent`.",
+                         the log of {}.",
                         crate::runtimes::quote(self.app)
                     ),
                 ),

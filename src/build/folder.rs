@@ -8,7 +8,7 @@ use std::{
 
 use cap_std::{ambient_authority, fs::Dir};
 
-use crate::runtimes::PlacedFile;
+use crate::{runtimes::PlacedFile, stdx::removal::remove_tree};
 
 /// What `/home/vcap` of a droplet has; anything else there was the build's own.
 const KEPT: [&str; 6] = [
@@ -34,7 +34,7 @@ impl Folder {
     /// Makes it, fresh. Blocks on the disk, as everything here.
     pub(super) fn create(dir: PathBuf) -> io::Result<Self> {
         let folder = Self { dir };
-        remove(&folder.dir)?;
+        remove_tree(&folder.dir)?;
         fs::create_dir_all(folder.sandbox())?;
         private(&folder.dir)?;
         create(&folder.home())?;
@@ -97,7 +97,7 @@ impl Folder {
             let name = entry.file_name();
             let kept = name.to_str().is_some_and(|name| KEPT.contains(&name));
             if !kept || name == "tmp" {
-                remove(&entry.path())?;
+                remove_tree(&entry.path())?;
             }
         }
         for name in FOLDERS.iter().filter(|name| KEPT.contains(name)) {
@@ -162,37 +162,6 @@ pub(super) fn size(path: &Path) -> u64 {
             Err(_) => 0,
         })
         .sum()
-}
-
-/// Removes `path` and all in it, also folders that their owner may not write. That it is not
-/// there is no error.
-pub(super) fn remove(path: &Path) -> io::Result<()> {
-    let removed = match fs::symlink_metadata(path) {
-        Ok(found) if !found.is_dir() => fs::remove_file(path),
-        Ok(_) => match fs::remove_dir_all(path) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                open_up(path)?;
-                fs::remove_dir_all(path)
-            }
-            other => other,
-        },
-        Err(error) => Err(error),
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn open_up(path: &Path) -> io::Result<()> {
-    private(path)?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

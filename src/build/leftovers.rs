@@ -8,8 +8,10 @@ use std::{
 
 use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
 
-use super::folder;
-use crate::sandbox::{self, Sandbox, Status};
+use crate::{
+    sandbox::{self, Sandbox, Status},
+    stdx::removal::remove_tree,
+};
 
 /// How long the end of a killed sandbox is awaited.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -119,7 +121,7 @@ async fn remove(leftover: Leftover) {
     }
     let path = dir.clone();
     // A panic of the removal would be told by the runtime.
-    if let Ok(Err(error)) = spawn_blocking(move || folder::remove(&path)).await {
+    if let Ok(Err(error)) = spawn_blocking(move || remove_tree(&path)).await {
         tracing::warn!(dir = %dir.display(), %error, "cannot remove the folder of a build");
     }
 }

@@ -114,7 +114,7 @@ pub struct Push {
     /// Start command
     #[arg(short, long)]
     pub command: Option<String>,
-    /// Runtime to build with; recognised where not given
+    /// Runtime to build with, such as python_buildpack; recognised where not given
     #[arg(short, long, visible_alias = "runtime", value_name = "RUNTIME")]
     pub buildpack: Vec<String>,
     /// Memory of each instance, such as 256M

@@ -8,7 +8,7 @@ use super::{
     api::{Api, App},
     failure::{Failure, Outcome},
     output::Output,
-    profile::Named,
+    profile::{Named, Profile},
 };
 
 /// The platform, and where to write.
@@ -62,9 +62,16 @@ impl Context<'_> {
     }
 
     /// The whole address behind a route's `host.domain/path`: apps are served on the very
-    /// port that the API is reached at.
+    /// port that the API is reached at, or on that of plain HTTP where it is this machine's.
     pub(super) fn address(&self, url: &str) -> String {
-        let api = self.api.profile().api;
+        let Profile {
+            mut api,
+            local_http,
+            ..
+        } = self.api.profile();
+        if let Some(port) = local_http {
+            api = format!("http://localhost:{port}");
+        }
         let (scheme, authority) = api.split_once("://").unwrap_or(("https", &api));
         let port = authority.rsplit_once(':').map(|(_, port)| port);
         let port = port.filter(|port| port.bytes().all(|b| b.is_ascii_digit()));

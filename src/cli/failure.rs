@@ -79,8 +79,9 @@ impl Failure {
         let mut cause = std::error::Error::source(self);
         while let Some(error) = cause {
             let text = error.to_string();
-            // Some libraries repeat their cause in their own text.
-            if !message.ends_with(&text) {
+            // Some libraries repeat their cause in their own text, and hyper's client says first
+            // that it is a client.
+            if !message.ends_with(&text) && !text.starts_with("client error (") {
                 message = format!("{message}: {text}");
             }
             cause = error.source();
@@ -105,6 +106,15 @@ impl Failure {
                 what: "uploaded code of",
                 ..
             } => "`pastina push` uploads it",
+            Self::NotFound {
+                what: "variable", ..
+            } => "`pastina env APP` lists what there is",
+            Self::NotFound {
+                what: "organization" | "space",
+                ..
+            } => {
+                "`pastina target` shows where you are; names are as they were created, case and all"
+            }
             Self::NotFound { .. } => return None,
             Self::Net(NetError::Certificate { .. }) => {
                 "if you know this server, name its authority with `pastina login --ca-file FILE`, \
@@ -129,10 +139,14 @@ impl Failure {
 fn build_hint(reason: &str) -> &'static str {
     if reason.contains("NoAppDetected") {
         "push the folder that holds requirements.txt, package.json, go.mod, pom.xml, index.html or \
-         a Procfile (-p FOLDER), or name a runtime with -b"
+         a Procfile (-p FOLDER), or name a runtime with -b, such as python_buildpack"
+    } else if reason.contains("BuildpackReleaseFailed") {
+        "say how it is started, and push again"
+    } else if reason.contains("is not installed on this host") {
+        "once it is installed, push again"
     } else if reason.contains("Timeout") || reason.contains("timed out") {
         "the build took too long; builds.timeout in the platform's configuration sets how long it may"
-    } else if reason.contains("memory") {
+    } else if reason.contains("needed more than") {
         "the build ran out of memory; builds.memory in the platform's configuration sets how much it has"
     } else {
         "the last lines above say what the failing command printed; fix it and push again"
@@ -147,6 +161,10 @@ fn start_hint(app: &str, reason: &str) -> String {
     } else if reason.contains("health check") {
         "the app must listen on 0.0.0.0 at the port in $PORT; for an app without a port set \
          health-check-type: process in its manifest"
+            .to_owned()
+    } else if reason.contains("Exit status 0") {
+        "the command ended by itself; a web app has to go on running and listen on 0.0.0.0 at the \
+         port in $PORT"
             .to_owned()
     } else {
         format!("`pastina logs {app}` shows more; `pastina events {app}` tells what happened")

@@ -38,6 +38,8 @@ pub(super) struct Profile {
     pub(super) log_cache: String,
     pub(super) skip_ssl_validation: bool,
     pub(super) ca_file: Option<PathBuf>,
+    /// The port of plain HTTP, where the platform is this machine's own and seen by it alone.
+    pub(super) local_http: Option<u16>,
     pub(super) username: String,
     pub(super) access_token: Secret,
     pub(super) refresh_token: Secret,

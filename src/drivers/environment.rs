@@ -242,3 +242,146 @@ fn common(env: &mut BTreeMap<String, String>, memory: Megabytes) {
 fn set<const N: usize>(env: &mut BTreeMap<String, String>, values: [(&str, String); N]) {
     env.extend(values.map(|(name, value)| (name.to_owned(), value)));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        drivers::fake::platform,
+        model::{
+            AppName, AppState, DropletId, DropletKind, DropletState, HealthCheck, Lifecycle,
+            Metadata, OrgId, OrgName, ProcessId, ProcessType, ReadinessCheck, SpaceId, SpaceName,
+            Timestamp,
+        },
+    };
+
+    const AT: Timestamp = Timestamp::from_millis(0);
+
+    fn bits<T>(number: u128, from: impl FnOnce(uuid::Uuid) -> T) -> T {
+        from(uuid::Uuid::from_u128(number))
+    }
+
+    fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
+    }
+
+    fn with<T>(test: impl FnOnce(&Subject<'_>, &Process, &Droplet) -> T) -> T {
+        let org = Org {
+            id: bits(1, OrgId::from_uuid),
+            name: OrgName::parse("uni").unwrap(),
+            suspended: false,
+            metadata: Metadata::default(),
+            created_at: AT,
+            updated_at: AT,
+        };
+        let space = Space {
+            id: bits(2, SpaceId::from_uuid),
+            org: org.id,
+            name: SpaceName::parse("dev").unwrap(),
+            allow_ssh: false,
+            metadata: Metadata::default(),
+            created_at: AT,
+            updated_at: AT,
+        };
+        let droplet = Droplet {
+            id: bits(4, DropletId::from_uuid),
+            app: bits(3, AppId::from_uuid),
+            package: None,
+            build: None,
+            state: DropletState::Expired,
+            kind: DropletKind::Process,
+            process_types: BTreeMap::new(),
+            env: map(&[
+                ("PATH", "/home/vcap/deps/bin:/usr/bin:/bin"),
+                ("MODE", "runtime"),
+            ]),
+            static_root: String::new(),
+            buildpacks: Vec::new(),
+            stack: "pastina".to_owned(),
+            metadata: Metadata::default(),
+            created_at: AT,
+            updated_at: AT,
+        };
+        let app = App {
+            id: droplet.app,
+            space: space.id,
+            name: AppName::parse("shop").unwrap(),
+            state: AppState::Started,
+            lifecycle: Lifecycle::default(),
+            env: map(&[("MODE", "user"), ("HOME", "/root"), ("LANG", "ko_KR.UTF-8")]),
+            current_droplet: Some(droplet.id),
+            generation: 1,
+            features: BTreeMap::new(),
+            uid_range: None,
+            metadata: Metadata::default(),
+            created_at: AT,
+            updated_at: AT,
+        };
+        let process = Process {
+            id: ProcessId::from(app.id),
+            app: app.id,
+            process_type: ProcessType::web(),
+            command: None,
+            instances: 1,
+            memory: Megabytes(512),
+            disk: Megabytes(1024),
+            log_rate_limit: -1,
+            health: HealthCheck::default_for(true),
+            readiness: ReadinessCheck::default(),
+            generation: 0,
+            metadata: Metadata::default(),
+            created_at: AT,
+            updated_at: AT,
+        };
+        let uris = ["shop.example.kr".to_owned()];
+        let subject = Subject {
+            app: &app,
+            space: &space,
+            org: &org,
+            uris: &uris,
+        };
+        test(&subject, &process, &droplet)
+    }
+
+    fn lines(env: impl IntoIterator<Item = (String, String)>) -> String {
+        let lines = env
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}\n"));
+        lines.collect()
+    }
+
+    #[test]
+    fn a_running_instance_sees_what_cloud_foundry_defines() {
+        let place = Place {
+            instance: bits(5, InstanceId::from_uuid),
+            index: 2,
+        };
+        let env = with(|subject, process, droplet| {
+            running(&platform(), subject, process, droplet, place)
+        });
+        insta::assert_snapshot!(lines(env));
+    }
+
+    #[test]
+    fn a_build_sees_no_instance() {
+        let env = with(|subject, _, _| staging(&platform(), subject, Megabytes(1024)));
+        insta::assert_snapshot!(lines(env));
+    }
+
+    #[test]
+    fn the_version_is_another_one_after_a_restart() {
+        with(|subject, process, _| {
+            let mut restarted = subject.app.clone();
+            restarted.generation += 1;
+            let mut scaled = process.clone();
+            scaled.generation += 1;
+            let now = version_of(subject.app, Some(process));
+            assert_eq!(now, version_of(subject.app, Some(process)));
+            assert_ne!(now, version_of(&restarted, Some(process)));
+            assert_ne!(now, version_of(subject.app, Some(&scaled)));
+        });
+    }
+}

@@ -24,6 +24,7 @@ use crate::{
         self, Bind, Ids, Limits, Network, SPEC_VERSION, Sandbox, SandboxError, Spec, Status, Usage,
         log,
     },
+    stdx::removal::remove_tree,
 };
 
 /// The sandbox's folder in the instance's folder.
@@ -104,10 +105,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 fn make_private(dir: &Path) -> io::Result<()> {
     use std::os::unix::fs::DirBuilderExt;
     // What a predecessor left in it, which never got as far as a sandbox.
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    remove_tree(dir)?;
     fs::DirBuilder::new().mode(0o700).create(dir)
 }
 

@@ -1,5 +1,7 @@
 //! What our tokens say.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Timestamp, TokenId, User, UserId};
@@ -8,12 +10,6 @@ use crate::model::{Timestamp, TokenId, User, UserId};
 pub const AUDIENCE: &str = "cloud_controller";
 /// Whom refresh tokens are for.
 pub(super) const REFRESH: &str = "pastina.refresh";
-
-/// How long an access token works. Clients renew it by themselves a minute before; an ended
-/// session ends it at once whatever this says.
-pub(super) const ACCESS_SECONDS: u64 = 3600;
-/// How long a session lasts (UAA's default for the CLI's refresh tokens).
-pub(super) const SESSION_SECONDS: u64 = 30 * 24 * 3600;
 
 /// The claims of an access token, under UAA's names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +56,14 @@ pub struct Claims {
 
 impl Claims {
     /// The claims of a fresh token of `user` in session `sid`.
-    pub(super) fn new(user: &User, sid: TokenId, issuer: &str, since: u64, now: Timestamp) -> Self {
+    pub(super) fn new(
+        user: &User,
+        sid: TokenId,
+        issuer: &str,
+        since: u64,
+        life: Duration,
+        now: Timestamp,
+    ) -> Self {
         Self {
             jti: format!("{sid}-{:08x}", getrandom::u32().unwrap_or_default()),
             sid,
@@ -80,7 +83,7 @@ impl Claims {
             iss: format!("{issuer}/oauth/token"),
             zid: "uaa".to_owned(),
             iat: now.seconds(),
-            exp: now.seconds() + ACCESS_SECONDS,
+            exp: now.seconds() + life.as_secs(),
             auth_time: since,
             revocable: true,
         }

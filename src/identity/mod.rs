@@ -17,18 +17,39 @@ pub use key::PublicKey;
 pub use password::{Password, WeakPassword};
 pub use session::{Login, Tokens, end_sessions};
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     model::{Timestamp, User},
     store::{State, Store},
 };
 
-/// Where identity keeps what is its own.
+/// Where identity keeps what is its own, and how long logins last.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The folder of the signing key; made if it is not there.
     pub dir: PathBuf,
+    /// How long tokens work.
+    pub lifetimes: Lifetimes,
+}
+
+/// How long tokens work, in whole seconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// An access token. Clients renew it by themselves a minute before; an ended session ends
+    /// it at once whatever this says.
+    pub access: Duration,
+    /// A session, with its refresh token.
+    pub session: Duration,
+}
+
+impl Lifetimes {
+    /// An hour, since an ended session ends its access tokens at once, and thirty days, UAA's
+    /// default for the refresh tokens of command lines.
+    pub const DEFAULT: Self = Self {
+        access: Duration::from_secs(3600),
+        session: Duration::from_secs(30 * 24 * 3600),
+    };
 }
 
 /// The handle on who people are; clones share it.
@@ -41,6 +62,7 @@ pub struct Identity {
 struct Shared {
     store: Store,
     key: key::SigningKey,
+    lifetimes: Lifetimes,
     hasher: password::Hasher,
     failures: lockout::Failures,
 }
@@ -53,7 +75,7 @@ impl Identity {
     /// Where the key cannot be read, understood or made.
     pub fn open(config: &Config, store: Store) -> Result<Self, IdentityError> {
         let key = key::SigningKey::open(&config.dir.join("token-key.pem"))?;
-        Ok(Self::with_key(key, store))
+        Ok(Self::with_key(key, config.lifetimes, store))
     }
 
     /// The identities of `store` with a key that nobody keeps; for tests of what stands above.
@@ -61,14 +83,16 @@ impl Identity {
     /// # Errors
     /// Where no key can be made.
     pub fn ephemeral(store: Store) -> Result<Self, IdentityError> {
-        Ok(Self::with_key(key::SigningKey::generate()?, store))
+        let key = key::SigningKey::generate()?;
+        Ok(Self::with_key(key, Lifetimes::DEFAULT, store))
     }
 
-    fn with_key(key: key::SigningKey, store: Store) -> Self {
+    fn with_key(key: key::SigningKey, lifetimes: Lifetimes, store: Store) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store,
                 key,
+                lifetimes,
                 hasher: password::Hasher::new(),
                 failures: lockout::Failures::default(),
             }),

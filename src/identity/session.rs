@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::{
     Identity, LoginError, Password,
-    claims::{ACCESS_SECONDS, Claims, REFRESH, RefreshClaims, SESSION_SECONDS},
+    claims::{Claims, REFRESH, RefreshClaims},
 };
 use crate::{
     model::{RefreshToken, Timestamp, TokenId, User, UserId},
@@ -70,7 +70,9 @@ impl Identity {
         let user = user.filter(|_| matches).ok_or(LoginError::BadCredentials)?;
 
         let id = TokenId::random();
-        let expires_at = Timestamp::from_millis(now.millis() + SESSION_SECONDS * 1000);
+        let lifetimes = self.shared.lifetimes;
+        let session_ms = lifetimes.session.as_secs().saturating_mul(1000);
+        let expires_at = Timestamp::from_millis(now.millis().saturating_add(session_ms));
         let refresh = RefreshClaims {
             jti: format!("{id}-r"),
             sid: id,
@@ -94,7 +96,7 @@ impl Identity {
             .store
             .commit(move |tx| begin(tx, &checked, session, now))
             .await?;
-        let claims = Claims::new(&user, id, issuer, now.seconds(), now);
+        let claims = Claims::new(&user, id, issuer, now.seconds(), lifetimes.access, now);
         self.answer(claims, refresh).await
     }
 
@@ -125,7 +127,8 @@ impl Identity {
             })
             .and_then(|session| state.users.get(&session.user))
             .ok_or(LoginError::InvalidToken)?;
-        let claims = Claims::new(user, claims.sid, issuer, claims.iat, now);
+        let life = self.shared.lifetimes.access;
+        let claims = Claims::new(user, claims.sid, issuer, claims.iat, life, now);
         self.answer(claims, refresh.to_owned()).await
     }
 
@@ -133,7 +136,8 @@ impl Identity {
         Ok(Tokens {
             access: self.sign(claims.clone()).await?,
             refresh,
-            expires_in: ACCESS_SECONDS - 1,
+            // A second less than the truth, so that no client comes a moment too late.
+            expires_in: self.shared.lifetimes.access.as_secs().saturating_sub(1),
             claims,
         })
     }

@@ -198,6 +198,7 @@ fn the_key_is_made_once_and_only_its_owner_reads_it() {
     let dir = tempfile::tempdir().unwrap();
     let config = Config {
         dir: dir.path().join("identity"),
+        lifetimes: Lifetimes::DEFAULT,
     };
     let first = Identity::open(&config, Store::in_memory()).unwrap();
     let again = Identity::open(&config, Store::in_memory()).unwrap();

@@ -47,7 +47,7 @@ pub struct App {
     /// App features that differ from their default, by name.
     #[serde(default)]
     pub features: BTreeMap<String, bool>,
-    /// First user id on the host of this app's own range; none until it is first needed.
+    /// First user id on the host of this app's own range, which it gets when it is made.
     #[serde(default)]
     pub uid_range: Option<u32>,
     /// Labels and annotations.

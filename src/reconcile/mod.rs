@@ -9,6 +9,7 @@ pub mod builds;
 pub mod cleanup;
 mod config;
 mod driver;
+mod ending;
 mod handle;
 pub mod processes;
 pub mod routes;
@@ -16,7 +17,6 @@ mod start;
 pub mod status;
 #[cfg(test)]
 mod tests;
-pub mod uids;
 
 pub use config::Config;
 pub use handle::{Handle, NoSuchInstance};

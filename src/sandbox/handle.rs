@@ -12,9 +12,10 @@ use tokio::sync::{mpsc, watch};
 use super::{
     SandboxError, Status, Usage,
     cgroup::Group,
-    connection, log, rootfs,
+    connection, log,
     status::{Doing, Kept},
 };
+use crate::stdx::removal::remove_tree;
 
 /// A handle on one sandbox; clones share it. Dropping it does not stop the sandbox.
 #[derive(Debug, Clone)]
@@ -142,7 +143,7 @@ impl Sandbox {
             if let Some(group) = kept.and_then(|kept| kept.group) {
                 group.remove()?;
             }
-            rootfs::remove(&dir)
+            remove_tree(&dir)
         });
         task.await
             .map_err(io::Error::other)

@@ -14,6 +14,7 @@ mod adopt;
 pub mod cgroup;
 mod connection;
 mod dial;
+mod files;
 mod handle;
 mod init;
 pub mod log;
@@ -30,6 +31,7 @@ mod unix;
 
 pub use adopt::{adopt, adopt_all};
 pub use dial::dial;
+pub use files::raise_open_files;
 pub use handle::Sandbox;
 pub use probe::{Capabilities, Lack, probe};
 pub use spawn::{set_executable, spawn};

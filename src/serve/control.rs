@@ -1,32 +1,27 @@
 //! The control API as the gateway's service, and access lines into the apps' logs.
 
-use axum::{Router, body::Body as ApiBody};
-use http_body_util::BodyExt as _;
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
-use tower_service::Service as _;
 
 use crate::{
-    api::Tls,
+    api::Service,
     gateway::{AccessLines, ApiService, Peer},
     logs::{Line, Logs, Stream},
     model::InstanceRestart,
     reconcile::Handle,
 };
 
-/// Answers the platform's own requests with `router`.
-pub(super) fn service(router: Router) -> ApiService {
-    std::sync::Arc::new(move |request| {
-        let mut router = router.clone();
+/// Answers the platform's own requests with `api`.
+pub(super) fn service(api: Service) -> ApiService {
+    Arc::new(move |request| {
+        let api = api.clone();
         Box::pin(async move {
-            let (mut parts, body) = request.into_parts();
-            let tls = parts.extensions.get::<Peer>().is_some_and(|peer| peer.tls);
-            parts.extensions.insert(Tls(tls));
-            let request = http::Request::from_parts(parts, ApiBody::new(body));
-            let response = match router.call(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            };
-            response.map(|body| body.map_err(Into::into).boxed_unsync())
+            let tls = request
+                .extensions()
+                .get::<Peer>()
+                .is_some_and(|peer| peer.tls);
+            api.answer(request, tls).await
         })
     })
 }

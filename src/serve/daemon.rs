@@ -16,9 +16,10 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use super::{
+    banner,
     config::{Args, Config, Listen, Threads},
     control,
-    ending::{Signals, Wish, stop_apps},
+    ending::{Signals, Wish},
     hosts,
     reload::Reload,
     watch::Watch,
@@ -62,7 +63,7 @@ const RESTARTS: usize = 64;
 pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode> {
     let begin = Instant::now();
     let mut signals = Signals::new().context("cannot take over the signals")?;
-    raise_open_files();
+    sandbox::raise_open_files();
     make_folders(&config)?;
 
     if let Err(reason) = sandbox::cgroup::prepare() {
@@ -92,6 +93,10 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let identity = Identity::open(
         &identity::Config {
             dir: config.state_dir.join("identity"),
+            lifetimes: identity::Lifetimes {
+                access: config.access_token,
+                session: config.refresh_token,
+            },
         },
         store.clone(),
     )?;
@@ -137,7 +142,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         blobs,
         logs: logs.clone(),
         table: Arc::clone(&table),
-        clock,
+        clock: clock.clone(),
         config: reconcile_config(&config),
     });
     // What a predecessor left running is adopted and routed before the first request comes.
@@ -147,7 +152,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
 
     let (access, lines) = access_log(ACCESS_LINES);
     tokio::spawn(control::keep_access_lines(lines, logs.clone()));
-    let router = api::router(Api {
+    let api = api::Service::new(Api {
         actions,
         identity,
         observed,
@@ -157,7 +162,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         gateway_config(&config, platform),
         table,
         &certs,
-        control::service(router),
+        control::service(api),
         access,
     )?;
 
@@ -165,7 +170,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     endpoint
         .write(&config.run_dir)
         .with_context(|| format!("cannot write {}", Endpoint::path(&config.run_dir).display()))?;
-    announce(&endpoint, first, begin.elapsed());
+    banner::announce(&config, &endpoint, first, begin.elapsed());
 
     let reload = Reload {
         config: config.clone(),
@@ -178,10 +183,13 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let _ = fs::remove_file(Endpoint::path(&config.run_dir));
     gateway.drain(config.gateway_drain).await;
-    reconciler.stop().await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");
-        stop_apps(&instances(&config), config.app_grace).await;
+        reconciler
+            .stop_with_instances(&clock, config.app_grace)
+            .await;
+    } else {
+        reconciler.stop().await;
     }
     store.close().await;
     Ok(ExitCode::SUCCESS)
@@ -209,15 +217,6 @@ async fn stay(signals: &mut Signals, mut reload: Reload) -> Wish {
     }
 }
 
-/// Every connection takes a descriptor or two, and the usual soft limit is 1,024.
-fn raise_open_files() {
-    use nix::sys::resource::{Resource, getrlimit, setrlimit};
-    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE) {
-        // Where it cannot be raised, fewer connections fit; nothing else changes.
-        let _ = setrlimit(Resource::RLIMIT_NOFILE, hard, hard);
-    }
-}
-
 /// Makes the folders. As root others may pass through the state folder, since apps have
 /// user ids of their own and their files are below it; what is secret is closed one level down.
 fn make_folders(config: &Config) -> anyhow::Result<()> {
@@ -240,7 +239,7 @@ fn buildpack_names(catalog: &Catalog) -> Vec<String> {
         .collect()
 }
 
-/// In user mode a first push needs somewhere to go; a system's operator makes their own.
+/// A first push needs somewhere to go: organization and space are there from the start.
 fn bootstrap(config: &Config) -> Bootstrap {
     let home = OrgName::parse("dev").ok().zip(SpaceName::parse("dev").ok());
     Bootstrap {
@@ -308,11 +307,10 @@ fn instances(config: &Config) -> PathBuf {
     config.state_dir.join("instances")
 }
 
+/// The name of this machine (proc_sys_kernel(5), hostname).
 fn host_name() -> String {
-    nix::unistd::gethostname()
-        .ok()
-        .and_then(|name| name.into_string().ok())
-        .unwrap_or_else(|| "localhost".to_owned())
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .map_or_else(|_| "localhost".to_owned(), |name| name.trim().to_owned())
 }
 
 fn key_files(config: &Config) -> Vec<KeyFiles> {
@@ -383,23 +381,4 @@ fn reachable(mut at: SocketAddr) -> SocketAddr {
         });
     }
     at
-}
-
-/// Tells whoever started it where it is and how to log in.
-fn announce(endpoint: &Endpoint, first: bool, took: Duration) {
-    let password = endpoint.admin_password_file.display();
-    tracing::info!(
-        api = endpoint.api,
-        ready_ms = took.as_millis(),
-        "pastina is ready"
-    );
-    if first {
-        tracing::info!(
-            "first start: the password of {:?} is in {password}; `pastina login` on this machine \
-             finds it by itself, or: cf login -a {} --skip-ssl-validation -u {}",
-            endpoint.admin_username,
-            endpoint.api,
-            endpoint.admin_username,
-        );
-    }
 }

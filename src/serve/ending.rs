@@ -1,10 +1,6 @@
 //! How the daemon is told to end, and what becomes of the apps then.
 
-use std::{path::Path, time::Duration};
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
-
-use crate::sandbox::{self, Status};
 
 /// What a signal asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,36 +35,12 @@ impl Signals {
     /// Waits for the next one. Can be dropped half-way.
     pub(super) async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::EndDaemon,
+            // Of two signals that came at once the wider one counts: an operator who sends
+            // SIGINT and then has the service stopped wants everything ended.
+            biased;
             _ = self.interrupt.recv() => Wish::EndAll,
+            _ = self.terminate.recv() => Wish::EndDaemon,
             _ = self.hangup.recv() => Wish::Reload,
         }
     }
-}
-
-/// Ends every instance whose folder is in `root`, and removes what they leave.
-pub(super) async fn stop_apps(root: &Path, grace: Duration) {
-    let found = match sandbox::adopt_all(root).await {
-        Ok(found) => found,
-        Err(error) => {
-            tracing::warn!(%error, root = %root.display(), "cannot look for running instances");
-            return;
-        }
-    };
-    let stopping = found
-        .into_iter()
-        .filter_map(|(_, sandbox)| sandbox.ok())
-        .map(async |sandbox| {
-            sandbox.stop(grace);
-            let mut status = sandbox.status();
-            // An error means that nobody will tell more, so it is as good as ended.
-            let _ = status
-                .wait_for(|status| matches!(status, Status::Ended(_)))
-                .await;
-            let dir = sandbox.dir().to_owned();
-            if let Err(error) = sandbox.remove().await {
-                tracing::warn!(%error, dir = %dir.display(), "cannot remove an instance's folder");
-            }
-        });
-    futures_util::future::join_all(stopping).await;
 }

@@ -4,6 +4,7 @@
 //! which names are the platform's own; `reload` does what changes while it runs; `ending` is
 //! how it stops.
 
+mod banner;
 pub mod config;
 mod control;
 mod daemon;

@@ -1,7 +1,9 @@
 //! What the standard library lacks: a clock that tests can stand in for, growing delays,
-//! groups of tasks that can be stopped together, sizes as people read them.
+//! groups of tasks that can be stopped together, sizes as people read them, the removal of
+//! trees of any depth.
 
 pub mod backoff;
 pub mod bytes;
 pub mod clock;
+pub mod removal;
 pub mod tasks;

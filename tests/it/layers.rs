@@ -13,7 +13,6 @@ const LEVELS: [(&str, u32); 30] = [
     ("stdx", 0),
     ("model", 1),
     ("authz", 2),
-    ("metrics", 2),
     ("net", 2),
     ("routing", 2),
     ("runtimes", 2),

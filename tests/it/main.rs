@@ -3,6 +3,12 @@
 
 mod api;
 mod build;
+mod e2e_bad_input;
+mod e2e_cf;
+mod e2e_kill;
+mod e2e_reload;
+mod e2e_user;
 mod layers;
 mod reconcile;
 mod sandbox;
+mod support;

@@ -476,13 +476,18 @@ async fn a_crash_is_explained_and_healed() {
     let second = daemon.until(app, healed).await[0].id;
     daemon.logged(app, "APP/PROC/WEB Exit status 3").await;
 
-    daemon.ask(app, "/eat").await;
-    let healed =
-        |slots: &[InstanceView]| slots[0].state == InstanceState::Running && slots[0].id != second;
-    daemon.until(app, healed).await;
-    daemon
-        .logged(app, "APP/PROC/WEB Exit status 137 (out of memory)")
-        .await;
+    // Without control groups nobody counts what an app eats; `pastina doctor` says so.
+    let mut expected = vec!["Exit status 3"];
+    if sandbox::probe().cgroup.is_some() {
+        daemon.ask(app, "/eat").await;
+        let healed = |slots: &[InstanceView]| {
+            slots[0].state == InstanceState::Running && slots[0].id != second
+        };
+        daemon.until(app, healed).await;
+        let oom = "Exit status 137 (out of memory)";
+        daemon.logged(app, &format!("APP/PROC/WEB {oom}")).await;
+        expected.insert(0, oom);
+    }
     let state = machine.store.state();
     let mut crashes: Vec<_> = state
         .events_of(&app.to_string())
@@ -490,10 +495,7 @@ async fn a_crash_is_explained_and_healed() {
         .map(|event| event.data["exit_description"].as_str().unwrap().to_owned())
         .collect();
     crashes.sort();
-    assert_eq!(
-        crashes,
-        ["Exit status 137 (out of memory)", "Exit status 3"]
-    );
+    assert_eq!(crashes, expected);
     machine
         .change(app, |app| app.state = AppState::Stopped)
         .await;

@@ -1,16 +1,18 @@
 //! Uploads: the bits of a package, streamed to the disk and never held in memory.
 
-use std::io;
+use std::{io, sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    body::Body,
+    body::{Body, BodyDataStream},
     extract::State,
     http::{HeaderMap, header},
 };
-use futures_util::TryStreamExt as _;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
 use crate::{
@@ -31,6 +33,8 @@ use crate::{
 const MOST_LISTED: u64 = 16 * 1024 * 1024;
 /// What the envelope of an upload may take besides the bits: boundaries, headers, the list.
 const ENVELOPE: u64 = MOST_LISTED + 64 * 1024;
+/// How long a refused upload is still read.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// `POST /v3/packages/:guid/upload`.
 pub(super) async fn upload(
@@ -42,13 +46,43 @@ pub(super) async fn upload(
     body: Body,
 ) -> Result<Json<Value>, Failure> {
     api.actions.check_upload(&caller, id)?;
+    let incoming = Incoming::new(body);
     let limit = api.actions.config.upload;
     if length(&headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
+        incoming.linger();
         return Err(too_large(limit).into());
     }
-    let upload = receive(&api.actions, &headers, body).await?;
+    let upload = receive(&api.actions, &headers, &incoming)
+        .await
+        .inspect_err(|_| incoming.linger())?;
     let package = api.actions.finish_upload(&caller, id, upload).await?;
     Ok(Json(package::present(&package, &base)))
+}
+
+/// A body that can still be read by the one who refused it.
+#[derive(Debug, Clone)]
+struct Incoming(Arc<Mutex<BodyDataStream>>);
+
+impl Incoming {
+    fn new(body: Body) -> Self {
+        Self(Arc::new(Mutex::new(body.into_data_stream())))
+    }
+
+    async fn next(self) -> Option<(Result<Bytes, axum::Error>, Self)> {
+        let chunk = self.0.lock().await.next().await?;
+        Some((chunk, self))
+    }
+
+    /// Goes on reading for a moment after the refusal. A connection that is closed under a
+    /// client that still sends makes it report the broken connection instead of the answer.
+    fn linger(&self) {
+        let rest = stream::unfold(self.clone(), Self::next);
+        // Ends by itself: with the body, or with the time.
+        tokio::spawn(tokio::time::timeout(
+            LINGER,
+            rest.for_each(async |chunk| drop(chunk)),
+        ));
+    }
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {
@@ -68,7 +102,11 @@ fn too_large(limit: u64) -> wire::Error {
     ))
 }
 
-async fn receive(actions: &Actions, headers: &HeaderMap, body: Body) -> Result<Upload, Failure> {
+async fn receive(
+    actions: &Actions,
+    headers: &HeaderMap,
+    incoming: &Incoming,
+) -> Result<Upload, Failure> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -84,7 +122,7 @@ async fn receive(actions: &Actions, headers: &HeaderMap, body: Body) -> Result<U
         .whole_stream(actions.config.upload.saturating_add(ENVELOPE))
         .for_field("resources", MOST_LISTED);
     let constraints = Constraints::new().size_limit(most);
-    let stream = body.into_data_stream();
+    let stream = stream::unfold(incoming.clone(), Incoming::next);
     let mut parts = Multipart::with_constraints(stream, boundary, constraints);
     let mut upload = Upload::default();
     let mut parted = false;

@@ -93,6 +93,13 @@ impl ApiError {
             422 if has("already exists") || has("already in use") || has("is taken") => {
                 Some("choose another name, or delete the other one first")
             }
+            422 if has("default route") => Some(
+                "push under a name that can stand in an address (letters, digits, `-`), with \
+                 --no-route, or with `routes:` in a manifest",
+            ),
+            422 if has("admin buildpack") => {
+                Some("leave -b out, and the runtime is recognised by the app's files")
+            }
             422 if has("droplet") => Some("build it first: `pastina push` or `pastina restage`"),
             422 if has("STAGING") => Some("another push is being built; wait for it and try again"),
             422 if has("quota") => Some("scale something down, or ask for a larger quota"),

@@ -90,6 +90,10 @@ impl Api<'_> {
         let url = format!("{base}/api/v1/read/{app}?envelope_types=LOG&{query}");
         let read: Read = self.get(&url).await?;
         let mut lines: Vec<LogLine> = read.envelopes.batch.into_iter().filter_map(line).collect();
+        if matches!(since, Since::Newest(_)) {
+            // Lines of one moment come in the order of the answer, which is the other one here.
+            lines.reverse();
+        }
         lines.sort_by_key(|line| line.timestamp);
         Ok(lines)
     }

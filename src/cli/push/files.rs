@@ -70,7 +70,10 @@ pub(super) fn collect(source: &Path) -> Outcome<Files> {
             .iter()
             .any(|entry| !matches!(entry.kind, Kind::Folder))
         {
-            return usage(format!("there is nothing to push in {shown}"));
+            return usage(format!(
+                "there is nothing to push in {shown}; push from the app's folder, or name it with \
+                 -p FOLDER"
+            ));
         }
         return Ok(Files::Tree(entries));
     }

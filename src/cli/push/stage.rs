@@ -31,17 +31,22 @@ pub(crate) async fn build(context: &Context<'_>, app: &str, package: &str) -> Ou
         // What is read now was written before the build was seen to be over.
         log.show().await;
         if done {
-            return outcome(build);
+            return outcome(build, log.shown);
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 3 / 2).min(LAST_LOOK);
     }
 }
 
-fn outcome(build: Build) -> Outcome<String> {
+/// `shown` says that the output was shown, which tells all but the first line of a failure.
+fn outcome(build: Build, shown: bool) -> Outcome<String> {
     let failed = |reason: Option<String>| {
         let unknown = || "the platform does not say why".to_owned();
-        Err(Failure::Build(reason.unwrap_or_else(unknown)))
+        let mut reason = reason.unwrap_or_else(unknown);
+        if shown && let Some(end) = reason.find('\n') {
+            reason.truncate(end);
+        }
+        Err(Failure::Build(reason))
     };
     match (build.state.as_str(), build.droplet) {
         ("STAGED", Some(droplet)) => Ok(droplet.guid),
@@ -54,6 +59,8 @@ struct BuildLog<'a, 'b> {
     context: &'a Context<'b>,
     app: &'a str,
     last: i64,
+    /// Whether there was anything to show.
+    shown: bool,
 }
 
 impl<'a, 'b> BuildLog<'a, 'b> {
@@ -67,6 +74,7 @@ impl<'a, 'b> BuildLog<'a, 'b> {
             context,
             app,
             last: last.unwrap_or(0),
+            shown: false,
         }
     }
 
@@ -83,6 +91,7 @@ impl<'a, 'b> BuildLog<'a, 'b> {
         for line in lines {
             self.last = self.last.max(line.timestamp);
             if line.source.starts_with("STG") {
+                self.shown = true;
                 let style = if line.stream == "ERR" { BAD } else { DIM };
                 self.context
                     .output

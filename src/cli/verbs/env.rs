@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::cli::{
+    api::App,
     args::{SetEnv, UnsetEnv},
     context::Context,
-    failure::Outcome,
+    failure::{Failure, Outcome},
     output::{BOLD, paint},
 };
 
@@ -49,25 +50,49 @@ fn text(env: &Value) -> String {
 }
 
 pub(crate) async fn set(context: &Context<'_>, args: &SetEnv) -> Outcome<()> {
-    change(context, &args.name, &args.variable, &json!(args.value)).await
+    let (app, variable) = (context.app(&args.name).await?, &args.variable);
+    change(context, &app, variable, &json!(args.value)).await?;
+    tell(
+        context,
+        &app,
+        &format!("{variable} is set for {}", app.name),
+    );
+    Ok(())
 }
 
 pub(crate) async fn unset(context: &Context<'_>, args: &UnsetEnv) -> Outcome<()> {
-    change(context, &args.name, &args.variable, &Value::Null).await
+    let (app, variable) = (context.app(&args.name).await?, &args.variable);
+    let path = format!("/v3/apps/{}/environment_variables", app.guid);
+    let before: Value = context.api.get(&path).await?;
+    if before["var"].get(variable).is_none() {
+        return Err(Failure::NotFound {
+            what: "variable",
+            name: variable.clone(),
+        });
+    }
+    change(context, &app, variable, &Value::Null).await?;
+    tell(
+        context,
+        &app,
+        &format!("{variable} is removed from {}", app.name),
+    );
+    Ok(())
 }
 
-async fn change(context: &Context<'_>, app: &str, variable: &str, value: &Value) -> Outcome<()> {
-    let found = context.app(app).await?;
-    let path = format!("/v3/apps/{}/environment_variables", found.guid);
-    let answer = context
-        .api
-        .patch(&path, &json!({"var": {variable: value}}))
-        .await?;
-    let variables: Value = answer.json()?;
+async fn change(context: &Context<'_>, app: &App, variable: &str, value: &Value) -> Outcome<()> {
+    let path = format!("/v3/apps/{}/environment_variables", app.guid);
+    let body = json!({"var": {variable: value}});
+    let variables: Value = context.api.patch(&path, &body).await?.json()?;
     context.output.result(&variables["var"], |_| String::new());
-    if found.started() {
-        let then = format!("{app} sees it after `pastina restart {app}`");
-        context.output.note(then);
-    }
     Ok(())
+}
+
+/// Says what is done, and from when on a running app knows.
+fn tell(context: &Context<'_>, app: &App, done: &str) {
+    let name = &app.name;
+    context.output.note(if app.started() {
+        format!("{done}; `pastina restart {name}` lets it see that")
+    } else {
+        done.to_owned()
+    });
 }

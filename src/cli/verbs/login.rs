@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{self, IsTerminal as _},
+    net::SocketAddr,
 };
 
 use anyhow::Context as _;
@@ -80,10 +81,18 @@ fn profile_for(args: &Login, before: Profile, endpoint: Option<&Endpoint>) -> Ou
         api,
         skip_ssl_validation: args.skip_ssl_validation,
         ca_file: args.ca_file.clone().or(trusted).or(kept),
+        local_http: endpoint.and_then(local_http),
         org,
         space,
         ..Profile::default()
     })
+}
+
+/// The port of plain HTTP of a platform that listens on the loopback alone: nobody can read
+/// along there, and browsers do not know its certificate.
+fn local_http(endpoint: &Endpoint) -> Option<u16> {
+    let at: SocketAddr = endpoint.http_listen.as_ref()?.parse().ok()?;
+    at.ip().is_loopback().then_some(at.port())
 }
 
 /// An address with its scheme and without a `/` at its end.

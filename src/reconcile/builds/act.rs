@@ -16,7 +16,7 @@ use crate::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
         EventTarget, Failure, Metadata, PackageState, Timestamp,
     },
-    reconcile::{Config, Deps, uids},
+    reconcile::{Config, Deps},
     stdx::clock::Clock,
     store::{State, Store, StoreError},
 };
@@ -86,10 +86,6 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         id: "StagingError".to_owned(),
         detail,
     };
-    let identity = deps.drivers.config().identity;
-    uids::allot(&deps.store, identity, build.app)
-        .await
-        .map_err(|error| failed(format!("the app gets no user ids: {error}")))?;
     let state = deps.store.state();
     let app = state
         .apps
@@ -117,7 +113,10 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         own_command: state
             .process_by_type(app.id, "web")
             .is_some_and(|web| web.command.is_some()),
-        ids: identity
+        ids: deps
+            .drivers
+            .config()
+            .identity
             .of(app)
             .ok_or_else(|| failed("the app has no range of user ids yet".to_owned()))?,
     };

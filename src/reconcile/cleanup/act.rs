@@ -158,10 +158,10 @@ impl Known {
         if building {
             // Whatever could go now can go later.
             digests.append(&mut self.digests);
-        } else if !self.looked || !self.digests.is_subset(&digests) {
-            if let Err(error) = deps.blobs.retain(digests.clone()).await {
-                tracing::error!(%error, "cannot remove old packages and droplets");
-            }
+        } else if (!self.looked || !self.digests.is_subset(&digests))
+            && let Err(error) = deps.blobs.retain(digests.clone()).await
+        {
+            tracing::error!(%error, "cannot remove old packages and droplets");
         }
         let looked = self.looked || !building;
         *self = Self {

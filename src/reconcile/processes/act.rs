@@ -7,7 +7,7 @@ use super::plan::Action;
 use crate::{
     drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
     model::{Actor, App, AppId, Event, EventId, EventTarget, InstanceId, Timestamp},
-    reconcile::{routes::Routes, uids},
+    reconcile::routes::Routes,
     store::{State, Store, StoreError},
 };
 
@@ -65,18 +65,6 @@ async fn start(
     store: &Store,
     drivers: &Drivers,
 ) {
-    let state = store.state();
-    let Some(app) = state
-        .processes
-        .get(&slot.process)
-        .map(|process| process.app)
-    else {
-        return;
-    };
-    if let Err(error) = uids::allot(store, drivers.config().identity, app).await {
-        tracing::error!(%app, %error, "cannot give the app its range of user ids");
-        return;
-    }
     // What the plan saw may be gone by now; then the next plan is another one.
     if let Some(order) = order(&store.state(), drivers, slot, instance, version, crashes) {
         drivers.start(order).await;

@@ -5,6 +5,7 @@ pub mod crash;
 pub mod observe;
 pub mod plan;
 pub mod wanted;
+mod words;
 
 #[cfg(test)]
 mod simulation;

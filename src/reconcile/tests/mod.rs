@@ -311,3 +311,95 @@ async fn a_build_without_a_package_fails_with_a_word() {
     assert_eq!(event.kind, "audit.app.build.failed");
     daemon.handle.stop().await;
 }
+
+#[tokio::test]
+async fn builds_wait_for_their_turn_and_one_app_has_one() {
+    let store = Store::in_memory();
+    let apps = [
+        app(&store, "a", 0).await,
+        app(&store, "b", 0).await,
+        app(&store, "c", 0).await,
+    ];
+    let at = |ms| crate::model::Timestamp::from_millis(ms);
+    let builds: Vec<_> = [(0, 1), (0, 2), (1, 3), (2, 4)]
+        .map(|(app, ms)| build(apps[app], package(apps[app], "x", at(ms)).id, at(ms)))
+        .into();
+    commit(&store, |tx| {
+        builds.iter().cloned().for_each(|build| tx.put(build))
+    })
+    .await;
+    let state = store.state();
+    let plan = |running: &[_], limit| super::builds::plan::plan(&state, running, limit);
+    assert_eq!(plan(&[], 2).begin, [builds[0].id, builds[2].id]);
+    assert_eq!(
+        plan(&[(builds[0].id, apps[0])], 3).begin,
+        [builds[2].id, builds[3].id]
+    );
+    let gone = crate::model::BuildId::random();
+    let plan = plan(&[(gone, apps[1])], 1);
+    assert_eq!((plan.cancel, plan.begin), (vec![gone], vec![builds[0].id]));
+}
+
+#[tokio::test]
+async fn old_packages_and_droplets_go_but_never_the_current_one() {
+    let store = Store::in_memory();
+    let app = app(&store, "shop", 0).await;
+    let at = crate::model::Timestamp::from_millis;
+    let current = store.state().apps[&app].current_droplet.unwrap();
+    let packages: Vec<_> = (0..4).map(|n| package(app, "p", at(10 + n))).collect();
+    let droplets: Vec<_> = (0..3_u64)
+        .map(|n| crate::model::Droplet {
+            created_at: at(samples::AT.millis() + 1 + n),
+            ..samples::droplet(app, "d")
+        })
+        .collect();
+    let staging = build(app, packages[0].id, at(50));
+    let done: Vec<_> = (0..25)
+        .map(|n| crate::model::Build {
+            state: BuildState::Staged { droplet: current },
+            ..build(app, packages[3].id, at(100 + n))
+        })
+        .collect();
+    commit(&store, |tx| {
+        packages.iter().cloned().for_each(|package| tx.put(package));
+        droplets.iter().cloned().for_each(|droplet| tx.put(droplet));
+        done.iter().cloned().for_each(|build| tx.put(build));
+        tx.put(staging.clone());
+    })
+    .await;
+    let plan = super::cleanup::plan::plan(&store.state(), 2, samples::AT);
+    assert_eq!(plan.packages, [packages[1].id]);
+    assert_eq!(plan.droplets, [droplets[0].id]);
+    let old: Vec<_> = done[..5]
+        .iter()
+        .rev()
+        .map(|b| crate::store::Key::Build(b.id))
+        .collect();
+    assert_eq!(plan.records, old);
+}
+
+#[tokio::test]
+async fn an_unchanged_route_stays_the_same_object() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut daemon = start(&store, &world, dir.path());
+    let shop = app(&store, "shop", 1).await;
+    daemon.running(shop, 1).await;
+    let entry = |daemon: &Daemon| {
+        Arc::clone(
+            daemon
+                .table
+                .load()
+                .lookup("www.shop.example.kr", "/")
+                .unwrap(),
+        )
+    };
+    let before = entry(&daemon);
+    let blog = app(&store, "blog", 1).await;
+    daemon.running(blog, 1).await;
+    assert!(Arc::ptr_eq(&before, &entry(&daemon)));
+    daemon.handle.stop().await;
+}

@@ -12,7 +12,7 @@ mod proc;
 mod tree;
 
 pub(super) use home::{PRIVATE, copy_reason, prepare};
-pub(super) use tree::{own, remove};
+pub(super) use tree::own;
 
 use std::{
     fs, io,

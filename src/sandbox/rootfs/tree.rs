@@ -1,9 +1,9 @@
-//! Whole trees of files: copied, handed over, removed. Symbolic links are never followed.
+//! Whole trees of files: copied, handed over. Symbolic links are never followed.
 
 use std::{
     ffi::CString,
     fs, io,
-    os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink},
+    os::unix::fs::{MetadataExt, lchown, symlink},
     path::Path,
 };
 
@@ -96,35 +96,10 @@ fn own_contents(mut folder: Dir, owner: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes `path` and all in it, also where the modes are in the way of an ordinary user.
-/// That it is not there is no error.
-pub(in crate::sandbox) fn remove(path: &Path) -> io::Result<()> {
-    let removed = match fs::remove_dir_all(path) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(path)?;
-            fs::remove_dir_all(path)
-        }
-        other => other,
-    };
-    match removed {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
-}
-
-fn open_up(path: &Path) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     /// A folder with a file, a folder that may not be entered, and links out of it.
@@ -185,16 +160,5 @@ mod tests {
             );
         }
         assert_eq!(fs::metadata("/etc").unwrap().uid(), before);
-    }
-
-    #[test]
-    fn removing_gets_into_what_is_shut_and_minds_nothing_that_is_not_there() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().join("tree");
-        filled(&root);
-        fs::set_permissions(root.join("deep/shut"), fs::Permissions::from_mode(0o0)).unwrap();
-        remove(&root).unwrap();
-        assert!(!root.exists());
-        remove(&root).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use crate::model::Megabytes;
+use crate::{identity::Lifetimes, model::Megabytes};
 
 use super::types::{Listen, LogFormat, Threads};
 
@@ -31,10 +31,10 @@ pub(super) const ADMIN: &str = "admin";
 /// The name of the generated password's file in the state folder.
 pub(super) const ADMIN_PASSWORD_FILE: &str = "admin-password";
 
-/// Ten minutes, as UAA has it: what a stolen access token is good for.
-pub(super) const ACCESS_TOKEN: Duration = Duration::from_secs(10 * 60);
-/// Thirty days, as UAA has it: a client that is used monthly stays logged in.
-pub(super) const REFRESH_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
+/// As identity has it.
+pub(super) const ACCESS_TOKEN: Duration = Lifetimes::DEFAULT.access;
+/// As identity has it.
+pub(super) const REFRESH_TOKEN: Duration = Lifetimes::DEFAULT.session;
 
 /// Cloud Foundry's package limit; larger ones are nearly always a forgotten `.cfignore`.
 pub(super) const UPLOAD: Megabytes = Megabytes(1024);
@@ -54,11 +54,6 @@ pub(super) const APP_DISK: Megabytes = Megabytes(1024);
 pub(super) const APP_PIDS: NonZeroU32 = match NonZeroU32::new(1024) {
     Some(pids) => pids,
     None => NonZeroU32::MIN,
-};
-/// Cloud Foundry's `instance_file_descriptor_limit`.
-pub(super) const APP_FILES: NonZeroU64 = match NonZeroU64::new(16_384) {
-    Some(files) => files,
-    None => NonZeroU64::MIN,
 };
 
 /// Cloud Foundry's ten seconds between asking an app to stop and stopping it.

@@ -1,7 +1,7 @@
 //! Every key there is, with its type and its default.
 
 use std::{
-    num::{NonZeroU16, NonZeroU32, NonZeroU64, NonZeroUsize},
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     path::PathBuf,
     time::Duration,
 };
@@ -90,11 +90,6 @@ keys! { places;
         if places.system { defaults::SYSTEM_HTTPS } else { defaults::USER_HTTPS };
     /// Address of the control API as clients see it, behind a proxy.
     "listen.external_url" external_url: Option<OriginUrl> = None;
-    /// Port of HTTP as clients see it, where it is another one.
-    "listen.external_http_port" external_http_port: Option<NonZeroU16> = None;
-    /// Port of HTTPS as clients see it, where it is another one.
-    "listen.external_https_port" external_https_port: Option<NonZeroU16> = None;
-
     /// Whether a proxy stands in front, whose word on a request's scheme is believed.
     "listen.behind_proxy" behind_proxy: bool = false;
 
@@ -128,9 +123,6 @@ keys! { places;
     "apps.disk" app_disk: Megabytes = defaults::APP_DISK;
     /// Most processes and threads of an instance.
     "apps.pids" app_pids: NonZeroU32 = defaults::APP_PIDS;
-    /// Most open files of a process.
-    "apps.open_files" app_files: NonZeroU64 = defaults::APP_FILES;
-
     /// How long an app may take to stop once it was asked to.
     "apps.grace" app_grace: Duration = defaults::APP_GRACE;
     /// How many instances may be starting at one time.

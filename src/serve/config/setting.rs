@@ -193,7 +193,6 @@ macro_rules! numbers {
 }
 
 numbers! {
-    std::num::NonZeroU16: "a port from 1 to 65535",
     std::num::NonZeroU32: "a whole number from 1",
     std::num::NonZeroU64: "a whole number from 1",
     NonZeroUsize: "a whole number from 1"

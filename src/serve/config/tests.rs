@@ -109,8 +109,8 @@ fn every_complaint_names_the_place_and_what_was_meant() {
         "FILE:1:2: there is no table a; docs/configuration.md lists what there is",
     );
     check(
-        "open_files = 3",
-        "FILE:1:1: there is no key open_files; did you mean apps.open_files?",
+        "pids = 3",
+        "FILE:1:1: there is no key pids; did you mean apps.pids?",
     );
     check(
         "[listen]\nhttp = 8080",

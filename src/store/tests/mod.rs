@@ -10,4 +10,3 @@ mod group;
 mod kill;
 mod power;
 mod sim;
-mod speed;

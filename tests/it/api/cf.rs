@@ -1,4 +1,4 @@
-//! The stock command line against the API, where `PASTINA_CF` names one.
+//! The stock command line against the API.
 
 use std::{
     net::SocketAddr,
@@ -14,6 +14,7 @@ use hyper_util::{
 use tokio::net::TcpListener;
 
 use super::harness::{PASSWORD, Platform};
+use crate::support::stock_cf;
 
 /// The command line with a home folder of its own.
 pub(super) struct Cf {
@@ -68,13 +69,10 @@ pub(super) async fn serve(platform: &Platform) -> SocketAddr {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stock_command_line_works() {
-    let Some(program) = std::env::var_os("PASTINA_CF") else {
-        return;
-    };
     let platform = Platform::start().await;
     let address = serve(&platform).await;
     let cf = Cf {
-        program: program.into(),
+        program: stock_cf(),
         home: tempfile::tempdir().unwrap(),
     };
     let story = move || {

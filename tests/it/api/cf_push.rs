@@ -1,4 +1,4 @@
-//! The stock command line pushes an app, where `PASTINA_CF` names one. A stand-in for the
+//! The stock command line pushes an app. A stand-in for the
 //! reconciler ends builds and runs what should run.
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
@@ -18,6 +18,7 @@ use super::{
     harness::{PASSWORD, Platform},
     push::made_of,
 };
+use crate::support::stock_cf;
 
 /// Ends builds and says that what should run runs, until it is dropped.
 async fn reconcile(actions: Actions, observed: watch::Sender<Arc<Observed>>) {
@@ -61,9 +62,6 @@ async fn reconcile(actions: Actions, observed: watch::Sender<Arc<Observed>>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_stock_command_line_pushes() {
-    let Some(program) = std::env::var_os("PASTINA_CF") else {
-        return;
-    };
     let platform = Platform::start().await;
     let address = serve(&platform).await;
     let stand_in = tokio::spawn(reconcile(
@@ -71,7 +69,7 @@ async fn the_stock_command_line_pushes() {
         platform.observed.clone(),
     ));
     let cf = Cf {
-        program: program.into(),
+        program: stock_cf(),
         home: tempfile::tempdir().unwrap(),
     };
     let story = move || {
@@ -202,11 +200,11 @@ applications:
     })
     .take(40 << 20)
     .collect();
-    std::fs::write(large.join("noise"), noise).unwrap();
-    refused(
-        &format!("push z -p {}", large.display()),
-        "larger than the limit of 1M",
-    );
+    // Refused by its length, and while it comes.
+    for size in [noise.len(), 6 << 20] {
+        std::fs::write(large.join("noise"), &noise[..size]).unwrap();
+        refused(&format!("push z -p {}", large.display()), "limit of 1");
+    }
     check("delete z -f", &["OK"]);
     check("delete site -r -f", &["OK"]);
     check("delete site -f", &["does not exist"]);

@@ -25,16 +25,10 @@ impl Cf {
 
     /// A `cf` that knows no API yet.
     pub fn new() -> Self {
-        let binary = std::env::var_os("PASTINA_CF").map_or_else(
-            || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/cf"),
-            PathBuf::from,
-        );
-        assert!(
-            binary.exists(),
-            "the stock cf CLI is not at {}: run `make tools`, or name one in PASTINA_CF",
-            binary.display()
-        );
-        Self { home: tempfile::tempdir().unwrap(), binary }
+        Self {
+            home: tempfile::tempdir().unwrap(),
+            binary: stock_cf(),
+        }
     }
 
     /// Runs a command that must succeed, and gives what it printed.
@@ -42,7 +36,11 @@ impl Cf {
     pub fn run(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let text = text(&output);
-        assert!(output.status.success(), "cf {} failed:\n{text}", arguments.join(" "));
+        assert!(
+            output.status.success(),
+            "cf {} failed:\n{text}",
+            arguments.join(" ")
+        );
         text
     }
 
@@ -51,8 +49,29 @@ impl Cf {
     pub fn fail(&self, arguments: &[&str]) -> String {
         let output = self.output(arguments);
         let text = text(&output);
-        assert!(!output.status.success(), "cf {} succeeded:\n{text}", arguments.join(" "));
+        assert!(
+            !output.status.success(),
+            "cf {} succeeded:\n{text}",
+            arguments.join(" ")
+        );
         text
+    }
+
+    /// Runs a command in a folder, which must succeed, and gives what it printed.
+    #[track_caller]
+    pub fn run_in(&self, folder: &Path, arguments: &[&str]) -> String {
+        let mut command = self.command();
+        let output = command.current_dir(folder).args(arguments).output();
+        let output = output.unwrap();
+        let (line, text) = (arguments.join(" "), text(&output));
+        assert!(output.status.success(), "cf {line} failed:\n{text}");
+        text
+    }
+
+    /// The guid of an app.
+    #[track_caller]
+    pub fn guid(&self, app: &str) -> String {
+        self.run(&["app", app, "--guid"]).trim().to_owned()
     }
 
     /// Runs a command.
@@ -73,7 +92,26 @@ impl Cf {
     }
 }
 
-fn text(output: &Output) -> String {
+/// Where the stock command line is.
+///
+/// # Panics
+/// Where it is not, saying how to get it: a test that is skipped in silence tests nothing.
+pub fn stock_cf() -> PathBuf {
+    let binary = std::env::var_os("PASTINA_TEST_CF").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools/cf"),
+        PathBuf::from,
+    );
+    assert!(
+        binary.exists(),
+        "the stock cf command line is not at {}: run `make prerequisites`, or name one in \
+         PASTINA_TEST_CF",
+        binary.display()
+    );
+    binary
+}
+
+/// Everything that a command printed.
+pub fn text(output: &Output) -> String {
     format!(
         "{}{}",
         String::from_utf8_lossy(&output.stdout),

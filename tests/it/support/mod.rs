@@ -1,13 +1,21 @@
 //! What the tests from outside share: a real daemon in a folder of its own, the stock `cf`
-//! CLI and our own against it, and waiting for conditions.
+//! command line and our own against it, the API by hand, and waiting for conditions.
 
+mod api;
 mod cf;
 mod daemon;
+mod files;
+mod leftovers;
+mod own;
 mod wait;
 
-pub use cf::Cf;
-pub use daemon::Daemon;
-pub use wait::{eventually, eventually_within};
+pub use api::{Answer, Api};
+pub use cf::{Cf, stock_cf, text};
+pub use daemon::{Daemon, Setup};
+pub use files::{folder, zip};
+pub use leftovers::processes_with;
+pub use own::Own;
+pub use wait::eventually;
 
 use std::path::{Path, PathBuf};
 
@@ -18,5 +26,12 @@ pub fn pastina() -> &'static Path {
 
 /// An example's folder.
 pub fn example(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("examples")
+        .join(name)
+}
+
+/// Whether the tests run as root.
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }

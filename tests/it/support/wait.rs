@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-/// Polls `condition` until it gives a value, for at most a minute.
+/// Polls `condition` until it gives a value, for at most a minute and a half.
 pub fn eventually<T>(what: &str, condition: impl FnMut() -> Option<T>) -> T {
-    eventually_within(Duration::from_secs(60), what, condition)
+    eventually_within(Duration::from_secs(90), what, condition)
 }
 
 /// Polls `condition` until it gives a value; panics, naming `what`, once `limit` has passed.
-#[expect(clippy::disallowed_methods, reason = "the one place where a test pauses between polls")]
-pub fn eventually_within<T>(
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where a test pauses between polls"
+)]
+fn eventually_within<T>(
     limit: Duration,
     what: &str,
     mut condition: impl FnMut() -> Option<T>,
@@ -19,7 +22,10 @@ pub fn eventually_within<T>(
         if let Some(value) = condition() {
             return value;
         }
-        assert!(start.elapsed() < limit, "waited {limit:?} in vain for {what}");
+        assert!(
+            start.elapsed() < limit,
+            "waited {limit:?} in vain for {what}"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -208,7 +208,7 @@ impl Daemon {
     /// Runs errands in their order, some now and some later; `false` where the daemon died.
     fn run_errands(&mut self, world: &mut World) -> bool {
         let count = if world.stormy {
-            world.chance.below(self.errands.len() as u64 + 3) as usize
+            world.chance.place(self.errands.len() + 3)
         } else {
             usize::MAX
         };
@@ -220,18 +220,18 @@ impl Daemon {
             if Self::dies(world) {
                 return false;
             }
-            self.run(world, errand);
+            self.run(world, &errand);
         }
         true
     }
 
-    fn run(&mut self, world: &mut World, errand: Errand) {
+    fn run(&mut self, world: &mut World, errand: &Errand) {
         let known = |instance| {
             self.instances
                 .iter()
                 .find(move |s: &&Seen| s.instance == instance)
         };
-        match errand {
+        match *errand {
             Errand::Record(instance) => {
                 let record = world
                     .records
@@ -257,7 +257,7 @@ impl Daemon {
                     !self.routes.contains(&instance),
                     "{instance} is stopped but routed"
                 );
-                self.run(world, Errand::Record(instance));
+                self.run(world, &Errand::Record(instance));
                 world.stop(instance, grace);
             }
             Errand::Forget(instance) => {
@@ -270,8 +270,7 @@ impl Daemon {
     }
 
     fn pick(&self, world: &mut World) -> Option<InstanceId> {
-        let count = self.instances.len() as u64;
-        let which = world.chance.below(count.max(1)) as usize;
+        let which = world.chance.place(self.instances.len());
         self.instances.get(which).map(|seen| seen.instance)
     }
 

@@ -38,6 +38,16 @@ impl Chance {
         self.next() % bound
     }
 
+    /// A small number below `bound`.
+    fn few(&mut self, bound: u32) -> u32 {
+        u32::try_from(self.below(u64::from(bound))).expect("it is below a u32")
+    }
+
+    /// One of `count` places; 0 where there is none.
+    fn place(&mut self, count: usize) -> usize {
+        usize::try_from(self.below(count.max(1) as u64)).expect("it is below a usize")
+    }
+
     /// Whether something with this chance in a thousand happens.
     fn permille(&mut self, chance: u64) -> bool {
         self.below(1000) < chance

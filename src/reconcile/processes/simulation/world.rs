@@ -149,7 +149,7 @@ impl World {
 
     /// Lets some time pass.
     pub(super) fn advance(&mut self) {
-        let most = [20, 1_000, 5_000, 40_000, 400_000][self.chance.below(5) as usize];
+        let most = [20, 1_000, 5_000, 40_000, 400_000][self.chance.place(5)];
         let ms = self.chance.below(most) + 1;
         self.pass(ms);
     }
@@ -197,7 +197,7 @@ impl World {
                 self.say(|| "the daemon dies".to_owned());
                 *daemon = Daemon::default();
             }
-            10 => self.jump(daemon),
+            10 => self.jump(),
             11 if self.chance.permille(200) => self.reboot(daemon),
             // What the daemon did not start it finds when it starts itself.
             12 => {
@@ -221,7 +221,7 @@ impl World {
             2 => Exit::Signal { signal: 11 },
             _ => Exit::Lost,
         };
-        let which = self.chance.below(self.sandboxes.len() as u64) as usize;
+        let which = self.chance.place(self.sandboxes.len());
         let sandbox = &mut self.sandboxes[which];
         if sandbox.lives() {
             sandbox.exit = Some(exit.clone());
@@ -230,9 +230,8 @@ impl World {
         }
     }
 
-    fn jump(&mut self, daemon: &Daemon) {
+    fn jump(&mut self) {
         let by = self.chance.below(7_200_000);
-        let _ = daemon;
         if self.chance.permille(500) {
             self.now.steady_ms += by;
             self.now.wall_ms += by;
@@ -261,7 +260,7 @@ impl World {
         let Some(wanted) = self.wanted.first().copied() else {
             return;
         };
-        let index = self.chance.below(4) as u32;
+        let index = self.chance.few(4);
         let process = if self.chance.permille(300) {
             process(99)
         } else {
@@ -295,13 +294,13 @@ impl World {
         let Some(at) = found else {
             let wanted = Wanted {
                 process,
-                instances: self.chance.below(4) as u32 + 1,
+                instances: self.chance.few(4) + 1,
                 version: Version {
-                    app: self.next_id as u64,
+                    app: self.true_ms,
                     process: 0,
                     droplet: DropletId::from_uuid(Uuid::from_u128(1)),
                 },
-                memory_mb: [0, 64, 256, 400][self.chance.below(4) as usize],
+                memory_mb: [0, 64, 256, 400][self.chance.place(4)],
                 start_timeout: Duration::from_secs(60),
             };
             self.next_id += 1;
@@ -317,13 +316,13 @@ impl World {
             1 => self.wanted[at].version.app += 1,
             2 => {
                 self.wanted[at].version.process += 1;
-                self.wanted[at].memory_mb = [0, 64, 256, 400][self.chance.below(4) as usize];
+                self.wanted[at].memory_mb = [0, 64, 256, 400][self.chance.place(4)];
             }
             3 => {
                 let droplet = u128::from(self.chance.below(3));
                 self.wanted[at].version.droplet = DropletId::from_uuid(Uuid::from_u128(droplet));
             }
-            _ => self.wanted[at].instances = self.chance.below(5) as u32 + 1,
+            _ => self.wanted[at].instances = self.chance.few(5) + 1,
         }
         self.say(|| format!("wanted: {:?}", self.wanted.get(at)));
     }

@@ -1,5 +1,8 @@
 //! All instances of this machine.
 
+mod adopt;
+mod reports;
+
 use std::{
     collections::BTreeMap,
     fmt, fs, io,
@@ -8,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
 use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
@@ -23,10 +25,8 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
-    drivers::End,
     logs::Logs,
     model::{AppId, DropletKind, Exit, InstanceId, ProcessType, Usage},
-    sandbox::Status,
     stdx::{
         clock::{Clock, Moment},
         tasks::Tasks,
@@ -38,18 +38,16 @@ pub const GRACE: Duration = Duration::from_secs(10);
 /// How long an instance with which something is wrong is left alone, so that it is out of the
 /// routes before it is gone.
 const UNROUTE: Duration = Duration::from_millis(100);
-/// Instances that are adopted side by side.
-const ADOPT_AT_ONCE: usize = 64;
 
 /// Tells whether an instance still answers requests.
 pub type Busy = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// A wish that an instance should end.
 #[derive(Clone)]
-pub(super) struct Stop {
-    pub(super) grace: Duration,
-    pub(super) drain: Duration,
-    pub(super) busy: Busy,
+pub(in crate::drivers) struct Stop {
+    pub(in crate::drivers) grace: Duration,
+    pub(in crate::drivers) drain: Duration,
+    pub(in crate::drivers) busy: Busy,
 }
 
 impl PartialEq for Stop {
@@ -60,9 +58,9 @@ impl PartialEq for Stop {
 
 /// What is wanted of an instance; its task hears of every change.
 #[derive(Clone, Default)]
-pub(super) struct Wish {
-    pub(super) stop: Option<Stop>,
-    pub(super) forget: bool,
+pub(in crate::drivers) struct Wish {
+    pub(in crate::drivers) stop: Option<Stop>,
+    pub(in crate::drivers) forget: bool,
     /// Counts what else its task should look at.
     looks: u64,
 }
@@ -144,7 +142,7 @@ impl Drivers {
         )
     }
 
-    pub(super) fn with_runtimes(
+    pub(in crate::drivers) fn with_runtimes(
         config: Arc<Config>,
         logs: Logs,
         clock: Clock,
@@ -181,11 +179,11 @@ impl Drivers {
         &self.inner.config
     }
 
-    pub(super) fn logs(&self) -> &Logs {
+    pub(in crate::drivers) fn logs(&self) -> &Logs {
         &self.inner.logs
     }
 
-    pub(super) fn voice(&self, record: &Record) -> Voice {
+    pub(in crate::drivers) fn voice(&self, record: &Record) -> Voice {
         let Inner {
             logs,
             clock,
@@ -227,70 +225,6 @@ impl Drivers {
             entry.instance()
         });
         each.collect()
-    }
-
-    /// Takes over what daemons before this one started. Returns once it is known which of it
-    /// still runs.
-    ///
-    /// # Errors
-    /// Where the folder of the instances cannot be made or listed.
-    pub async fn adopt(&self) -> io::Result<()> {
-        let dir = self.inner.config.dir.clone();
-        let found = spawn_blocking(move || records(&dir))
-            .await
-            .map_err(io::Error::other)??;
-        stream::iter(found)
-            .for_each_concurrent(ADOPT_AT_ONCE, |record| self.adopt_one(record))
-            .await;
-        self.changed();
-        let sampler = self.clone();
-        self.inner
-            .tasks
-            .spawn("usage", async move { sampler.sample_usage().await });
-        Ok(())
-    }
-
-    async fn adopt_one(&self, mut record: Record) {
-        let now = self.inner.clock.now();
-        let dir = self.dir(record.instance);
-        let running = self.runtime(record.kind).adopt(&record, &dir).await;
-        let boot = self.inner.clock.boot();
-        if record.boot != boot && !record.boot.is_empty() && !boot.is_empty() {
-            // Nothing outlives a reboot, and nobody is to blame for it.
-            record.phase = Phase::Ended {
-                at: now,
-                end: End::Stopped,
-            };
-        }
-        boot.clone_into(&mut record.boot);
-        record.phase = record.phase.adopted(now);
-        let exit = running
-            .as_ref()
-            .map(|running| match &*running.status().borrow() {
-                Status::Ended(exit) => Some(exit.clone()),
-                Status::Preparing | Status::Running { .. } => None,
-            });
-        let happening = match exit {
-            None => Some(Happening::Interrupted),
-            Some(exit) => exit.map(Happening::Exited),
-        };
-        if let Some(phase) = happening.and_then(|happening| record.phase.after(happening, now)) {
-            record.phase = phase;
-        }
-        let stop = matches!(record.phase, Phase::Stopping { .. }).then(|| Stop {
-            grace: GRACE,
-            drain: Duration::ZERO,
-            busy: Arc::new(|| false),
-        });
-        let begin = running.map_or(Begin::Ended, Begin::Adopted);
-        self.insert(
-            record,
-            begin,
-            Wish {
-                stop,
-                ..Wish::default()
-            },
-        );
     }
 
     /// Starts an instance; what becomes of it is observed.
@@ -403,126 +337,6 @@ impl Drivers {
     }
 }
 
-/// What an instance's task calls.
-impl Drivers {
-    pub(super) fn happens(&self, instance: InstanceId, happening: Happening) {
-        let mut table = self.table();
-        let Some(entry) = table.get_mut(&instance) else {
-            return;
-        };
-        let now = self.inner.clock.now();
-        let Some(phase) = entry.record.phase.after(happening, now) else {
-            return;
-        };
-        if let Phase::Ended {
-            end: End::Crashed { exit, .. },
-            ..
-        } = &phase
-        {
-            self.voice(&entry.record).exit(&exit.describe());
-        }
-        entry.record.phase = phase;
-        entry.wish.send_modify(|wish| wish.looks += 1);
-        drop(table);
-        self.changed();
-    }
-
-    pub(super) fn is_healthy(&self, instance: InstanceId) -> bool {
-        let table = self.table();
-        let phase = table.get(&instance).map(|entry| &entry.record.phase);
-        phase.is_some_and(|phase| !matches!(phase, Phase::Starting { .. }))
-    }
-
-    pub(super) fn note_failure(&self, instance: InstanceId, why: String) {
-        if let Some(entry) = self.table().get_mut(&instance) {
-            entry.failure = Some(why);
-        }
-    }
-
-    pub(super) fn wrote(&self, instance: InstanceId, bytes: u64) {
-        if let Some(entry) = self.table().get_mut(&instance) {
-            entry.sample.wrote(bytes);
-        }
-    }
-
-    pub(super) async fn begin(&self, order: &Order) -> Result<Arc<dyn Running>, String> {
-        let dir = self.dir(order.instance);
-        self.runtime(order.droplet.kind).start(order, &dir).await
-    }
-
-    pub(super) fn began(&self, instance: InstanceId, running: &Arc<dyn Running>) {
-        if let Some(entry) = self.table().get_mut(&instance) {
-            if let Backend::Static { root } = running.backend() {
-                entry.record.static_root = Some(root);
-            }
-            entry.running = Some(Arc::clone(running));
-        }
-        self.changed();
-    }
-
-    pub(super) fn record(&self, instance: InstanceId) -> Option<Record> {
-        self.table()
-            .get(&instance)
-            .map(|entry| entry.record.clone())
-    }
-
-    pub(super) async fn write(&self, record: Record) {
-        let dir = self.dir(record.instance);
-        let instance = record.instance;
-        let written = spawn_blocking(move || record.write(&dir))
-            .await
-            .map_err(io::Error::other);
-        if let Err(error) = written.flatten() {
-            tracing::error!(%instance, %error, "cannot write an instance's record");
-        }
-    }
-
-    /// Removes the instance's folder.
-    pub(super) async fn remove(&self, record: &Record) {
-        let dir = self.dir(record.instance);
-        let (app, instance) = (record.app, record.instance);
-        let logs = self.inner.logs.clone();
-        let removed = spawn_blocking(move || {
-            logs.release(app, instance);
-            fs::remove_dir_all(&dir)
-        });
-        match removed.await.map_err(io::Error::other).flatten() {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                tracing::error!(%instance, %error, "cannot remove an instance's folder");
-            }
-            _ => {}
-        }
-    }
-
-    /// Samples what every instance uses, again and again.
-    async fn sample_usage(&self) {
-        loop {
-            tokio::time::sleep(super::usage::EVERY).await;
-            let running: Vec<_> = {
-                let table = self.table();
-                let each = table.iter();
-                each.filter_map(|(id, entry)| Some((*id, entry.running.clone()?)))
-                    .collect()
-            };
-            if running.is_empty() {
-                continue;
-            }
-            let asked = spawn_blocking(move || {
-                let each = running.into_iter();
-                each.map(|(id, running)| (id, running.usage()))
-                    .collect::<Vec<_>>()
-            });
-            let now = self.inner.clock.now();
-            for (id, usage) in asked.await.unwrap_or_default() {
-                if let Some(entry) = self.table().get_mut(&id) {
-                    entry.sample.take(usage, now);
-                }
-            }
-            self.changed();
-        }
-    }
-}
-
 impl Entry {
     fn instance(&self) -> Instance {
         let record = &self.record;
@@ -540,23 +354,4 @@ impl Entry {
             usage: self.sample.usage(),
         }
     }
-}
-
-/// The records in `dir`, which is made where there is none. Folders without one are of a start
-/// that never came so far.
-fn records(dir: &std::path::Path) -> io::Result<Vec<Record>> {
-    fs::create_dir_all(dir)?;
-    let mut records = Vec::new();
-    for entry in fs::read_dir(dir)? {
-        let path = entry?.path();
-        match Record::read(&path) {
-            Ok(Some(record)) => records.push(record),
-            Ok(None) => drop(fs::remove_dir_all(&path)),
-            Err(error) => {
-                let dir = path.display();
-                tracing::error!(%dir, %error, "cannot read an instance's record; leaving it alone");
-            }
-        }
-    }
-    Ok(records)
 }

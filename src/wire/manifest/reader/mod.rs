@@ -1,17 +1,16 @@
 //! From a map of YAML to a checked manifest; every complaint names the app and the key.
 
+mod processes;
+mod routes;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{AppManifest, ProcessManifest, RouteManifest, RouteUrl, Routing};
+use super::AppManifest;
 use crate::{
-    model::{AppName, AppProtocol, Megabytes, ProcessType, parse_bytes},
-    wire::{
-        MetadataPatch,
-        process::{HealthData, HealthPatch},
-        shared::Hidden,
-    },
+    model::{AppName, Megabytes, parse_bytes},
+    wire::{MetadataPatch, shared::Hidden},
 };
 
 /// What Cloud Foundry's manifests know and this platform has no counterpart for.
@@ -277,184 +276,6 @@ impl<'a> Reader<'a> {
             }
         }
         features
-    }
-
-    fn routing(&mut self) -> Routing {
-        let default = self.boolean("default_route");
-        let random = self.boolean("random_route");
-        let no_route = self.boolean("no_route");
-        let list = self.list("routes");
-        if no_route {
-            return Routing::Unmap;
-        }
-        if default && random {
-            self.errors
-                .push("Random-route and default-route may not be used together".to_owned());
-        }
-        match list {
-            Some(list) if !list.is_empty() => {
-                Routing::Map(list.iter().filter_map(|entry| self.route(entry)).collect())
-            }
-            _ if random => Routing::Random,
-            _ if default => Routing::Default,
-            _ => Routing::Keep,
-        }
-    }
-
-    fn route(&mut self, entry: &Value) -> Option<RouteManifest> {
-        let Some(text) = entry.get("route").and_then(Value::as_str) else {
-            self.wrong("routes", "a list of maps with a 'route'", entry);
-            return None;
-        };
-        let url = RouteUrl::parse(text)
-            .map_err(|error| self.errors.push(error))
-            .ok()?;
-        let protocol = match entry.get("protocol") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(name)) if name == "http1" => Some(AppProtocol::Http1),
-            Some(Value::String(name)) if name == "http2" => Some(AppProtocol::Http2),
-            Some(other) => {
-                self.errors.push(format!(
-                    "For route '{text}': 'protocol' must be http1 or http2, not {}",
-                    shown(other)
-                ));
-                None
-            }
-        };
-        let options = match entry.get("options") {
-            None | Some(Value::Null) => BTreeMap::new(),
-            Some(Value::Object(options)) => options.clone().into_iter().collect(),
-            Some(other) => {
-                self.errors.push(format!(
-                    "For route '{text}': 'options' must be a map, not {}",
-                    shown(other)
-                ));
-                return None;
-            }
-        };
-        Some(RouteManifest {
-            url,
-            protocol,
-            options,
-        })
-    }
-
-    /// The processes: the keys at the top are the web process's, unless it has an own entry.
-    fn processes(&mut self) -> Vec<ProcessManifest> {
-        let mut processes: Vec<ProcessManifest> = Vec::new();
-        for entry in self.list("processes").unwrap_or_default() {
-            let Some(map) = entry.as_object() else {
-                self.wrong("processes", "a list of maps with a 'type'", entry);
-                continue;
-            };
-            let kind = match map.get("type") {
-                Some(Value::String(kind)) => ProcessType::parse(kind.as_str()),
-                _ => {
-                    self.wrong("processes", "a list of maps with a 'type'", entry);
-                    continue;
-                }
-            };
-            let kind = match kind {
-                Ok(kind) => kind,
-                Err(error) => {
-                    self.errors.push(format!("Process {error}"));
-                    continue;
-                }
-            };
-            if processes
-                .iter()
-                .any(|other| other.process_type.as_ref() == Some(&kind))
-            {
-                self.errors
-                    .push(format!("Process \"{kind}\" may only be present once"));
-                continue;
-            }
-            let mut inner = Reader {
-                map,
-                errors: Vec::new(),
-            };
-            let process = ProcessManifest {
-                process_type: Some(kind.clone()),
-                ..inner.process()
-            };
-            let errors = inner.errors.into_iter();
-            self.errors
-                .extend(errors.map(|error| format!("Process \"{kind}\": {error}")));
-            processes.push(process);
-        }
-        let web = ProcessType::web();
-        if !processes
-            .iter()
-            .any(|process| process.process_type.as_ref() == Some(&web))
-        {
-            let top = self.process();
-            if top != ProcessManifest::default() {
-                processes.insert(
-                    0,
-                    ProcessManifest {
-                        process_type: Some(web),
-                        ..top
-                    },
-                );
-            }
-        }
-        processes
-    }
-
-    fn process(&mut self) -> ProcessManifest {
-        if let Some(Some(user)) = self.string("user")
-            && user != "vcap"
-        {
-            self.errors
-                .push(format!("'user' must be vcap, not \"{user}\""));
-        }
-        let command = self.string("command").map(|command| {
-            // Cloud Foundry reads these as "whatever the buildpack says".
-            command.filter(|text| !["", "null", "default"].contains(&text.as_str()))
-        });
-        ProcessManifest {
-            process_type: None,
-            command,
-            instances: self.number("instances", 0),
-            memory: self.size("memory"),
-            disk: self.size("disk_quota"),
-            log_rate_limit: self.log_rate("log_rate_limit_per_second"),
-            health: self.check("health_check", true),
-            readiness: self.check("readiness_health_check", false),
-        }
-    }
-
-    fn check(&mut self, prefix: &str, liveness: bool) -> Option<HealthPatch> {
-        let kind = match self.string(&format!("{prefix}_type")).flatten().as_deref() {
-            None => None,
-            // An old word for the same.
-            Some("none") => Some("process".to_owned()),
-            Some(kind @ ("port" | "http" | "process")) => Some(kind.to_owned()),
-            Some(other) => {
-                self.errors.push(format!(
-                    "'{}-type' must be port, http or process, not \"{other}\"",
-                    prefix.replace('_', "-")
-                ));
-                None
-            }
-        };
-        let patch = HealthPatch {
-            kind,
-            data: HealthData {
-                endpoint: self.string(&format!("{prefix}_http_endpoint")).flatten(),
-                timeout: liveness
-                    .then(|| self.number("timeout", 1))
-                    .flatten()
-                    .map(|seconds| Some(i64::from(seconds))),
-                invocation_timeout: self.seconds(&format!("{prefix}_invocation_timeout")),
-                interval: self.seconds(&format!("{prefix}_interval")),
-            },
-        };
-        (patch != HealthPatch::default()).then_some(patch)
-    }
-
-    fn seconds(&mut self, key: &str) -> Option<Option<i64>> {
-        self.number(key, 1).map(|seconds| Some(i64::from(seconds)))
     }
 
     /// Refuses what would silently not happen.

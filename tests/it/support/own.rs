@@ -1,0 +1,68 @@
+//! Our own command line, with a home of its own.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+use super::{Daemon, text};
+
+/// A `pastina` that is logged in by what the daemon left on this machine.
+pub struct Own<'a> {
+    daemon: &'a Daemon,
+}
+
+impl<'a> Own<'a> {
+    /// Logs in.
+    #[track_caller]
+    pub fn login(daemon: &'a Daemon) -> Self {
+        let own = Self { daemon };
+        own.json(Path::new("/"), &["login"]);
+        own
+    }
+
+    /// Runs a command in a folder.
+    pub fn output(&self, folder: &Path, arguments: &[&str]) -> Output {
+        self.command()
+            .current_dir(folder)
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    /// The JSON that a command printed, which must succeed.
+    #[track_caller]
+    pub fn json(&self, folder: &Path, arguments: &[&str]) -> Value {
+        let mut all = vec!["--output", "json"];
+        all.extend(arguments);
+        let output = self.output(folder, &all);
+        let line = arguments.join(" ");
+        assert!(
+            output.status.success(),
+            "pastina {line}:\n{}",
+            text(&output)
+        );
+        serde_json::from_slice(&output.stdout)
+            .unwrap_or_else(|error| panic!("pastina {line}: {error}:\n{}", text(&output)))
+    }
+
+    /// Runs a command that must end with this exit code, and gives what it printed.
+    #[track_caller]
+    pub fn fail(&self, folder: &Path, arguments: &[&str], code: i32) -> String {
+        let output = self.output(folder, arguments);
+        let (line, text) = (arguments.join(" "), text(&output));
+        assert_eq!(output.status.code(), Some(code), "pastina {line}:\n{text}");
+        text
+    }
+
+    fn command(&self) -> Command {
+        let mut command = self.daemon.client();
+        command
+            .env("PASTINA_RUN_DIR", self.daemon.run_dir())
+            .env("PASTINA_HOME", self.daemon.home().join("client"))
+            .env("NO_COLOR", "1");
+        command
+    }
+}
