@@ -35,8 +35,11 @@ impl Signals {
     /// Waits for the next one. Can be dropped half-way.
     pub(super) async fn next(&mut self) -> Wish {
         tokio::select! {
-            _ = self.terminate.recv() => Wish::EndDaemon,
+            // Of two signals that came at once the wider one counts: an operator who sends
+            // SIGINT and then has the service stopped wants everything ended.
+            biased;
             _ = self.interrupt.recv() => Wish::EndAll,
+            _ = self.terminate.recv() => Wish::EndDaemon,
             _ = self.hangup.recv() => Wish::Reload,
         }
     }
