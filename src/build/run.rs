@@ -31,15 +31,18 @@ const CPU_WEIGHT: u32 = 50;
 /// Output that is kept in the sandbox until it is read.
 const LOG_BYTES: u64 = 16 * 1024 * 1024;
 
-/// Memory of the build: what the request says, or else the default or what a runtime needs.
+/// Memory of the build: the default or what a runtime needs, and less where the request says so.
+/// More is the operator's to grant: builds are not in the account that apps are started by.
 pub(super) fn memory(config: &Config, request: &Request, decision: &Decision) -> Megabytes {
-    request.memory.unwrap_or_else(|| {
-        let needs = decision
-            .runtimes
-            .iter()
-            .filter_map(|runtime| runtime.build.memory);
-        needs.fold(config.memory, Ord::max)
-    })
+    let needs = decision
+        .runtimes
+        .iter()
+        .filter_map(|runtime| runtime.build.memory);
+    granted(request.memory, needs.fold(config.memory, Ord::max))
+}
+
+fn granted(asked: Option<Megabytes>, most: Megabytes) -> Megabytes {
+    asked.map_or(most, |asked| asked.min(most))
 }
 
 /// Does all steps, its output going to `staging` while it happens.
@@ -170,5 +173,21 @@ impl Follower<'_> {
             }
             Shown::Nothing => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_gets_no_more_memory_than_there_is_for_a_build() {
+        let check = |asked: Option<u32>, expected: u32| {
+            let memory = granted(asked.map(Megabytes), Megabytes(1024));
+            assert_eq!(memory, Megabytes(expected), "{asked:?}");
+        };
+        check(None, 1024);
+        check(Some(512), 512);
+        check(Some(u32::MAX), 1024);
     }
 }

@@ -131,6 +131,9 @@ impl Known {
             let logs = deps.logs.clone();
             // A panic in it is the only way to fail, and is logged where it happens.
             let _ = spawn_blocking(move || logs.forget(app)).await;
+            if let Err(error) = deps.builder.forget(app).await {
+                tracing::error!(%app, %error, "cannot remove the build caches of an app");
+            }
             self.retain(deps, app, &BTreeSet::new()).await;
         }
         // A build puts its bits in place before its record, so nothing of an app that is being
