@@ -15,11 +15,8 @@ pub(super) const FILES: u64 = 16_384;
 pub enum Identity {
     /// Everything runs as the user who runs the platform.
     Own,
-    /// Each app has a range of ids of its own; the first range begins here.
-    Ranges {
-        /// The first host id of the first range.
-        first: u32,
-    },
+    /// Each app has a range of ids of its own.
+    Ranges,
 }
 
 impl Identity {
@@ -28,7 +25,7 @@ impl Identity {
     pub fn of(self, app: &App) -> Option<Ids> {
         match self {
             Self::Own => Some(Ids::Own),
-            Self::Ranges { .. } => app.uid_range.map(|first| Ids::Range { first }),
+            Self::Ranges => app.uid_range.map(|first| Ids::Range { first }),
         }
     }
 }

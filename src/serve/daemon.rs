@@ -276,9 +276,7 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
     drivers::Config {
         dir: instances(config),
         identity: if ranges {
-            drivers::Identity::Ranges {
-                first: config.app_first_uid.get(),
-            }
+            drivers::Identity::Ranges
         } else {
             drivers::Identity::Own
         },

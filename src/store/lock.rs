@@ -4,9 +4,17 @@ use std::{
     fs::{File, TryLockError},
     io::{Read, Seek, Write},
     path::Path,
+    time::{Duration, Instant},
 };
 
 use super::StoreError;
+
+/// How long a lock may be held by one that is as good as gone: a predecessor that was just
+/// killed, or a child of it between fork(2) and execve(2), which still has its descriptors.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Holds the store's folder for this process until it is dropped, or the process ends.
 #[derive(Debug)]
@@ -28,7 +36,7 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(StoreError::io("open", &path))?;
-        match file.try_lock() {
+        match patiently(&file) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
@@ -50,5 +58,22 @@ impl Lock {
             .and_then(|()| file.write_all(format!("{}\n", std::process::id()).as_bytes()));
         drop(told);
         Ok(Self { _file: file })
+    }
+}
+
+/// Tries to lock `file` until [`PATIENCE`] is used up.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "opening blocks, and a lock tells nobody that it is free"
+)]
+fn patiently(file: &File) -> Result<(), TryLockError> {
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begin.elapsed() < PATIENCE => {
+                std::thread::sleep(PAUSE)
+            }
+            outcome => return outcome,
+        }
     }
 }

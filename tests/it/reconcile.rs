@@ -95,6 +95,12 @@ fn program() -> PathBuf {
         .map_or_else(|| env!("CARGO_BIN_EXE_pastina").into(), PathBuf::from)
 }
 
+/// A range of user ids beyond those of other tests.
+fn next_range() -> u32 {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    800_000_000 + 65_536 * NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Machine {
     fn new() -> Self {
         static PREPARED: OnceLock<()> = OnceLock::new();
@@ -102,11 +108,8 @@ impl Machine {
             sandbox::set_executable(program());
             let _ = sandbox::cgroup::prepare();
         });
-        static NEXT: AtomicU32 = AtomicU32::new(0);
         let identity = if nix::unistd::geteuid().is_root() {
-            // Beyond those of other tests; each machine has a few apps.
-            let first = 800_000_000 + 10 * 65_536 * NEXT.fetch_add(1, Ordering::Relaxed);
-            Identity::Ranges { first }
+            Identity::Ranges
         } else {
             Identity::Own
         };
@@ -300,7 +303,8 @@ fn desired(tx: &mut Tx, id: AppId, instances: u32) {
         current_droplet: None,
         generation: 1,
         features: BTreeMap::new(),
-        uid_range: None,
+        // Only looked at where the platform runs as root.
+        uid_range: Some(next_range()),
         metadata: metadata.clone(),
         created_at,
         updated_at,
