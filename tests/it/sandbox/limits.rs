@@ -60,7 +60,7 @@ async fn processes_are_limited_and_usage_is_told() {
 }
 
 #[tokio::test]
-async fn shim_and_init_together_have_at_most_2_mb_of_their_own() {
+async fn shim_and_init_together_have_little_memory_of_their_own() {
     let case = shell("sleep 1000");
     let sandbox = case.spawn().await;
     let init = parent(running(&sandbox).await);
@@ -85,7 +85,10 @@ async fn shim_and_init_together_have_at_most_2_mb_of_their_own() {
         let together = kilobytes(init, "Private_Dirty")
             + kilobytes(shim, "Private_Dirty")
             + kilobytes(shim, "Shared_Dirty");
-        assert!(together <= 2048, "{together} kB");
+        // Unoptimised, the program has twice as much to relocate (docs/performance.md has the
+        // release's figure).
+        let most = if cfg!(debug_assertions) { 4096 } else { 2048 };
+        assert!(together <= most, "{together} kB");
     }
     sandbox.stop(Duration::ZERO);
     ended(&sandbox).await;
