@@ -33,8 +33,9 @@ use crate::{
 const MOST_LISTED: u64 = 16 * 1024 * 1024;
 /// What the envelope of an upload may take besides the bits: boundaries, headers, the list.
 const ENVELOPE: u64 = MOST_LISTED + 64 * 1024;
-/// How long a refused upload is still read.
-const LINGER: Duration = Duration::from_secs(2);
+/// How long a refused upload is still read: some gigabytes from near, and not so long that a
+/// hostile client could keep much busy.
+const LINGER: Duration = Duration::from_secs(4);
 
 /// `POST /v3/packages/:guid/upload`.
 pub(super) async fn upload(
@@ -49,12 +50,19 @@ pub(super) async fn upload(
     let incoming = Incoming::new(body);
     let limit = api.actions.config.upload;
     if length(&headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
-        incoming.linger();
+        // A client that asks first has not begun to send (RFC 9110, 10.1.1).
+        if !headers.contains_key(header::EXPECT) {
+            incoming.linger().await;
+        }
         return Err(too_large(limit).into());
     }
-    let upload = receive(&api.actions, &headers, &incoming)
-        .await
-        .inspect_err(|_| incoming.linger())?;
+    let upload = match receive(&api.actions, &headers, &incoming).await {
+        Ok(upload) => upload,
+        Err(failure) => {
+            incoming.linger().await;
+            return Err(failure);
+        }
+    };
     let package = api.actions.finish_upload(&caller, id, upload).await?;
     Ok(Json(package::present(&package, &base)))
 }
@@ -73,15 +81,13 @@ impl Incoming {
         Some((chunk, self))
     }
 
-    /// Goes on reading for a moment after the refusal. A connection that is closed under a
-    /// client that still sends makes it report the broken connection instead of the answer.
-    fn linger(&self) {
+    /// Goes on reading for a moment before the refusal is told. Clients that hear an answer, or
+    /// lose the connection, while they still send report that instead of the answer's words;
+    /// the stock command line is one of them.
+    async fn linger(&self) {
         let rest = stream::unfold(self.clone(), Self::next);
-        // Ends by itself: with the body, or with the time.
-        tokio::spawn(tokio::time::timeout(
-            LINGER,
-            rest.for_each(async |chunk| drop(chunk)),
-        ));
+        // Whether the body ended or the time did, the answer is the same.
+        let _ = tokio::time::timeout(LINGER, rest.for_each(async |chunk| drop(chunk))).await;
     }
 }
 
