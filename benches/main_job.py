@@ -89,12 +89,13 @@ class Daemon:
 
 
 def memory(pid):
-    """Resident, private, and shared but written memory of a process, in MiB."""
+    """Resident memory of a process, and what of it is no file's, shared parts divided by
+    those who share them; in MiB."""
     values = {}
     for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         name, value = line.split(":")
         values[name] = int(value.split()[0]) / 1024
-    return values["Rss"], values["Private_Clean"] + values["Private_Dirty"], values["Shared_Dirty"]
+    return values["Rss"], values["Pss_Anon"]
 
 
 def shims_with_inits(folder):
@@ -168,8 +169,8 @@ def main():
             show(f"push to first 200, {example}, new app", seconds, "s", wanted)
 
         shims = shims_with_inits(folder)
-        # What the two share and have written, such as relocations, is theirs alone as well.
-        private = [memory(shim)[1] + memory(init)[1] + memory(shim)[2] for shim, init in shims]
+        # The program's file, which they share with the daemon and every other shim, is left out.
+        private = [memory(shim)[1] + memory(init)[1] for shim, init in shims]
         show("private memory of shim and init", private, "MiB", "at most 2")
 
         times = []

@@ -80,11 +80,9 @@ async fn shim_and_init_together_have_little_memory_of_their_own() {
     // Init hides its memory from the ordinary user who started it.
     if is_root() {
         let shim = parent(init);
-        // What the two share with each other and have written to is the instance's own, once.
-        // Clean pages are the program's file, which the daemon and every other shim share.
-        let together = kilobytes(init, "Private_Dirty")
-            + kilobytes(shim, "Private_Dirty")
-            + kilobytes(shim, "Shared_Dirty");
+        // What is no file's; what the two share is divided between them. The program's file is
+        // shared with the daemon and every other shim.
+        let together = kilobytes(init, "Pss_Anon") + kilobytes(shim, "Pss_Anon");
         // Unoptimised, the program has twice as much to relocate (docs/performance.md has the
         // release's figure).
         let most = if cfg!(debug_assertions) { 4096 } else { 2048 };
