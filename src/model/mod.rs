@@ -12,6 +12,7 @@ mod instance;
 mod job;
 mod metadata;
 mod name;
+mod network;
 mod org;
 mod package;
 mod process;
@@ -38,6 +39,9 @@ pub use metadata::Metadata;
 pub use name::{
     AppName, DomainName, InvalidName, OrgName, ProcessType, RouteHost, RoutePath, SpaceName,
     Username,
+};
+pub use network::{
+    EgressProtocol, EgressRule, Grant, NetworkPolicy, Peer, PeerInstance, PortRange,
 };
 pub use org::Org;
 pub use package::{Package, PackageState};
