@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     logs,
-    model::{Exit, Failure, Megabytes},
+    model::{Exit, Failure, Megabytes, NetworkPolicy},
     sandbox::{self, Bind, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status, log},
 };
 
@@ -72,6 +72,7 @@ pub(super) async fn run(
         hostname: "build".to_owned(),
         ids: request.ids,
         network: Network::Host,
+        egress: NetworkPolicy::default(),
         limits: Limits {
             memory: Some(memory.bytes()),
             cpu_weight: Some(CPU_WEIGHT),

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
-    model::{DropletKind, DropletState, Megabytes},
+    model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
     sandbox::{
         self, Bind, Ids, Limits, Network, SPEC_VERSION, Sandbox, SandboxError, Spec, Status, Usage,
         log,
@@ -150,7 +150,8 @@ fn spec(
         cwd: "/home/vcap".to_owned(),
         hostname: order.instance.to_string(),
         ids,
-        network: Network::Isolated,
+        network: Network::Tunnel,
+        egress: NetworkPolicy::default(),
         limits: Limits {
             memory: Some(process.memory.bytes()),
             cpu_weight: Some(cpu_weight(process.memory)),

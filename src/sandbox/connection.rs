@@ -36,38 +36,54 @@ pub(super) struct Told {
     pub(super) logged: watch::Sender<u64>,
 }
 
+/// What a shim is to be told, also by a connection that is made later.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// The shortest grace time.
+    pub(super) stop: Option<Duration>,
+    /// How many times what may be reached from inside was written down.
+    pub(super) networks: u64,
+}
+
 /// Follows a sandbox until it has ended, or until nobody holds a handle on it.
 pub(super) async fn follow(
     dir: PathBuf,
     told: Told,
-    stops: watch::Receiver<Option<Duration>>,
+    asks: watch::Receiver<Asked>,
     mut life: mpsc::Receiver<()>,
 ) {
     // Both futures may be dropped half-way: what they did not finish is found in the folder.
     tokio::select! {
-        () = listen(&dir, &told, stops.clone()) => {}
+        () = listen(&dir, &told, asks.clone()) => {}
         _ = life.recv() => {
-            // The last handle may have gone right after it asked for the end.
-            let asked = *stops.borrow();
-            if let (Some(grace), Ok(mut shim)) = (asked, unix::connect(&dir, CONTROL)) {
-                let _ = ask_to_stop(&mut shim, grace).await;
+            // The last handle may have gone right after it asked for something.
+            let asked = *asks.borrow();
+            if let Ok(mut shim) = unix::connect(&dir, CONTROL) {
+                let _ = ask(&mut shim, asked, 0).await;
             }
         }
     }
 }
 
-async fn ask_to_stop(shim: &mut (impl AsyncWrite + Unpin), grace: Duration) -> io::Result<()> {
-    let grace_ms = u64::try_from(grace.as_millis()).unwrap_or(u64::MAX);
-    let mut text = serde_json::to_vec(&ToShim::Stop { grace_ms })?;
-    text.push(b'\n');
-    shim.write_all(&text).await
+/// Says all that is asked for; `networks` is what the shim has been told of already.
+async fn ask(shim: &mut (impl AsyncWrite + Unpin), asked: Asked, networks: u64) -> io::Result<()> {
+    let network = (asked.networks > networks).then_some(ToShim::Network);
+    let stop = asked.stop.map(|grace| ToShim::Stop {
+        grace_ms: u64::try_from(grace.as_millis()).unwrap_or(u64::MAX),
+    });
+    for message in network.into_iter().chain(stop) {
+        let mut text = serde_json::to_vec(&message)?;
+        text.push(b'\n');
+        shim.write_all(&text).await?;
+    }
+    Ok(())
 }
 
-async fn listen(dir: &Path, told: &Told, stops: watch::Receiver<Option<Duration>>) {
+async fn listen(dir: &Path, told: &Told, asks: watch::Receiver<Asked>) {
     while !matches!(*told.status.borrow(), Status::Ended(_)) {
         if let Ok(shim) = unix::connect(dir, CONTROL) {
             // An error is the end of the connection, as the end of the shim's words is.
-            let _ = converse(shim, told, stops.clone()).await;
+            let _ = converse(shim, told, asks.clone()).await;
         }
         if matches!(*told.status.borrow(), Status::Ended(_)) {
             return;
@@ -85,12 +101,13 @@ async fn listen(dir: &Path, told: &Told, stops: watch::Receiver<Option<Duration>
 async fn converse(
     shim: UnixStream,
     told: &Told,
-    mut stops: watch::Receiver<Option<Duration>>,
+    mut asks: watch::Receiver<Asked>,
 ) -> io::Result<()> {
     let (from, mut to) = shim.into_split();
     let mut lines = BufReader::new(from).lines();
     // What was asked for before the connection was there counts, too.
-    stops.mark_changed();
+    asks.mark_changed();
+    let mut networks = 0;
     loop {
         // `next_line` keeps what it has read when it is dropped.
         tokio::select! {
@@ -106,11 +123,10 @@ async fn converse(
                     return Ok(());
                 }
             }
-            Ok(()) = stops.changed() => {
-                let grace = *stops.borrow_and_update();
-                if let Some(grace) = grace {
-                    ask_to_stop(&mut to, grace).await?;
-                }
+            Ok(()) = asks.changed() => {
+                let asked = *asks.borrow_and_update();
+                ask(&mut to, asked, networks).await?;
+                networks = asked.networks;
             }
         }
     }

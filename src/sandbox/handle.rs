@@ -12,10 +12,12 @@ use tokio::sync::{mpsc, watch};
 use super::{
     SandboxError, Status, Usage,
     cgroup::Group,
-    connection, log,
+    connection::{self, Asked},
+    log,
     status::{Doing, Kept},
+    tunnel,
 };
-use crate::stdx::removal::remove_tree;
+use crate::{model::NetworkPolicy, stdx::removal::remove_tree};
 
 /// A handle on one sandbox; clones share it. Dropping it does not stop the sandbox.
 #[derive(Debug, Clone)]
@@ -28,8 +30,7 @@ struct Inner {
     dir: PathBuf,
     status: watch::Receiver<Status>,
     logged: watch::Receiver<u64>,
-    /// The shortest grace time asked for.
-    stop: watch::Sender<Option<Duration>>,
+    asked: watch::Sender<Asked>,
     /// Once it is known.
     group: OnceLock<Group>,
     /// Dropped with the last handle, which ends the task that listens to the shim.
@@ -41,7 +42,7 @@ impl Sandbox {
     pub(super) fn new(dir: PathBuf, kept: &Kept) -> Self {
         let (status_to, status) = watch::channel(kept.status.clone());
         let (logged_to, logged) = watch::channel(0);
-        let (stop, stops) = watch::channel(None);
+        let (asked, asks) = watch::channel(Asked::default());
         let (alive, life) = mpsc::channel(1);
         let group = kept
             .group
@@ -51,13 +52,13 @@ impl Sandbox {
             status: status_to,
             logged: logged_to,
         };
-        tokio::spawn(connection::follow(dir.clone(), told, stops, life));
+        tokio::spawn(connection::follow(dir.clone(), told, asks, life));
         Self {
             inner: Arc::new(Inner {
                 dir,
                 status,
                 logged,
-                stop,
+                asked,
                 group,
                 _alive: alive,
             }),
@@ -79,9 +80,33 @@ impl Sandbox {
     /// Asks the command to stop with SIGTERM, and kills everything inside after `grace`.
     /// Returns at once; [`Sandbox::status`] tells the end. A second call can only shorten.
     pub fn stop(&self, grace: Duration) {
-        self.inner.stop.send_modify(|asked| {
-            *asked = Some(asked.map_or(grace, |before| before.min(grace)));
+        self.inner.asked.send_modify(|asked| {
+            asked.stop = Some(asked.stop.map_or(grace, |before| before.min(grace)));
         });
+    }
+
+    /// Says what may be reached from inside from now on, where the sandbox has a way out
+    /// ([`Network::Tunnel`](super::Network::Tunnel)). It holds for what runs, without a restart:
+    /// connections that are no longer permitted end. Saying the same again costs nothing, so it
+    /// may be said after every look; what was said last also holds after the daemon has gone.
+    ///
+    /// # Errors
+    /// Where it could not be written down in the instance's folder.
+    pub async fn set_network(&self, policy: &NetworkPolicy) -> Result<(), SandboxError> {
+        if matches!(*self.inner.status.borrow(), Status::Ended(_)) {
+            return Ok(());
+        }
+        let (dir, policy) = (self.inner.dir.clone(), policy.clone());
+        let task = tokio::task::spawn_blocking(move || tunnel::write(&dir, &policy));
+        let changed = task
+            .await
+            .map_err(io::Error::other)
+            .and_then(|done| done)
+            .doing(|| format!("write down what {} may reach", self.inner.dir.display()))?;
+        if changed {
+            self.inner.asked.send_modify(|asked| asked.networks += 1);
+        }
+        Ok(())
     }
 
     /// How far its log is written: wakes when there is more for a [`log::Reader`] whose

@@ -27,6 +27,7 @@ mod spawn;
 mod spec;
 mod status;
 mod sys;
+mod tunnel;
 mod unix;
 
 pub use adopt::{adopt, adopt_all};

@@ -36,6 +36,8 @@ pub(super) enum FromShim {
 pub(super) enum ToShim {
     /// SIGTERM now, SIGKILL after the grace time.
     Stop { grace_ms: u64 },
+    /// What may be reached from inside has been written down anew.
+    Network,
     #[serde(other)]
     Unknown,
 }
@@ -128,6 +130,8 @@ mod tests {
         assert_eq!(text(&FromShim::Logged(9)), r#"{"logged":9}"#);
         let stop = serde_json::to_string(&ToShim::Stop { grace_ms: 10 }).unwrap();
         assert_eq!(stop, r#"{"stop":{"grace_ms":10}}"#);
+        let network = serde_json::to_string(&ToShim::Network).unwrap();
+        assert_eq!(network, r#""network""#);
     }
 
     #[test]

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::NetworkPolicy;
+
 /// The version of [`Spec`] that this binary writes.
 pub const SPEC_VERSION: u32 = 1;
 
@@ -39,6 +41,10 @@ pub struct Spec {
     pub ids: Ids,
     /// What network there is inside.
     pub network: Network,
+    /// What may be reached from inside with [`Network::Tunnel`], until
+    /// [`Sandbox::set_network`](super::Sandbox::set_network) says otherwise.
+    #[serde(default)]
+    pub egress: NetworkPolicy,
     /// What it may use.
     pub limits: Limits,
     /// Bytes that its log files may take together; older lines go first.
@@ -95,6 +101,8 @@ pub const RANGE: u32 = 65_536;
 pub enum Network {
     /// Loopback alone; reached through [`dial`](super::dial).
     Isolated,
+    /// Loopback, and a way out that is held to a [`NetworkPolicy`].
+    Tunnel,
     /// The host's own (builds).
     Host,
 }

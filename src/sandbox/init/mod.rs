@@ -109,7 +109,7 @@ fn prepare(
     // Only now: the group that init is in at this moment becomes the root of the namespace.
     unshare(CloneFlags::CLONE_NEWCGROUP).doing(|| "make a cgroup namespace".to_owned())?;
     nix::unistd::sethostname(&spec.hostname).doing(|| "set the host name".to_owned())?;
-    if spec.network == Network::Isolated {
+    if spec.network != Network::Host {
         sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
     }
     rootfs::private_mounts()?;

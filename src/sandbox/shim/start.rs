@@ -123,7 +123,7 @@ fn namespaces(network: Network) -> i32 {
         | libc::CLONE_NEWIPC
         | libc::CLONE_NEWUTS;
     match network {
-        Network::Isolated => always | libc::CLONE_NEWNET,
+        Network::Isolated | Network::Tunnel => always | libc::CLONE_NEWNET,
         Network::Host => always,
     }
 }

@@ -17,7 +17,7 @@ use pastina::{
     logs::{Logs, Query},
     model::{
         App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, Failure, Lifecycle,
-        Metadata, ProcessType, SpaceId, Timestamp,
+        Metadata, NetworkPolicy, ProcessType, SpaceId, Timestamp,
     },
     runtimes::Catalog,
     sandbox::{self, Ids, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status},
@@ -263,6 +263,7 @@ impl Place {
             hostname: "example".to_owned(),
             ids: self.ids,
             network: Network::Isolated,
+            egress: NetworkPolicy::default(),
             limits: Limits {
                 memory: Some(memory << 20),
                 ..Limits::default()

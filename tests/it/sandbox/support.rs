@@ -8,7 +8,7 @@ use std::{
 };
 
 use pastina::{
-    model::Exit,
+    model::{Exit, NetworkPolicy},
     sandbox::{self, Ids, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status},
 };
 use tempfile::TempDir;
@@ -79,6 +79,7 @@ pub(super) fn shell(script: &str) -> Case {
         hostname: "box".to_owned(),
         ids: ids(),
         network: Network::Isolated,
+        egress: NetworkPolicy::default(),
         limits: Limits::default(),
         log_bytes: 1 << 20,
     };
