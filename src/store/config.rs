@@ -90,12 +90,20 @@ pub enum Repair {
         why: String,
     },
     /// The journal ends before the keyed state or the snapshot does, which never happens
-    /// by itself: part of it was lost. Nothing is missing from the state.
+    /// by itself: part of it was lost. Up to there nothing is missing from the state.
     JournalBehind {
         /// The journal's last revision.
         journal: u64,
         /// The state's.
         state: u64,
+    },
+    /// The journal is damaged at a place that did not have to be read, since the keyed state or
+    /// the snapshot holds what was there. Nothing is missing from the state.
+    JournalDamaged {
+        /// The segment.
+        path: PathBuf,
+        /// Where in it.
+        offset: u64,
     },
     /// No change can be saved until this is put right; reading works.
     ReadOnly {
@@ -136,7 +144,14 @@ impl fmt::Display for Repair {
             Self::JournalBehind { journal, state } => write!(
                 f,
                 "the journal ends at revision {journal} and the state is at {state}: part of \
-                 the journal was lost, but nothing of the state"
+                 the journal was lost; the state up to {state} is whole, and whether there was \
+                 more cannot be told"
+            ),
+            Self::JournalDamaged { path, offset } => write!(
+                f,
+                "{} is damaged at byte {offset}; what was there is whole in the keyed state or \
+                 the snapshot, so nothing is missing. Have a look at the disk",
+                path.display()
             ),
             Self::ReadOnly { why } => {
                 write!(f, "no change can be saved until this is put right: {why}")

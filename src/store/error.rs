@@ -1,6 +1,10 @@
 //! What can go wrong with the store.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use super::Kind;
 
@@ -35,10 +39,7 @@ pub enum StoreError {
         pid: Option<u32>,
     },
     /// A file holds something other than what was once written to it.
-    #[error(
-        "{} is damaged at byte {offset}: {what}; restore the folder or import a backup",
-        path.display()
-    )]
+    #[error("{} is damaged at byte {offset}: {what}", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -48,15 +49,23 @@ pub enum StoreError {
         what: String,
     },
     /// Changes are missing between those that are there.
-    #[error(
-        "{} lacks the changes after revision {after}: restore the folder or import a backup",
-        dir.display()
-    )]
+    #[error("{} lacks the changes after revision {after}", dir.display())]
     Incomplete {
         /// The journal's folder.
         dir: PathBuf,
         /// The last revision before the gap.
         after: u64,
+    },
+    /// Changes that were once acknowledged are nowhere to be read.
+    #[error("changes that were saved cannot be read any more: {}", way_on(dir, *revision))]
+    Lost {
+        /// The journal's folder.
+        dir: PathBuf,
+        /// The newest revision of which there is a whole state apart from the journal; 0 where
+        /// there is none.
+        revision: u64,
+        /// What stands in the way.
+        source: Arc<StoreError>,
     },
     /// A later version of Pastina wrote this.
     #[error(
@@ -121,6 +130,17 @@ impl StoreError {
         }
     }
 
+    /// Whether something that was written is not there any more, or not to be read.
+    pub(super) fn is_loss(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. }
+                | Self::Incomplete { .. }
+                | Self::Record { .. }
+                | Self::Io { what: "read", .. }
+        )
+    }
+
     /// Whether a full disk (or a quota on it) is what is behind this.
     #[must_use]
     pub fn is_disk_full(&self) -> bool {
@@ -139,6 +159,19 @@ fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(
         || "another process".to_owned(),
         |pid| format!("process {pid}"),
+    )
+}
+
+fn way_on(dir: &Path, revision: u64) -> String {
+    let store = dir.parent().unwrap_or(dir).display();
+    let restore = format!("put a backup in the place of {store}");
+    if revision == 0 {
+        return restore;
+    }
+    format!(
+        "{restore}, or, to go on as of revision {revision} without what came after it, move \
+         {}/*.journal to another place; then start again",
+        dir.display()
     )
 }
 

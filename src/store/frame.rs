@@ -150,6 +150,55 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// Reads a segment whose header is damaged. Its frames still pass by the checksum that its
+    /// header bears, or by that which it should bear; where neither holds, no frame passes.
+    pub(super) fn past_header(bytes: &'a [u8], header: Header) -> Self {
+        let stored = array(bytes, 12).map(u32::from_le_bytes);
+        let json = bytes.get(FILE_HEAD..).unwrap_or_default();
+        let end = json.windows(FRAME.len()).position(|window| window == FRAME);
+        let meant = crc32c::crc32c_append(crc32c::crc32c(&JOURNAL), &json[..end.unwrap_or(0)]);
+        let mut reader = Self {
+            bytes,
+            seed: meant,
+            at: 0,
+            header,
+        };
+        for seed in [meant].into_iter().chain(stored) {
+            reader.seed = seed;
+            if reader.skip_damage() {
+                return reader;
+            }
+        }
+        reader.at = bytes.len();
+        reader
+    }
+
+    /// Moves on to the next whole frame; false, and nowhere, where there is none.
+    pub(super) fn skip_damage(&mut self) -> bool {
+        match self.whole_from(self.at, |_| true) {
+            Some(at) => {
+                self.at = at;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Where the first whole frame of this kind at or behind `from` starts.
+    fn whole_from(&self, mut from: usize, is: impl Fn(&Frame<'_>) -> bool) -> Option<usize> {
+        loop {
+            let rest = self.bytes.get(from..)?;
+            let at = from
+                + rest
+                    .windows(FRAME.len())
+                    .position(|window| window == FRAME)?;
+            if self.frame_at(at).is_some_and(|frame| is(&frame)) {
+                return Some(at);
+            }
+            from = at + 1;
+        }
+    }
+
     /// Where the next frame starts.
     pub(super) fn offset(&self) -> usize {
         self.at
@@ -189,18 +238,8 @@ impl<'a> Reader<'a> {
     /// synced.
     pub(super) fn was_synced_here(&self) -> bool {
         let here = self.at as u64;
-        let mut from = self.at + 1;
-        while let Some(rest) = self.bytes.get(from..) {
-            let Some(found) = rest.windows(FRAME.len()).position(|window| window == FRAME) else {
-                return false;
-            };
-            let at = from + found;
-            if self.frame_at(at).is_some_and(|frame| frame.batch > here) {
-                return true;
-            }
-            from = at + 1;
-        }
-        false
+        self.whole_from(self.at + 1, |frame| frame.batch > here)
+            .is_some()
     }
 }
 

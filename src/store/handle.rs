@@ -38,8 +38,8 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Locked`] where another process has it; [`StoreError::Newer`] where a
-    /// later version of Pastina wrote it; [`StoreError::Damaged`] and
-    /// [`StoreError::Incomplete`] where changes that were once acknowledged cannot be read.
+    /// later version of Pastina wrote it; [`StoreError::Lost`] where changes that were once
+    /// acknowledged are nowhere to be read.
     pub fn open(config: &Config) -> Result<(Self, Opened), StoreError> {
         let dir = &config.dir;
         // The state holds password hashes and apps' secrets.

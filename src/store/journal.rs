@@ -234,6 +234,13 @@ pub(super) struct Torn {
     pub(super) bytes: u64,
 }
 
+/// A place where the journal cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Damage {
+    pub(super) path: PathBuf,
+    pub(super) offset: u64,
+}
+
 /// Where the journal ends.
 #[derive(Debug)]
 pub(super) struct End {
@@ -241,6 +248,8 @@ pub(super) struct End {
     /// Bytes that were read.
     pub(super) bytes: u64,
     pub(super) torn: Option<Torn>,
+    /// Places that cannot be read and did not have to be: `from` already holds what was there.
+    pub(super) damage: Vec<Damage>,
     /// The last revision of the journal, where it lies before the one that was asked for.
     pub(super) behind: Option<u64>,
 }
@@ -249,7 +258,7 @@ pub(super) struct End {
 ///
 /// # Errors
 /// [`StoreError::Incomplete`] where the journal does not reach back that far or has a gap,
-/// [`StoreError::Damaged`] where it is damaged anywhere but at its torn end.
+/// [`StoreError::Damaged`] where a commit after `from` is damaged, anywhere but at the torn end.
 pub(super) fn replay(
     disk: &dyn Disk,
     names: &[String],
@@ -266,6 +275,7 @@ pub(super) fn replay(
         revision: from,
         bytes: 0,
         torn: None,
+        damage: Vec::new(),
         behind: None,
     };
     let Some(first) = first.checked_sub(1) else {
@@ -282,14 +292,34 @@ pub(super) fn replay(
             .read(&name(*base))
             .map_err(StoreError::io("read", &path))?;
         end.bytes += bytes.len() as u64;
-        let mut reader = Reader::new(JOURNAL, &bytes, &path)?;
+        let mut reader = match Reader::new(JOURNAL, &bytes, &path) {
+            Err(StoreError::Damaged { .. }) => {
+                let path = path.clone();
+                end.damage.push(Damage { path, offset: 0 });
+                Reader::past_header(&bytes, Header::new(*base, 0))
+            }
+            reader => reader?,
+        };
+        let headless = end.damage.last().is_some_and(|damage| damage.path == path);
         let mut last = *base;
         while until.is_none_or(|until| last < until) {
-            let Some(frame) = reader.next() else { break };
+            let at = reader.offset() as u64;
+            let mut frame = reader.next();
+            // What the state has already need not be read.
+            let skipped = frame.is_none() && last < from && reader.skip_damage();
+            if skipped {
+                frame = reader.next();
+            }
+            let Some(frame) = frame else { break };
             let commit = codec::decode_commit(frame.payload, &path, frame.offset as u64)?;
-            if commit.revision != last + 1 {
-                let what = format!("revision {} comes after {last}", commit.revision);
-                return Err(StoreError::damaged(path, frame.offset as u64, what));
+            let next = last + 1;
+            if commit.revision != next {
+                if !(next..=from.saturating_add(1)).contains(&commit.revision) {
+                    let what = format!("revision {} comes after {last}", commit.revision);
+                    return Err(StoreError::damaged(path, at, what));
+                }
+                let path = path.clone();
+                end.damage.push(Damage { path, offset: at });
             }
             last = commit.revision;
             if last > end.revision {
@@ -301,12 +331,13 @@ pub(super) fn replay(
         match until {
             // What follows was never acknowledged.
             Some(until) if last == until => {}
-            Some(_) if reader.at_end() => return Err(incomplete(last)),
+            Some(_) if reader.at_end() && !headless => return Err(incomplete(last)),
             Some(_) => return Err(StoreError::damaged(path, offset, DAMAGE)),
             None if reader.at_end() => {}
             None if reader.was_synced_here() => {
                 return Err(StoreError::damaged(path, offset, DAMAGE));
             }
+            None if last < from => end.damage.push(Damage { path, offset }),
             None => {
                 let bytes = bytes.len() as u64 - offset;
                 end.torn = Some(Torn {

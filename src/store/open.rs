@@ -49,6 +49,7 @@ struct Read {
     commits: Vec<Commit>,
     bytes: u64,
     behind: Option<u64>,
+    damaged: bool,
 }
 
 /// Reads the state and makes everything ready to go on; `keyed` is the folder of the keyed
@@ -80,8 +81,8 @@ pub(super) fn recover(disk: &Arc<dyn Disk>, keyed: Option<&Path>) -> Result<Reco
             why: describe(&error),
         });
     }
-    if read.behind.is_some() {
-        // The journal's gap must not matter to the next start.
+    if read.behind.is_some() || read.damaged {
+        // The journal's gap or damage must not matter to the next start.
         snapshot::checkpoint(disk.as_ref(), &read.state)?;
         newest = revision;
     }
@@ -120,14 +121,24 @@ fn read(
     let found = match keyed.map(Keyed::open) {
         None => Found::Unwanted,
         Some(Ok((keyed, state))) if keyed.schema().is_some() => {
-            match replay(disk, names, state, Source::Keyed, repairs) {
+            let revision = state.revision;
+            let error = match replay(disk, names, state, Source::Keyed, repairs) {
                 Ok(read) => return Ok((read, Found::Whole(keyed, Vec::new()))),
-                // Too old for the journal; a snapshot is not.
-                Err(StoreError::Incomplete { after, .. }) => Found::Broken(format!(
-                    "the journal does not reach back to revision {after}"
-                )),
+                Err(error) if error.is_loss() => error,
                 Err(error) => return Err(error),
-            }
+            };
+            drop(keyed);
+            // It is too old for what can be read of the journal; a snapshot may not be.
+            let mut tried = Vec::new();
+            let Ok(read) = from_snapshot(disk, names, &mut tried) else {
+                return Err(lost(disk, error, revision));
+            };
+            repairs.append(&mut tried);
+            let why = format!(
+                "it ends at revision {revision}, and then {}",
+                describe(&error)
+            );
+            return Ok((read, Found::Broken(why)));
         }
         Some(Ok(_)) if names.is_empty() => {
             let read = replay(disk, names, State::default(), Source::Nothing, repairs)?;
@@ -140,6 +151,18 @@ fn read(
     Ok((from_snapshot(disk, names, repairs)?, found))
 }
 
+/// What `error` means where nothing but a state of `revision` is whole.
+fn lost(disk: &dyn Disk, error: StoreError, revision: u64) -> StoreError {
+    if !error.is_loss() {
+        return error;
+    }
+    StoreError::Lost {
+        dir: disk.dir().into(),
+        revision,
+        source: Arc::new(error),
+    }
+}
+
 /// Reads the newest snapshot that can be read, and the journal after it.
 fn from_snapshot(
     disk: &dyn Disk,
@@ -148,7 +171,10 @@ fn from_snapshot(
 ) -> Result<Read, StoreError> {
     for revision in snapshot::newest_first(names) {
         match snapshot::read(disk, revision) {
-            Ok(state) => return replay(disk, names, state, Source::Snapshot(revision), repairs),
+            Ok(state) => {
+                return replay(disk, names, state, Source::Snapshot(revision), repairs)
+                    .map_err(|error| lost(disk, error, revision));
+            }
             Err(error @ StoreError::Newer { .. }) => return Err(error),
             Err(error) => {
                 repairs.push(Repair::SnapshotSkipped {
@@ -163,7 +189,7 @@ fn from_snapshot(
     } else {
         Source::Journal
     };
-    replay(disk, names, State::default(), source, repairs)
+    replay(disk, names, State::default(), source, repairs).map_err(|error| lost(disk, error, 0))
 }
 
 fn replay(
@@ -181,6 +207,11 @@ fn replay(
         state.revision = commit.revision;
         commits.push(commit);
     })?;
+    let damaged = !end.damage.is_empty();
+    repairs.extend(end.damage.into_iter().map(|damage| Repair::JournalDamaged {
+        path: damage.path,
+        offset: damage.offset,
+    }));
     repairs.extend(end.torn.map(|torn| Repair::TornTail {
         path: torn.path,
         offset: torn.offset,
@@ -192,6 +223,7 @@ fn replay(
         commits,
         bytes: end.bytes,
         behind: end.behind,
+        damaged,
     })
 }
 

@@ -2,6 +2,7 @@
 
 mod backup;
 mod corrupt;
+mod damage;
 mod device;
 mod fixture;
 mod full;

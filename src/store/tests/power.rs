@@ -139,9 +139,16 @@ fn damage_in_the_middle_is_told_with_file_and_place() {
         let (disk, name) = ten_commits().await;
         disk.flip(&name, 700);
         match open(&disk) {
-            Err(StoreError::Damaged { path, offset, .. }) => {
+            Err(StoreError::Lost {
+                revision: 0,
+                source,
+                ..
+            }) => {
+                let StoreError::Damaged { path, offset, .. } = &*source else {
+                    panic!("{source:?}")
+                };
                 assert!(path.ends_with(&name));
-                assert!((300..700).contains(&offset), "{offset}");
+                assert!((300..700).contains(offset), "{offset}");
             }
             other => panic!("{other:?}"),
         }

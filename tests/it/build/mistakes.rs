@@ -1,13 +1,11 @@
 //! Builds that go wrong, and builds that mean harm.
 
-use std::{
-    pin::Pin,
-    time::{Duration, Instant},
-};
+use std::{pin::Pin, time::Duration};
 
 use pastina::model::ProcessType;
 
-use super::place::{PATIENCE, Place, is_root, zip};
+use super::place::{Place, is_root, zip};
+use crate::support::until;
 
 /// A package whose one step is a shell script of the test's.
 fn script(run: &str) -> [(&'static str, String); 3] {
@@ -95,14 +93,6 @@ async fn begun(place: &Place) -> (String, Pin<Box<dyn Future<Output = ()>>>) {
         () = begun => {}
     }
     (build, staging)
-}
-
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !holds() {
-        assert!(Instant::now() < deadline, "waited for {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }
 
 async fn gone(place: &Place, build: &str) {

@@ -8,7 +8,7 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use pastina::{
@@ -29,8 +29,7 @@ use tokio::{
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-/// Nothing here takes near as long, unless it hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(120);
+use crate::support::{PATIENCE, soon};
 
 /// Name the program and the examples where the tests run from a copy.
 pub(super) const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
@@ -301,24 +300,18 @@ impl Running {
 
     /// What it answers once it serves.
     pub(super) async fn answer(&self) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
+        let mut stream = soon("the app to listen", async || {
             let status = self.0.status().borrow().clone();
             let ended = matches!(status, Status::Ended(_));
-            assert!(
-                !ended && Instant::now() < deadline,
-                "{status:?}: {:#?}",
-                self.log()
-            );
-            if let Ok(mut stream) = sandbox::dial(self.0.dir(), 8080).await {
-                let request = b"GET / HTTP/1.1\r\nhost: example\r\nconnection: close\r\n\r\n";
-                stream.write_all(request).await.unwrap();
-                let mut answer = String::new();
-                stream.read_to_string(&mut answer).await.unwrap();
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            assert!(!ended, "{status:?}: {:#?}", self.log());
+            sandbox::dial(self.0.dir(), 8080).await.ok()
+        })
+        .await;
+        let request = b"GET / HTTP/1.1\r\nhost: example\r\nconnection: close\r\n\r\n";
+        stream.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
     }
 }
 

@@ -1,18 +1,34 @@
 //! Connections into a sandbox, and out of it.
 
-use std::{
-    fs,
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::{fs, io::Write, time::Duration};
 
 use pastina::{
     model::Exit,
     sandbox::{self, Network},
 };
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
-use super::support::{PATIENCE, ended, running, shell};
+use super::support::{Case, PATIENCE, ended, running, shell};
+use crate::support::soon;
+
+/// A connection to the command's port, as soon as it listens; until then there is but one way
+/// to be refused.
+async fn served(case: &Case) -> TcpStream {
+    soon("the command to listen", async || {
+        match sandbox::dial(&case.spec.dir, 8080).await {
+            Ok(stream) => Some(stream),
+            Err(error) => {
+                let refused = Some(nix::libc::ECONNREFUSED);
+                assert_eq!(error.raw_os_error(), refused, "{error}");
+                None
+            }
+        }
+    })
+    .await
+}
 
 #[tokio::test]
 async fn dial_reaches_the_command_and_nothing_on_the_hosts_network() {
@@ -21,21 +37,7 @@ async fn dial_reaches_the_command_and_nothing_on_the_hosts_network() {
     case.spec.home = Some(home);
     let sandbox = case.spawn().await;
     running(&sandbox).await;
-    let deadline = Instant::now() + PATIENCE;
-    let mut stream = loop {
-        match sandbox::dial(&case.spec.dir, 8080).await {
-            Ok(stream) => break stream,
-            Err(error) => {
-                assert_eq!(
-                    error.raw_os_error(),
-                    Some(nix::libc::ECONNREFUSED),
-                    "{error}"
-                );
-                assert!(Instant::now() < deadline);
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-    };
+    let mut stream = served(&case).await;
     assert!(stream.nodelay().unwrap());
     stream
         .write_all(b"GET /hello HTTP/1.0\r\n\r\n")
@@ -94,11 +96,7 @@ async fn dial_reaches_a_command_that_listens_on_ipv6_alone() {
     let case = shell("exec python3 -u -m http.server 8080 --bind ::1");
     let sandbox = case.spawn().await;
     running(&sandbox).await;
-    let deadline = Instant::now() + PATIENCE;
-    while let Err(error) = sandbox::dial(&case.spec.dir, 8080).await {
-        assert!(Instant::now() < deadline, "{error}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    served(&case).await;
     sandbox.stop(Duration::ZERO);
     ended(&sandbox).await;
 }

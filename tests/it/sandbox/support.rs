@@ -1,11 +1,6 @@
 //! A sandbox to test, and what to ask of it.
 
-use std::{
-    fs,
-    path::PathBuf,
-    sync::OnceLock,
-    time::{Duration, Instant},
-};
+use std::{fs, path::PathBuf, sync::OnceLock};
 
 use pastina::{
     model::{Exit, NetworkPolicy},
@@ -13,8 +8,7 @@ use pastina::{
 };
 use tempfile::TempDir;
 
-/// Nothing here takes near as long, unless it hangs.
-pub(super) const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) use crate::support::{PATIENCE, until};
 
 /// Names the program where the tests run from a copy.
 pub(super) const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
@@ -131,12 +125,13 @@ impl Drop for Case {
             let pid = nix::unistd::Pid::from_raw(pid);
             let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
         }
-        let deadline = Instant::now() + Duration::from_secs(5);
-        while groups(&self.spec.id)
-            .iter()
-            .any(|group| fs::remove_dir(group).is_err())
-            && Instant::now() < deadline
-        {
+        // A group can be removed once the last process in it is gone; a test that failed has
+        // said so already, and what cannot be removed does not add to it.
+        for _ in 0..1000 {
+            let groups = groups(&self.spec.id);
+            if groups.iter().all(|group| fs::remove_dir(group).is_ok()) {
+                break;
+            }
             std::thread::yield_now();
         }
     }
@@ -168,14 +163,6 @@ pub(super) fn groups(id: &str) -> Vec<PathBuf> {
         }
     }
     found
-}
-
-pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
 }
 
 pub(super) async fn status(sandbox: &Sandbox, wanted: impl Fn(&Status) -> bool) -> Status {

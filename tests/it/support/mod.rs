@@ -15,7 +15,7 @@ pub(crate) use daemon::{Daemon, Setup};
 pub(crate) use files::{folder, zip};
 pub(crate) use leftovers::processes_with;
 pub(crate) use own::Own;
-pub(crate) use wait::eventually;
+pub(crate) use wait::{PATIENCE, eventually, soon, until};
 
 use std::path::{Path, PathBuf};
 
