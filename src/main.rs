@@ -26,6 +26,8 @@ struct Args {
 enum Command {
     /// Run the platform
     Serve(serve::config::Args),
+    /// Say what this host can and cannot enforce
+    Doctor(serve::doctor::Args),
     #[command(flatten)]
     Client(cli::Verb),
     /// Print completions for a shell
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let outcome = match args.command {
         Command::Serve(serve) => serve::main(&serve),
+        Command::Doctor(doctor) => serve::doctor::main(&doctor, args.output),
         Command::Client(verb) => Ok(cli::main(verb, args.output)),
         Command::Completions { shell } => Ok(cli::completions(shell, &mut Args::command())),
     };

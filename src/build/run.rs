@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     logs,
-    model::{Exit, Failure, Megabytes, NetworkPolicy},
-    sandbox::{self, Bind, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status, log},
+    model::{Exit, Failure, Megabytes},
+    sandbox::{self, Bind, Limits, Network, Sandbox, Spec, Status, log},
 };
 
 /// Processes and threads of a build; a JVM that compiles has hundreds.
@@ -57,30 +57,26 @@ pub(super) async fn run(
 ) -> Result<(), Failure> {
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let memory = memory(config, request, decision);
+    let id = format!("build-{}", request.build);
+    let argv = ["bash", "-c", &script(&decision.steps, &nonce)].map(str::to_owned);
     let spec = Spec {
-        version: SPEC_VERSION,
-        id: format!("build-{}", request.build),
-        dir: folder.sandbox(),
         home: Some(folder.home()),
         home_writable: true,
         binds: binds(config, caches),
-        argv: ["bash", "-c", &script(&decision.steps, &nonce)]
-            .map(str::to_owned)
-            .into(),
         env: environment(config, &decision.runtimes, &decision.tools, request, memory),
         cwd: "/home/vcap/app".to_owned(),
         hostname: "build".to_owned(),
         ids: request.ids,
         network: Network::Host,
-        egress: NetworkPolicy::default(),
         limits: Limits {
             memory: Some(memory.bytes()),
             cpu_weight: Some(CPU_WEIGHT),
-            cpu_milli: None,
             pids: Some(PIDS),
             files: Some(FILES),
+            ..Limits::default()
         },
         log_bytes: LOG_BYTES,
+        ..Spec::new(id, folder.sandbox(), argv)
     };
     let sandbox = sandbox::spawn(&spec)
         .await

@@ -19,11 +19,8 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
-    model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
-    sandbox::{
-        self, Bind, Ids, Limits, Network, SPEC_VERSION, Sandbox, SandboxError, Spec, Status, Usage,
-        log,
-    },
+    model::{DropletKind, DropletState, Megabytes},
+    sandbox::{self, Bind, Ids, Limits, Network, Sandbox, SandboxError, Spec, Status, Usage, log},
     stdx::removal::remove_tree,
 };
 
@@ -139,27 +136,20 @@ fn spec(
         });
     }
     Ok(Spec {
-        version: SPEC_VERSION,
-        id: order.instance.to_string(),
-        dir,
         home: Some(home),
-        home_writable: false,
         binds,
-        argv: shell.argv(command),
         env: order.env.clone(),
-        cwd: "/home/vcap".to_owned(),
-        hostname: order.instance.to_string(),
         ids,
         network: Network::Tunnel,
-        egress: NetworkPolicy::default(),
         limits: Limits {
             memory: Some(process.memory.bytes()),
             cpu_weight: Some(cpu_weight(process.memory)),
-            cpu_milli: None,
             pids: Some(config.pids),
             files: Some(FILES),
+            ..Limits::default()
         },
         log_bytes: config.log_bytes,
+        ..Spec::new(order.instance.to_string(), dir, shell.argv(command))
     })
 }
 

@@ -27,6 +27,7 @@ mod spawn;
 mod spec;
 mod status;
 mod sys;
+mod trial;
 mod tunnel;
 mod unix;
 
@@ -34,7 +35,8 @@ pub use adopt::{adopt, adopt_all};
 pub use dial::dial;
 pub use files::raise_open_files;
 pub use handle::Sandbox;
-pub use probe::{Capabilities, Lack, probe};
+pub use probe::{Capabilities, Finding, Verdict, probe};
 pub use spawn::{set_executable, spawn};
 pub use spec::{Bind, Ids, Limits, Network, RANGE, SPEC_VERSION, Spec, VCAP};
 pub use status::{SandboxError, Status, Usage};
+pub use trial::trial;

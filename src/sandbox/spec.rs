@@ -10,6 +10,9 @@ use crate::model::NetworkPolicy;
 /// The version of [`Spec`] that this binary writes.
 pub const SPEC_VERSION: u32 = 1;
 
+/// Bytes of log files where nobody says: some thousand lines.
+const LOG_BYTES: u64 = 1 << 20;
+
 /// One sandbox: what runs in it, what it sees and what it may use.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
@@ -49,6 +52,31 @@ pub struct Spec {
     pub limits: Limits,
     /// Bytes that its log files may take together; older lines go first.
     pub log_bytes: u64,
+}
+
+impl Spec {
+    /// A sandbox for one command with nothing of the host's but its programs: no home, no
+    /// network, the platform's own user, no limits.
+    #[must_use]
+    pub fn new(id: String, dir: PathBuf, argv: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            version: SPEC_VERSION,
+            hostname: id.chars().take(64).collect(),
+            id,
+            dir,
+            home: None,
+            home_writable: false,
+            binds: Vec::new(),
+            argv: argv.into_iter().collect(),
+            env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
+            cwd: "/home/vcap".to_owned(),
+            ids: Ids::Own,
+            network: Network::Isolated,
+            egress: NetworkPolicy::default(),
+            limits: Limits::default(),
+            log_bytes: LOG_BYTES,
+        }
+    }
 }
 
 // The environment often holds secrets.

@@ -22,6 +22,7 @@ use super::{
     ending::{Signals, Wish},
     hosts,
     reload::Reload,
+    report::Report,
     watch::Watch,
 };
 use crate::{
@@ -70,7 +71,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         tracing::debug!(reason, "no control groups of our own");
     }
     let capabilities = sandbox::probe();
-    for lack in &capabilities.lacks {
+    for lack in capabilities.lacks() {
         tracing::warn!(remedy = lack.remedy, "{}: {}", lack.what, lack.reason);
     }
 
@@ -170,6 +171,9 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     endpoint
         .write(&config.run_dir)
         .with_context(|| format!("cannot write {}", Endpoint::path(&config.run_dir).display()))?;
+    Report::own(&capabilities.findings)
+        .write(&config.run_dir)
+        .with_context(|| format!("cannot write to {}", config.run_dir.display()))?;
     banner::announce(&config, &endpoint, first, begin.elapsed());
 
     let reload = Reload {
@@ -182,6 +186,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
 
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let _ = fs::remove_file(Endpoint::path(&config.run_dir));
+    Report::remove(&config.run_dir);
     gateway.drain(config.gateway_drain).await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");

@@ -8,10 +8,12 @@ mod banner;
 pub mod config;
 mod control;
 mod daemon;
+pub mod doctor;
 mod ending;
 mod hosts;
 mod logging;
 mod reload;
+mod report;
 mod watch;
 
 use std::process::ExitCode;

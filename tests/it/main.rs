@@ -5,6 +5,7 @@ mod api;
 mod build;
 mod e2e_bad_input;
 mod e2e_cf;
+mod e2e_doctor;
 mod e2e_kill;
 mod e2e_reload;
 mod e2e_user;

@@ -17,10 +17,10 @@ use pastina::{
     logs::{Logs, Query},
     model::{
         App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, Failure, Lifecycle,
-        Metadata, NetworkPolicy, ProcessType, SpaceId, Timestamp,
+        Metadata, ProcessType, SpaceId, Timestamp,
     },
     runtimes::Catalog,
-    sandbox::{self, Ids, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status},
+    sandbox::{self, Ids, Limits, Sandbox, Spec, Status},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -245,29 +245,23 @@ impl Place {
         }
         let dir = self.root.path().join("instance");
         std::fs::create_dir(&dir).unwrap();
+        let id = format!("test-{}", self.app.id);
+        let argv = ["bash", "-c", launch, command].map(str::to_owned);
         let spec = Spec {
-            version: SPEC_VERSION,
-            id: format!("test-{}", self.app.id),
-            dir,
             home: Some(home),
-            home_writable: false,
             binds: vec![sandbox::Bind {
                 source: program(),
                 target: "/.pastina/pastina".into(),
                 writable: false,
             }],
-            argv: ["bash", "-c", launch, command].map(str::to_owned).into(),
             env: env.into_iter().collect(),
             cwd: "/home/vcap/app".to_owned(),
-            hostname: "example".to_owned(),
             ids: self.ids,
-            network: Network::Isolated,
-            egress: NetworkPolicy::default(),
             limits: Limits {
                 memory: Some(memory << 20),
                 ..Limits::default()
             },
-            log_bytes: 1 << 20,
+            ..Spec::new(id, dir, argv)
         };
         let running = Running(sandbox::spawn(&spec).await.unwrap());
         let answer = running.answer().await;

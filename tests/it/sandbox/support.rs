@@ -3,8 +3,8 @@
 use std::{fs, path::PathBuf, sync::OnceLock};
 
 use pastina::{
-    model::{Exit, NetworkPolicy},
-    sandbox::{self, Ids, Limits, Network, SPEC_VERSION, Sandbox, Spec, Status},
+    model::Exit,
+    sandbox::{self, Ids, Sandbox, Spec, Status},
 };
 use tempfile::TempDir;
 
@@ -60,22 +60,12 @@ pub(super) fn shell(script: &str) -> Case {
         .unwrap()
         .trim_start_matches('.')
         .to_owned();
+    let id = format!("test-{}-{name}", std::process::id());
+    let argv = ["sh", "-c", script].map(str::to_owned);
     let spec = Spec {
-        version: SPEC_VERSION,
-        id: format!("test-{}-{name}", std::process::id()),
-        dir,
-        home: None,
-        home_writable: false,
-        binds: Vec::new(),
-        argv: ["sh", "-c", script].map(str::to_owned).into(),
-        env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
-        cwd: "/home/vcap".to_owned(),
         hostname: "box".to_owned(),
         ids: ids(),
-        network: Network::Isolated,
-        egress: NetworkPolicy::default(),
-        limits: Limits::default(),
-        log_bytes: 1 << 20,
+        ..Spec::new(id, dir, argv)
     };
     Case { root, spec }
 }
