@@ -27,6 +27,7 @@ e2e: prerequisites ## the tests with the stock cf client
 bench: ## the figures of docs/performance.md
 	cargo build --release
 	python3 benches/main_job.py
+	cargo bench --bench sandbox_start
 
 vm: ## boots a Debian 12 of its own in QEMU and tries the units there; the first time needs root
 	tests/vm/run
