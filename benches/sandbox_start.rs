@@ -49,8 +49,8 @@ const BUBBLEWRAP: [&str; 16] = [
 
 #[tokio::main]
 async fn main() {
-    let rounds = std::env::args().filter_map(|argument| argument.parse().ok());
-    let rounds: usize = rounds.last().unwrap_or(40);
+    let mut rounds = std::env::args().filter_map(|argument| argument.parse().ok());
+    let rounds: usize = rounds.next_back().unwrap_or(40);
     sandbox::set_executable(env!("CARGO_BIN_EXE_pastina").into());
     let _ = sandbox::cgroup::prepare();
     let root = tempfile::tempdir().unwrap();

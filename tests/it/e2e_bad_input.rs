@@ -11,7 +11,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::support::{
-    Answer, Api, Cf, Daemon, Setup, eventually, example, folder, is_root, pastina, text, zip,
+    Answer, Api, Cf, Daemon, Setup, eventually, example, folder, is_root, program, text, zip,
 };
 
 /// Sends an archive, or whatever is in a file, as a package's bits.
@@ -363,7 +363,7 @@ fn a_full_disk() {
 fn a_port_or_a_state_folder_in_use() {
     let daemon = Daemon::shared();
     let serve = |state: &Path, http: &str| {
-        let mut command = Command::new(pastina());
+        let mut command = Command::new(program());
         command
             .arg("serve")
             .args(["--state-dir".as_ref(), state.as_os_str()]);

@@ -1,6 +1,7 @@
 //! The examples, and other apps that go well.
 
-use super::place::{Place, example, examples, zip};
+use super::place::{Place, example, zip};
+use crate::support::examples;
 
 async fn answers(name: &str, memory: u64, buildpack: &str, expected: &str) -> Place {
     let place = Place::new();

@@ -4,7 +4,8 @@ use std::{pin::Pin, time::Duration};
 
 use pastina::model::ProcessType;
 
-use super::place::{Place, is_root, zip};
+use super::place::{Place, zip};
+use crate::support::is_root;
 use crate::support::until;
 
 /// A package whose one step is a shell script of the test's.

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{Cursor, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -29,24 +29,7 @@ use tokio::{
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
 
-use crate::support::{PATIENCE, soon};
-
-/// Name the program and the examples where the tests run from a copy.
-pub(super) const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
-pub(super) const EXAMPLES: &str = "PASTINA_TEST_EXAMPLES";
-
-pub(super) fn program() -> PathBuf {
-    std::env::var_os(PROGRAM).map_or_else(|| env!("CARGO_BIN_EXE_pastina").into(), PathBuf::from)
-}
-
-pub(super) fn examples() -> PathBuf {
-    let here = || Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
-    std::env::var_os(EXAMPLES).map_or_else(here, PathBuf::from)
-}
-
-pub(super) fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}
+use crate::support::{PATIENCE, examples, is_root, program, soon};
 
 /// A place to stage apps in, and one app.
 pub(super) struct Place {

@@ -2,7 +2,6 @@
 
 use std::{
     io::Cursor,
-    path::PathBuf,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -32,7 +31,7 @@ use tokio::{
 };
 
 use super::wanted::{build, desired, package, zip};
-use crate::support::{PATIENCE, until};
+use crate::support::{PATIENCE, is_root, program, until};
 
 /// A machine with its disk; daemons come and go on it.
 pub(super) struct Machine {
@@ -50,11 +49,6 @@ pub(super) struct Daemon {
     _runtimes: watch::Sender<Arc<Catalog>>,
 }
 
-fn program() -> PathBuf {
-    std::env::var_os("PASTINA_TEST_PROGRAM")
-        .map_or_else(|| env!("CARGO_BIN_EXE_pastina").into(), PathBuf::from)
-}
-
 impl Machine {
     pub(super) fn new() -> Self {
         static PREPARED: OnceLock<()> = OnceLock::new();
@@ -62,7 +56,7 @@ impl Machine {
             sandbox::set_executable(program());
             let _ = sandbox::cgroup::prepare();
         });
-        let identity = if nix::unistd::geteuid().is_root() {
+        let identity = if is_root() {
             Identity::Ranges
         } else {
             Identity::Own

@@ -4,7 +4,8 @@ use std::{fs, time::Duration};
 
 use pastina::{model::Exit, sandbox};
 
-use super::support::{Case, ended, is_root, output, parent, running, says, shell};
+use super::support::{Case, ended, output, parent, running, says, shell};
+use crate::support::is_root;
 
 #[tokio::test]
 async fn too_much_memory_ends_as_out_of_memory() {

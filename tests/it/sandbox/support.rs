@@ -8,19 +8,14 @@ use pastina::{
 };
 use tempfile::TempDir;
 
-pub(super) use crate::support::{PATIENCE, until};
+use crate::support::{is_root, program};
 
-/// Names the program where the tests run from a copy.
-pub(super) const PROGRAM: &str = "PASTINA_TEST_PROGRAM";
+pub(super) use crate::support::{PATIENCE, until};
 
 /// An instance's folder with what was asked for; the sandbox is killed when it goes.
 pub(super) struct Case {
     pub(super) root: TempDir,
     pub(super) spec: Spec,
-}
-
-pub(super) fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
 }
 
 /// A range that no other test has.
@@ -40,8 +35,7 @@ pub(super) fn ids() -> Ids {
 pub(super) fn prepare() {
     static PREPARED: OnceLock<()> = OnceLock::new();
     PREPARED.get_or_init(|| {
-        let built = || env!("CARGO_BIN_EXE_pastina").into();
-        sandbox::set_executable(std::env::var_os(PROGRAM).unwrap_or_else(built).into());
+        sandbox::set_executable(program());
         let _ = sandbox::cgroup::prepare();
     });
 }

@@ -13,7 +13,7 @@ use nix::{
     unistd::{Gid, Pid, Uid, chown},
 };
 
-use super::{eventually, leftovers, pastina};
+use super::{eventually, leftovers, program};
 
 /// How a daemon differs from the usual.
 #[derive(Debug, Default, Clone)]
@@ -51,7 +51,7 @@ impl Daemon {
         fs::create_dir(dir.path().join("home")).unwrap();
         fs::create_dir(dir.path().join("state")).unwrap();
         if let Some(user) = setup.user {
-            fs::copy(pastina(), dir.path().join("pastina")).unwrap();
+            fs::copy(program(), dir.path().join("pastina")).unwrap();
             for path in [
                 dir.path().to_owned(),
                 dir.path().join("home"),
@@ -139,7 +139,7 @@ impl Daemon {
             command
                 .args(["--mount", "--propagation", "slave", "sh", "-c", &script])
                 .arg(self.state_dir())
-                .arg(pastina());
+                .arg(program());
             command
         } else {
             self.client()
@@ -163,7 +163,7 @@ impl Daemon {
                 .arg(self.dir.path().join("pastina"));
             command
         } else {
-            Command::new(pastina())
+            Command::new(program())
         };
         command.env("HOME", self.home());
         command
