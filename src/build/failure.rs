@@ -120,6 +120,14 @@ impl Ran<'_> {
                 "StagingError",
                 format!("{step} was interrupted by the platform; push again"),
             ),
+            Exit::OutOfDisk { quota, .. } => failure(
+                "InsufficientResources",
+                self.told(
+                    &format!("{step} filled the disk: a build may use {quota} of it"),
+                    "Make the build smaller, or build it elsewhere and push the result; the \
+                     operator can allow builds more disk.",
+                ),
+            ),
             Exit::Code { .. } | Exit::Signal { .. } => failure(
                 "BuildpackCompileFailed",
                 self.told(

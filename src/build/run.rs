@@ -75,6 +75,8 @@ pub(super) async fn run(
             files: Some(FILES),
             ..Limits::default()
         },
+        disk: None,
+        volumes: Vec::new(),
         log_bytes: LOG_BYTES,
         ..Spec::new(id, folder.sandbox(), argv)
     };

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     model::App,
-    sandbox::{Ids, VCAP},
+    sandbox::{Disks, Ids, VCAP},
 };
 
 /// Open files of one process, as Cloud Foundry sets it.
@@ -53,7 +53,7 @@ pub struct Platform {
 }
 
 /// What drivers are told once.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Config {
     /// The folder of the instances.
     pub dir: PathBuf,
@@ -63,6 +63,8 @@ pub struct Config {
     pub program: PathBuf,
     /// What apps are told.
     pub platform: Platform,
+    /// Makes the instances' disks.
+    pub disks: Disks,
     /// Processes and threads of one instance.
     pub pids: u32,
     /// Bytes of an instance's own log files: what is kept while no daemon runs.

@@ -38,6 +38,7 @@ impl World {
             identity: Identity::Own,
             program: PathBuf::new(),
             platform: platform(),
+            disks: crate::sandbox::Disks::of_folders("nothing is written"),
             pids: 10,
             log_bytes: 1 << 20,
             drain: Duration::from_millis(200),

@@ -26,6 +26,8 @@ use crate::{
 
 /// The sandbox's folder in the instance's folder.
 const SANDBOX: &str = "sandbox";
+/// The image of the sandbox's disk, in the sandbox's folder.
+const DISK: &str = "disk.img";
 /// Where components find the platform's own program.
 const PROGRAM: &str = "/.pastina/pastina";
 
@@ -55,19 +57,22 @@ impl Processes {
             .of(&order.app)
             .ok_or("the app has no range of user ids yet")?;
         let home = tree(&self.blobs, order, owner(ids)).await?;
-        let spec = spec(
+        let mut spec = spec(
             &self.config,
             order,
             (dir.join(SANDBOX), home),
             ids,
             self.shell,
         )?;
-        let folder = spec.dir.clone();
-        spawn_blocking(move || make_private(&folder))
-            .await
-            .map_err(io::Error::other)
-            .flatten()
-            .map_err(|error| format!("cannot make the instance's folder: {error}"))?;
+        let (folder, disks) = (spec.dir.clone(), self.config.disks.clone());
+        let bytes = order.process.disk.bytes();
+        let disk = spawn_blocking(move || {
+            make_private(&folder)?;
+            disks.create(&folder.join(DISK), bytes)
+        });
+        let disk = disk.await.map_err(io::Error::other).flatten();
+        let disk = disk.map_err(|error| format!("cannot make the instance's folder: {error}"))?;
+        spec.disk = Some(disk);
         let sandbox = sandbox::spawn(&spec).await.map_err(|error| chain(&error))?;
         Ok(Arc::new(Process(sandbox)))
     }
@@ -148,6 +153,8 @@ fn spec(
             files: Some(FILES),
             ..Limits::default()
         },
+        disk: None,
+        volumes: Vec::new(),
         log_bytes: config.log_bytes,
         ..Spec::new(order.instance.to_string(), dir, shell.argv(command))
     })
@@ -207,6 +214,10 @@ impl Running for Process {
 
     fn usage(&self) -> Option<Usage> {
         self.0.usage().ok()
+    }
+
+    fn written(&self) -> Option<u64> {
+        self.0.written()
     }
 
     fn log(&self, position: u64) -> io::Result<Option<(log::Reader, watch::Receiver<u64>)>> {

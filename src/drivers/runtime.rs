@@ -60,6 +60,12 @@ pub(crate) trait Running: Send + Sync + fmt::Debug {
     /// What it uses now, where that can be told. Blocks on the kernel.
     fn usage(&self) -> Option<Usage>;
 
+    /// Bytes that it has written and that are still there, where that is known. Blocks on the
+    /// kernel.
+    fn written(&self) -> Option<u64> {
+        None
+    }
+
     /// Its log from `position` on, and what wakes when there is more; none where it writes none.
     /// Blocks on the disk.
     fn log(&self, position: u64) -> io::Result<Option<(log::Reader, watch::Receiver<u64>)>>;

@@ -33,7 +33,7 @@ impl Sample {
         clippy::cast_sign_loss,
         reason = "a share and a rate for people; neither is negative"
     )]
-    pub(super) fn take(&mut self, usage: Option<sandbox::Usage>, now: Moment) {
+    pub(super) fn take(&mut self, usage: Option<sandbox::Usage>, disk: Option<u64>, now: Moment) {
         let seconds = self.at.map_or(0.0, |at| now.since(at).as_secs_f64());
         let log_bytes = std::mem::take(&mut self.log_bytes);
         self.at = Some(now);
@@ -49,7 +49,7 @@ impl Sample {
                 0.0
             },
             memory: usage.map_or(0, |usage| usage.memory),
-            disk: 0,
+            disk: disk.unwrap_or(0),
             log_rate: if seconds > 0.0 {
                 (log_bytes as f64 / seconds) as u64
             } else {
@@ -77,12 +77,13 @@ mod tests {
             })
         };
         let mut sample = Sample::default();
-        sample.take(cpu(1_000), at(0));
+        sample.take(cpu(1_000), None, at(0));
         assert!(sample.usage().cpu.abs() < 1e-9);
         sample.wrote(500);
-        sample.take(cpu(2_000), at(5_000));
+        sample.take(cpu(2_000), Some(9), at(5_000));
         let usage = sample.usage();
         assert!((usage.cpu - 0.2).abs() < 1e-9, "{}", usage.cpu);
-        assert_eq!((usage.memory, usage.log_rate), (7, 100));
+        let rest = (usage.memory, usage.disk, usage.log_rate);
+        assert_eq!(rest, (7, 9, 100));
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{InstanceId, ProcessId, Timestamp};
+use super::{InstanceId, Megabytes, ProcessId, Timestamp};
 
 /// How an instance ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +22,14 @@ pub enum Exit {
     },
     /// The kernel killed it at its memory limit.
     OutOfMemory,
+    /// Its disk quota was used up: it ended badly while nothing more could be written, or was
+    /// killed for having written more.
+    OutOfDisk {
+        /// The status as a shell would give it.
+        status: i32,
+        /// The quota.
+        quota: Megabytes,
+    },
     /// The platform stopped it.
     Stopped {
         /// Whether it had to be killed because the grace time ran out.
@@ -46,6 +54,9 @@ impl Exit {
                 format!("Exit status {} (killed by signal {signal})", 128 + signal)
             }
             Self::OutOfMemory => "Exit status 137 (out of memory)".to_owned(),
+            Self::OutOfDisk { status, quota } => {
+                format!("Exit status {status} (disk quota of {quota} exceeded)")
+            }
             Self::Stopped { killed: true } => {
                 "Exit status 137 (exceeded graceful shutdown interval)".to_owned()
             }
@@ -59,7 +70,7 @@ impl Exit {
     #[must_use]
     pub const fn status(&self) -> i32 {
         match self {
-            Self::Code { code } => *code,
+            Self::Code { code: status } | Self::OutOfDisk { status, .. } => *status,
             Self::Signal { signal } => 128 + *signal,
             Self::OutOfMemory | Self::Stopped { killed: true } => 137,
             Self::Stopped { killed: false } => 0,

@@ -10,11 +10,12 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    SandboxError, Status, Usage,
+    SandboxError, Space, Status, Usage,
     cgroup::Group,
     connection::{self, Asked},
+    disk::WRITTEN,
     log,
-    status::{Doing, Kept},
+    status::{Doing, Kept, Process},
     tunnel,
 };
 use crate::{model::NetworkPolicy, stdx::removal::remove_tree};
@@ -140,6 +141,21 @@ impl Sandbox {
             .and_then(|kept| kept.group)
             .ok_or(io::ErrorKind::Unsupported)?;
         self.inner.group.get_or_init(|| group).usage()
+    }
+
+    /// Bytes that it has written to its disk and that are still there; none where that is not
+    /// limited, or not known yet. Blocks on the kernel.
+    #[must_use]
+    pub fn written(&self) -> Option<u64> {
+        let kept = self.kept()?;
+        if kept.disk?.image {
+            let init = kept.init.filter(Process::lives)?;
+            // Of its disk, and a mount that nothing inside can replace.
+            let seen = format!("/proc/{}/root/tmp", init.pid);
+            return Space::at(Path::new(&seen)).ok().map(|space| space.used);
+        }
+        let told = std::fs::read_to_string(self.inner.dir.join(WRITTEN)).ok()?;
+        told.trim().parse().ok()
     }
 
     /// Limits and walls that are weaker than asked for on this host, each with its reason.

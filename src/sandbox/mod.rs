@@ -7,13 +7,14 @@
 //! What an instance's folder holds, while it lives and until [`Sandbox::remove`]:
 //! `spec.json`; `status.json`, from which a later daemon learns how it ended; `control.sock`
 //! (the shim's) and `connect.sock` (init's, for [`dial`]); `log.0` and `log.1` ([`log`]);
-//! `private/`, the writable layer; `root/`, an empty folder that the new root is mounted on,
+//! `disk.img`, the writable layer, or `private/` where the host cannot have that; `root/`, an empty folder that the new root is mounted on,
 //! in the sandbox's own mount namespace; `shim.err`, empty unless a shim panics.
 
 mod adopt;
 pub mod cgroup;
 mod connection;
 mod dial;
+mod disk;
 mod files;
 mod handle;
 mod init;
@@ -33,10 +34,13 @@ mod unix;
 
 pub use adopt::{adopt, adopt_all};
 pub use dial::dial;
+pub use disk::{BUILT, Disks, Mounted, Space};
 pub use files::raise_open_files;
 pub use handle::Sandbox;
 pub use probe::{Capabilities, Finding, Verdict, probe};
 pub use spawn::{set_executable, spawn};
-pub use spec::{Bind, Ids, Limits, Network, RANGE, SPEC_VERSION, Spec, VCAP};
+pub use spec::{
+    Bind, Disk, Ids, Image, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP, Volume,
+};
 pub use status::{SandboxError, Status, Usage};
 pub use trial::trial;

@@ -50,6 +50,13 @@ pub struct Spec {
     pub egress: NetworkPolicy,
     /// What it may use.
     pub limits: Limits,
+    /// How much the private writable layer may hold, and a writable home with it; none for no
+    /// limit.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+    /// Folders that outlast the sandbox, each with a limit of its own.
+    #[serde(default)]
+    pub volumes: Vec<Volume>,
     /// Bytes that its log files may take together; older lines go first.
     pub log_bytes: u64,
 }
@@ -74,8 +81,15 @@ impl Spec {
             network: Network::Isolated,
             egress: NetworkPolicy::default(),
             limits: Limits::default(),
+            disk: None,
+            volumes: Vec::new(),
             log_bytes: LOG_BYTES,
         }
+    }
+
+    /// Whether the private layer is a file system of its own.
+    pub(super) fn has_image(&self) -> bool {
+        self.disk.as_ref().is_some_and(|disk| disk.image.is_some())
     }
 }
 
@@ -89,6 +103,7 @@ impl std::fmt::Debug for Spec {
             .field("ids", &self.ids)
             .field("network", &self.network)
             .field("limits", &self.limits)
+            .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
 }
@@ -102,6 +117,48 @@ pub struct Bind {
     pub target: PathBuf,
     /// Whether it may be written.
     pub writable: bool,
+}
+
+/// How much may be written to some part of a sandbox. [`Disks`](super::Disks) makes them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disk {
+    /// How much.
+    pub quota: Quota,
+    /// The file system of just this size that it is, so that the kernel keeps to the quota.
+    /// None where the host cannot: then it is folders of the host's, and the shim looks again
+    /// and again how much is in them.
+    pub image: Option<Image>,
+}
+
+/// Bytes and inodes (files, folders, links) that may be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Quota {
+    /// Bytes, the file system's own needs among them.
+    pub bytes: u64,
+    /// Inodes.
+    pub inodes: u64,
+}
+
+/// A file system in a file of the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Image {
+    /// The file.
+    pub file: PathBuf,
+    /// The loop device that it is behind already, since who writes the spec has it mounted, too:
+    /// the private layer is beside what is there, a writable home is its folder
+    /// [`BUILT`](super::BUILT). None where the shim is the only one.
+    pub device: Option<PathBuf>,
+}
+
+/// A folder that outlasts the sandbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// Absolute path inside; made where it does not exist.
+    pub target: PathBuf,
+    /// On the host, where the disk has no image.
+    pub source: PathBuf,
+    /// How much it may hold.
+    pub disk: Disk,
 }
 
 /// Who the processes inside are on the host.

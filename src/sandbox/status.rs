@@ -8,8 +8,8 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::cgroup::Group;
-use crate::model::Exit;
+use super::{Quota, cgroup::Group};
+use crate::model::{Exit, Megabytes};
 
 /// The version of the status file and of the protocols that this binary speaks.
 pub(super) const VERSION: u32 = 1;
@@ -138,12 +138,29 @@ pub(super) struct Kept {
     pub(super) shim: Process,
     pub(super) init: Option<Process>,
     pub(super) group: Option<Group>,
+    /// How much it may write.
+    #[serde(default)]
+    pub(super) disk: Option<KeptDisk>,
     /// Limits and walls that this host cannot provide, each with its reason.
     pub(super) weaker: Vec<String>,
     pub(super) status: Status,
 }
 
+/// What the status file says of the sandbox's disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptDisk {
+    pub(super) quota: Quota,
+    /// Whether it is a file system of its own.
+    pub(super) image: bool,
+}
+
 impl Kept {
+    /// The disk quota, as people know it.
+    pub(super) fn quota(&self) -> Option<Megabytes> {
+        let bytes = self.disk?.quota.bytes;
+        u32::try_from(bytes >> 20).ok().map(Megabytes)
+    }
+
     /// Replaces the file in `dir` as a whole.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
         let fresh = dir.join("status.new");

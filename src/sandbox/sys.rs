@@ -4,6 +4,10 @@
     reason = "system calls without a safe wrapper; each block says why it holds"
 )]
 
+mod disk;
+
+pub(super) use disk::{abandon, configure_loop, file_of_loop, free_loop, mount_nowhere, trim};
+
 use std::{
     ffi::{CStr, CString, c_int, c_long},
     io::{self, IoSliceMut},
@@ -25,6 +29,16 @@ fn check(result: c_long) -> io::Result<c_long> {
     } else {
         Ok(result)
     }
+}
+
+/// The descriptor that a call has made.
+///
+/// # Safety
+/// `result` is what a call has just returned that makes a descriptor.
+unsafe fn owned(result: c_long) -> io::Result<OwnedFd> {
+    let fd = c_int::try_from(check(result)?).unwrap_or(-1);
+    // SAFETY: the caller's promise; nothing else owns a new descriptor.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 fn c_path(path: &Path) -> io::Result<CString> {

@@ -40,7 +40,7 @@ use crate::{
     reconcile::{self, Reconciler},
     routing::RouteTable,
     runtimes::Catalog,
-    sandbox,
+    sandbox::{self, Disks},
     stdx::clock::Clock,
     store::{self, Store},
 };
@@ -70,7 +70,9 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     if let Err(reason) = sandbox::cgroup::prepare() {
         tracing::debug!(reason, "no control groups of our own");
     }
-    let capabilities = sandbox::probe();
+    let mut capabilities = sandbox::probe();
+    let disks = Disks::open(&config.state_dir, config.app_disk.bytes());
+    capabilities.findings.push(disks.finding());
     for lack in capabilities.lacks() {
         tracing::warn!(remedy = lack.remedy, "{}: {}", lack.what, lack.reason);
     }
@@ -131,7 +133,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let builder = Builder::new(build_config(&config), blobs.clone(), logs.clone(), runtimes);
     let clock = Clock::system();
     let drivers = Drivers::new(
-        drivers_config(&config, capabilities.ranges),
+        drivers_config(&config, capabilities.ranges, disks),
         blobs.clone(),
         logs.clone(),
         clock.clone(),
@@ -276,7 +278,7 @@ fn build_config(config: &Config) -> build::Config {
     }
 }
 
-fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
+fn drivers_config(config: &Config, ranges: bool, disks: Disks) -> drivers::Config {
     let program = build_config(config).program;
     drivers::Config {
         dir: instances(config),
@@ -295,6 +297,7 @@ fn drivers_config(config: &Config, ranges: bool) -> drivers::Config {
             cell: host_name(),
             stack: STACK.to_owned(),
         },
+        disks,
         pids: config.app_pids.get(),
         log_bytes: INSTANCE_LOG,
         drain: DRAIN,

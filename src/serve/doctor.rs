@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     cli::{Format, Places},
-    sandbox::{self, Capabilities, Finding, Verdict},
+    sandbox::{self, Capabilities, Disks, Finding, Verdict},
 };
 
 /// Says what the host of the platform can and cannot enforce, each line with its reason and
@@ -99,6 +99,7 @@ fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let _ = sandbox::cgroup::prepare();
     let found = sandbox::probe();
     let mut findings = found.findings.clone();
+    findings.push(Disks::open(place(config), config.app_disk.bytes()).finding());
     if found.sandboxes {
         let known = |tried: &Finding| {
             let mut found = found.lacks();
@@ -110,10 +111,15 @@ fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-/// Makes a sandbox where those of apps are, or would be.
-fn try_one(config: &Config, found: &Capabilities) -> anyhow::Result<Vec<Finding>> {
+/// Where apps' folders are, or would be.
+fn place(config: &Config) -> &Path {
     let place = config.state_dir.ancestors().find(|dir| dir.is_dir());
-    let place = place.unwrap_or(Path::new("/"));
+    place.unwrap_or(Path::new("/"))
+}
+
+/// Makes a sandbox where those of apps are.
+fn try_one(config: &Config, found: &Capabilities) -> anyhow::Result<Vec<Finding>> {
+    let place = place(config);
     let made = || format!("cannot make a folder in {}", place.display());
     let dir = tempfile::Builder::new()
         .prefix("pastina-doctor-")

@@ -354,9 +354,10 @@ fn an_ordinary_user_is_told_what_is_not_enforced() {
     });
     let log = daemon.log();
     assert!(
-        log.contains("WARN ids of an app's own: without root"),
+        log.contains("WARN user ids of an app's own: without root"),
         "{log}"
     );
+    assert!(log.contains("WARN disk quotas: only root"), "{log}");
     // With control groups of version 2 it may have got some delegated.
     let second = std::path::Path::new("/sys/fs/cgroup/cgroup.controllers").exists();
     let told = log.contains("WARN memory, processor and process limits: ");

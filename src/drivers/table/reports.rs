@@ -121,13 +121,13 @@ impl Drivers {
             }
             let asked = spawn_blocking(move || {
                 let each = running.into_iter();
-                each.map(|(id, running)| (id, running.usage()))
+                each.map(|(id, running)| (id, running.usage(), running.written()))
                     .collect::<Vec<_>>()
             });
             let now = self.inner.clock.now();
-            for (id, usage) in asked.await.unwrap_or_default() {
+            for (id, usage, disk) in asked.await.unwrap_or_default() {
                 if let Some(entry) = self.table().get_mut(&id) {
-                    entry.sample.take(usage, now);
+                    entry.sample.take(usage, disk, now);
                 }
             }
             self.changed();

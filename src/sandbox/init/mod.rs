@@ -45,8 +45,8 @@ pub(super) struct Given {
     pub(super) listener: UnixListener,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
-    /// The home with owners as inside, where the shim could make it.
-    pub(super) home: Option<OwnedFd>,
+    /// What the shim has made ready.
+    pub(super) parts: rootfs::Parts,
 }
 
 /// The life of init. Begins in the shim's forked child.
@@ -58,7 +58,7 @@ pub(super) fn run(given: Given) -> ! {
         given.stdout.as_fd(),
         given.stderr.as_fd(),
     ];
-    sys::close_all_but(keep.into_iter().chain(given.home.as_ref().map(AsFd::as_fd)));
+    sys::close_all_but(keep.into_iter().chain(given.parts.descriptors()));
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let channel = Channel(given.channel);
     // The end of the shim is the end of everything: also where init is busy.
@@ -73,10 +73,10 @@ pub(super) fn run(given: Given) -> ! {
         listener,
         stdout,
         stderr,
-        home,
+        parts,
         ..
     } = given;
-    let started = prepare(&spec, home, &channel).and_then(|signals| {
+    let started = prepare(&spec, parts, &channel).and_then(|signals| {
         let pid = command::start(&spec, &channel, (&stdout, &stderr))?;
         Ok((signals, pid))
     });
@@ -101,11 +101,7 @@ fn chain(error: &SandboxError) -> String {
 }
 
 /// Everything up to where the command can be started.
-fn prepare(
-    spec: &Spec,
-    home: Option<OwnedFd>,
-    channel: &Channel,
-) -> Result<SignalFd, SandboxError> {
+fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<SignalFd, SandboxError> {
     // Only now: the group that init is in at this moment becomes the root of the namespace.
     unshare(CloneFlags::CLONE_NEWCGROUP).doing(|| "make a cgroup namespace".to_owned())?;
     nix::unistd::sethostname(&spec.hostname).doing(|| "set the host name".to_owned())?;
@@ -113,7 +109,7 @@ fn prepare(
         sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
     }
     rootfs::private_mounts()?;
-    let sources = rootfs::Sources::gather(spec, home)?;
+    let sources = rootfs::Sources::gather(spec, parts)?;
     rootfs::enter(spec.ids, || become_root(spec.ids))?;
     for weaker in rootfs::compose(spec, &sources)? {
         channel.tell(&FromInit::Weaker(weaker));

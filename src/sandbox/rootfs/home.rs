@@ -12,10 +12,9 @@ use std::{
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 
 use super::{SandboxError, WRITABLE, attach, make_folder, tree};
-use crate::sandbox::{Ids, Spec, VCAP, status::Doing, sys};
+use crate::sandbox::{BUILT, Ids, Spec, VCAP, status::Doing, sys};
 
-/// The private folder of the instance: `upper` and `work` of the overlay, `home` for a home
-/// that is not overlaid, `tmp`.
+/// The private folder of the instance, where it has no disk of its own.
 pub(in crate::sandbox) const PRIVATE: &str = "private";
 
 const HOME: &str = "/home/vcap";
@@ -26,6 +25,8 @@ const LOWER: &str = "/.lower";
 
 pub(super) enum Home {
     Empty,
+    /// A folder of the sandbox's own disk.
+    Built,
     /// Bound as it is.
     Writable(OwnedFd),
     /// Seen below a private layer, or copied where its owners would be wrong.
@@ -48,6 +49,9 @@ impl Home {
         let Some(path) = &spec.home else {
             return Ok(Self::Empty);
         };
+        if spec.home_writable && spec.has_image() {
+            return Ok(Self::Built);
+        }
         let take = || {
             sys::open_tree(None, path, true)
                 .doing(|| format!("take {} into the sandbox", path.display()))
@@ -80,6 +84,7 @@ pub(super) fn compose(
         .doing(|| "attach the private folder".to_owned())?;
     match home {
         Home::Empty => bind("home", HOME)?,
+        Home::Built => bind(BUILT, HOME)?,
         Home::Writable(tree) => {
             attach(tree, Path::new(HOME), WRITABLE).doing(|| format!("attach {HOME}"))?;
         }
@@ -143,12 +148,11 @@ fn put_away(path: &str) -> Result<(), SandboxError> {
     fs::remove_dir(path).doing(|| format!("remove {path}"))
 }
 
-/// Makes the private folder of an instance, owned by `vcap` (and the overlay's own part by
-/// `root`) as the host numbers them.
-pub(in crate::sandbox) fn prepare(dir: &Path, owners: Option<(u32, u32)>) -> io::Result<()> {
-    let private = dir.join(PRIVATE);
-    fs::create_dir(&private)?;
-    fs::set_permissions(&private, fs::Permissions::from_mode(0o755))?;
+/// Makes what a private layer is of: `upper` and `work` of the overlay, `home` for a home that is
+/// not overlaid, `tmp`. Owned by `vcap` (and the overlay's own part by `root`) as the host
+/// numbers them.
+pub(in crate::sandbox) fn prepare(private: &Path, owners: Option<(u32, u32)>) -> io::Result<()> {
+    fs::set_permissions(private, fs::Permissions::from_mode(0o755))?;
     for (name, mode) in [
         ("upper", 0o755),
         ("upper/tmp", 0o755),
@@ -167,7 +171,7 @@ pub(in crate::sandbox) fn prepare(dir: &Path, owners: Option<(u32, u32)>) -> io:
         }
     }
     if let Some((root, _)) = owners {
-        std::os::unix::fs::chown(&private, Some(root), Some(root))?;
+        std::os::unix::fs::chown(private, Some(root), Some(root))?;
     }
     Ok(())
 }

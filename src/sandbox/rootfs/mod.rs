@@ -17,7 +17,7 @@ pub(super) use tree::own;
 use std::{
     fs, io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, BorrowedFd, OwnedFd},
         unix::fs::{DirBuilderExt, symlink},
     },
     path::{Path, PathBuf},
@@ -29,7 +29,7 @@ use nix::{
     unistd::{fchdir, pivot_root},
 };
 
-use super::{Bind, Ids, SandboxError, Spec, VCAP, status::Doing, sys};
+use super::{Ids, SandboxError, Spec, VCAP, status::Doing, sys};
 
 /// The empty folder of the instance that the new root is mounted on.
 pub(super) const ROOT: &str = "root";
@@ -54,13 +54,31 @@ pub(super) struct Sources {
     devices: Vec<(PathBuf, Piece)>,
     home: home::Home,
     private: OwnedFd,
-    binds: Vec<(Bind, Piece)>,
+    binds: Vec<(PathBuf, Piece, u64)>,
+}
+
+/// Parts that the shim has made ready, mounted nowhere yet.
+#[derive(Default)]
+pub(super) struct Parts {
+    /// The home, with its owners shown as they are inside.
+    pub(super) home: Option<OwnedFd>,
+    /// The sandbox's own disk.
+    pub(super) disk: Option<OwnedFd>,
+    /// The disks of the spec's volumes, in their order; none where one is a folder.
+    pub(super) volumes: Vec<Option<OwnedFd>>,
+}
+
+impl Parts {
+    pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let volumes = self.volumes.iter().flatten();
+        let all = self.home.iter().chain(&self.disk).chain(volumes);
+        all.map(AsFd::as_fd)
+    }
 }
 
 impl Sources {
-    /// Takes them. `home` is a copy whose owners are already shown as they should be, where
-    /// the shim could make one. The instance's folder is the working directory.
-    pub(super) fn gather(spec: &Spec, home: Option<OwnedFd>) -> Result<Self, SandboxError> {
+    /// Takes them. The instance's folder is the working directory.
+    pub(super) fn gather(spec: &Spec, parts: Parts) -> Result<Self, SandboxError> {
         let mut system = Vec::new();
         for name in SYSTEM {
             let path = Path::new("/").join(name);
@@ -73,15 +91,29 @@ impl Sources {
             let piece = Piece::take(&bind.source, false)?
                 .ok_or(io::ErrorKind::NotFound)
                 .doing(|| format!("find {}", bind.source.display()))?;
-            binds.push((bind.clone(), piece));
+            let attributes = if bind.writable { WRITABLE } else { READ_ONLY };
+            binds.push((bind.target.clone(), piece, attributes));
         }
-        let private = sys::open_tree(None, Path::new(PRIVATE), true)
-            .doing(|| "take the instance's private folder".to_owned())?;
+        for (volume, disk) in spec.volumes.iter().zip(parts.volumes) {
+            let piece = match disk {
+                Some(disk) => Some(Piece::Folder(disk)),
+                None => Piece::take(&volume.source, false)?,
+            };
+            let piece = piece
+                .ok_or(io::ErrorKind::NotFound)
+                .doing(|| format!("find {}", volume.source.display()))?;
+            binds.push((volume.target.clone(), piece, WRITABLE));
+        }
+        let private = match parts.disk {
+            Some(disk) => disk,
+            None => sys::open_tree(None, Path::new(PRIVATE), true)
+                .doing(|| "take the instance's private folder".to_owned())?,
+        };
         Ok(Self {
             system,
             etc: etc::gather(spec.network)?,
             devices: dev::gather()?,
-            home: home::Home::gather(spec, home)?,
+            home: home::Home::gather(spec, parts.home)?,
             private,
             binds,
         })
@@ -202,11 +234,8 @@ pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, San
     dev::compose(spec.ids, &sources.devices)?;
     proc::mask()?;
     let weaker = home::compose(spec, &sources.home, &sources.private)?;
-    for (bind, piece) in &sources.binds {
-        piece.attach(
-            &bind.target,
-            if bind.writable { WRITABLE } else { READ_ONLY },
-        )?;
+    for (target, piece, attributes) in &sources.binds {
+        piece.attach(target, *attributes)?;
     }
     let root = fs::File::open("/").doing(|| "open the new root".to_owned())?;
     sys::mount_setattr(root.as_fd(), READ_ONLY, None, false)

@@ -16,7 +16,7 @@ use super::{
     watch::{Shim, now_ns},
 };
 use crate::{
-    model::Exit,
+    model::{Exit, Megabytes},
     sandbox::{
         Status,
         log::Writer,
@@ -38,6 +38,7 @@ impl Shim {
             .and_then(|started| waitpid(Pid::from_raw(started.init.pid), None).ok());
         self.drain();
         let exit = self.exit(ended);
+        self.abandon_disk();
         self.clear_group();
         let _ = fs::remove_file(CONNECT);
         self.kept.status = Status::Ended(exit);
@@ -62,7 +63,40 @@ impl Shim {
         }
     }
 
+    /// How it ended. A disk that is full is the likely reason for a bad end.
     fn exit(&self, init: Option<WaitStatus>) -> Exit {
+        let exit = self.plain_exit(init);
+        match (&exit, self.full_disk()) {
+            (Exit::Code { code: 0 }, _) | (_, None) => exit,
+            (Exit::Code { .. } | Exit::Signal { .. }, Some(quota)) => Exit::OutOfDisk {
+                status: exit.status(),
+                quota,
+            },
+            _ => exit,
+        }
+    }
+
+    /// The quota of its own disk, where that is full.
+    fn full_disk(&self) -> Option<Megabytes> {
+        let disk = self.started.as_ref()?.disk.as_ref()?;
+        let full = disk.space().is_ok_and(|space| space.is_full());
+        full.then(|| self.kept.quota()).flatten()
+    }
+
+    /// Nobody reads any more what is on its own disk, unless somebody else has it mounted.
+    fn abandon_disk(&mut self) {
+        let disk = self
+            .started
+            .as_mut()
+            .and_then(|started| started.disk.take());
+        if let Some(disk) = disk
+            && self.own_disk
+        {
+            disk.abandon();
+        }
+    }
+
+    fn plain_exit(&self, init: Option<WaitStatus>) -> Exit {
         if let Some(FromInit::Failed(reason)) = &self.told {
             return Exit::NotStarted {
                 reason: reason.clone(),

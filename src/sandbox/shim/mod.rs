@@ -25,7 +25,7 @@ use nix::{
 use super::{
     SPEC_VERSION, Spec, Status,
     protocol::CONTROL,
-    status::{Kept, Process, VERSION},
+    status::{Kept, KeptDisk, Process, VERSION},
     sys,
 };
 
@@ -111,6 +111,10 @@ fn begin(dir: &Path) -> Result<(Spec, UnixListener, Kept), String> {
         shim,
         init: None,
         group: None,
+        disk: spec.disk.as_ref().map(|disk| KeptDisk {
+            quota: disk.quota,
+            image: disk.image.is_some(),
+        }),
         weaker: Vec::new(),
         status: Status::Preparing,
     };

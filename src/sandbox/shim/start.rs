@@ -10,7 +10,7 @@ use std::{
             net::UnixListener,
         },
     },
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use nix::{
@@ -22,7 +22,7 @@ use nix::{
 
 use super::{output::Output, owners};
 use crate::sandbox::{
-    Ids, Limits, Network, RANGE, SandboxError, Spec, VCAP,
+    BUILT, Disk, Ids, Limits, Mounted, Network, RANGE, SandboxError, Spec, VCAP,
     cgroup::{Group, Host},
     init,
     log::Stream,
@@ -37,6 +37,8 @@ pub(super) struct Started {
     pub(super) init: Process,
     pub(super) pidfd: OwnedFd,
     pub(super) channel: OwnedFd,
+    /// Its own disk.
+    pub(super) disk: Option<Mounted>,
 }
 
 /// Makes the group and sets the limits. None where the host has no groups for us; what is
@@ -72,7 +74,10 @@ pub(super) fn init(
     weaker: &mut Vec<String>,
 ) -> Result<(Started, [Output; 2]), SandboxError> {
     let owner = owner(spec.ids);
-    folders(&spec, owner)?;
+    let disk = spec.disk.as_ref().map(mounted).transpose()?.flatten();
+    let volumes = spec.volumes.iter().map(|volume| mounted(&volume.disk));
+    let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
+    folders(&spec, owner, disk.as_ref(), &volumes)?;
     let home = home(&spec, weaker)?;
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
@@ -94,13 +99,18 @@ pub(super) fn init(
             .to_owned()
     })? {
         sys::Side::Child => {
+            let root = Mounted::into_root;
             let given = init::Given {
                 spec,
                 channel: theirs,
                 listener,
                 stdout: their_stdout,
                 stderr: their_stderr,
-                home,
+                parts: rootfs::Parts {
+                    home,
+                    disk: disk.map(root),
+                    volumes: volumes.into_iter().map(|disk| disk.map(root)).collect(),
+                },
             };
             init::run(given)
         }
@@ -111,7 +121,7 @@ pub(super) fn init(
                 .and_then(|()| Process::find(pid));
             let init = prepared.doing(|| "set up the sandbox's first process".to_owned())?;
             let outputs = [Output::new(stdout, Stream::Out), Output::new(stderr, Stream::Err)];
-            Ok((Started { init, pidfd, channel: ours }, outputs))
+            Ok((Started { init, pidfd, channel: ours, disk }, outputs))
         }
     }
 }
@@ -167,23 +177,45 @@ fn expose(pid: i32) {
     }
 }
 
-fn folders(spec: &Spec, owner: Option<(u32, u32)>) -> Result<(), SandboxError> {
-    fs::create_dir(rootfs::ROOT)
-        .and_then(|()| rootfs::prepare(Path::new("."), owner))
-        .doing(|| "make the instance's folders".to_owned())?;
-    let Some((_, vcap)) = owner else {
-        return Ok(());
+/// The file system of a disk that is one.
+fn mounted(disk: &Disk) -> Result<Option<Mounted>, SandboxError> {
+    let mounted = disk.image.as_ref().map(Mounted::join).transpose();
+    mounted.doing(|| {
+        "mount the sandbox's disk (does the host still have loop devices and ext4?)".to_owned()
+    })
+}
+
+fn folders(
+    spec: &Spec,
+    owner: Option<(u32, u32)>,
+    disk: Option<&Mounted>,
+    volumes: &[Option<Mounted>],
+) -> Result<(), SandboxError> {
+    let what = || "make the instance's folders".to_owned();
+    fs::create_dir(rootfs::ROOT).doing(what)?;
+    let private = match disk {
+        Some(disk) => disk.path(),
+        None => {
+            fs::create_dir(rootfs::PRIVATE).doing(what)?;
+            PathBuf::from(rootfs::PRIVATE)
+        }
     };
-    let home = spec.home.as_deref().filter(|_| spec.home_writable);
-    let binds = spec
-        .binds
-        .iter()
-        .filter(|bind| bind.writable)
-        .map(|bind| bind.source.as_path());
-    for path in home.into_iter().chain(binds) {
-        rootfs::own(path, vcap).doing(|| format!("hand {} over to the sandbox", path.display()))?;
+    if let Some((_, vcap)) = owner {
+        let home = spec.home.as_ref().filter(|_| spec.home_writable);
+        let home = home.map(|home| disk.map_or(home.clone(), |_| private.join(BUILT)));
+        let binds = spec.binds.iter().filter(|bind| bind.writable);
+        let binds = binds.map(|bind| bind.source.clone());
+        let volumes = spec.volumes.iter().zip(volumes);
+        let volumes = volumes.map(|(volume, disk)| {
+            disk.as_ref()
+                .map_or_else(|| volume.source.clone(), Mounted::path)
+        });
+        for path in home.into_iter().chain(binds).chain(volumes) {
+            rootfs::own(&path, vcap)
+                .doing(|| format!("hand {} over to the sandbox", path.display()))?;
+        }
     }
-    Ok(())
+    rootfs::prepare(&private, owner).doing(what)
 }
 
 /// The home with our own id shown as the sandbox's `vcap`, where that is needed and possible.

@@ -55,6 +55,8 @@ pub(super) struct Shim {
     /// Whether init has closed its end of the channel.
     deaf: bool,
     pub(super) stop: Option<Stop>,
+    /// Whether nobody else has the sandbox's disk.
+    pub(super) own_disk: bool,
 }
 
 pub(super) struct Stop {
@@ -77,6 +79,7 @@ impl Shim {
             told: None,
             deaf: false,
             stop: None,
+            own_disk: false,
         }
     }
 
@@ -102,6 +105,11 @@ impl Shim {
         );
         self.kept.group = start::group(&spec, &mut self.kept.weaker).map_err(told)?;
         self.keep();
+        self.own_disk = spec
+            .disk
+            .as_ref()
+            .and_then(|disk| disk.image.as_ref())
+            .is_some_and(|image| image.device.is_none());
         self.oom = self
             .kept
             .group

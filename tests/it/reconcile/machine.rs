@@ -19,7 +19,7 @@ use pastina::{
     reconcile::{Config, Deps, Handle, Reconciler},
     routing::{RouteTable, Target},
     runtimes::Catalog,
-    sandbox,
+    sandbox::{self, Disks},
     stdx::clock::Clock,
     store::{Store, StoreError, Tx},
 };
@@ -93,6 +93,7 @@ impl Machine {
                 cell: "here".to_owned(),
                 stack: "pastina".to_owned(),
             },
+            disks: Disks::open(self.root.path(), 64 << 20),
             pids: 256,
             log_bytes: 1 << 20,
             drain: Duration::from_secs(2),

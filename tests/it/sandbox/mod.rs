@@ -4,6 +4,7 @@
 //! an ordinary user ([`user`]).
 
 mod adoption;
+mod disk;
 mod files;
 mod life;
 mod limits;

@@ -99,6 +99,7 @@ impl Case {
         assert_eq!(groups(&self.spec.id), Vec::<PathBuf>::new());
         // The shim says goodbye just before its end.
         until("the shim to be gone", || processes_with(dir).is_empty()).await;
+        until("its loop devices to be free", || loops(dir).is_empty()).await;
     }
 }
 
@@ -119,6 +120,17 @@ impl Drop for Case {
             std::thread::yield_now();
         }
     }
+}
+
+/// Loop devices whose file has `text` in its path.
+pub(super) fn loops(text: &str) -> Vec<PathBuf> {
+    let all = fs::read_dir("/sys/block").unwrap().flatten();
+    all.map(|entry| entry.path())
+        .filter(|device| {
+            fs::read_to_string(device.join("loop/backing_file"))
+                .is_ok_and(|file| file.contains(text))
+        })
+        .collect()
 }
 
 /// Processes whose command line names `text`.

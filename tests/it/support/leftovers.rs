@@ -41,6 +41,13 @@ pub(super) fn of(dir: &Path) -> Vec<String> {
             .filter(|line| line.contains(dir_text))
             .map(|line| format!("mount: {line}")),
     );
+    for device in fs::read_dir("/sys/block").into_iter().flatten().flatten() {
+        let file = fs::read_to_string(device.path().join("loop/backing_file")).unwrap_or_default();
+        if file.contains(dir_text) {
+            let device = device.path();
+            found.push(format!("loop device {}: {}", device.display(), file.trim()));
+        }
+    }
     // What runs in the daemon itself has a folder without a sandbox, and caches stay.
     for (folder, inside) in [
         ("instances", "sandbox"),
