@@ -29,7 +29,8 @@ bench: ## the figures of docs/performance.md
 	python3 benches/main_job.py
 	cargo bench --bench sandbox_start
 
-vm: ## boots a Debian 12 of its own in QEMU and tries the units there; the first time needs root
+vm: ## boots a Debian 12 of its own in QEMU and tries units and walls there; the first time needs root (SHORT=1)
+	scripts/install-prerequisites vm
 	tests/vm/run
 
 fmt:
