@@ -1,160 +1,107 @@
 //! `/v3/apps`: apps themselves and their actions.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
-    response::Response,
     routing::{get, post},
 };
 use serde_json::{Map, Value};
 
+use super::{
+    include,
+    resource::{Answer, Resource, View, create, delete, list, show, update, verbs},
+};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
-        Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        Api,
+        extract::{Auth, Base, Id},
     },
     model::{App, AppId},
-    store,
-    wire::{self, Query, app, arrange, included, organization, paginate, platform::QUOTA, space},
+    wire::{Query, app, included, platform::STACK_NAME},
 };
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<App>).patch(update::<App>);
     Router::new()
-        .route("/apps", get(list).post(create))
-        .route("/apps/{guid}", get(show).patch(update).delete(delete))
+        .route("/apps", get(list::<App>).post(create::<App>))
+        .route("/apps/{guid}", one.delete(delete::<App>))
         .route("/apps/{guid}/actions/start", post(start))
         .route("/apps/{guid}/actions/stop", post(stop))
         .route("/apps/{guid}/actions/restart", post(restart))
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
+impl Resource for App {
+    type Id = AppId;
+    const PATH: &'static str = "/v3/apps";
+    const FILTERS: &'static [&'static str] = &[
         "names",
         "guids",
         "space_guids",
         "organization_guids",
         "stacks",
         "lifecycle_type",
-    ])?;
-    query.check_include(&INCLUDES)?;
-    let state = api.actions.store.state();
-    let mut apps = api.actions.apps(&caller);
-    let (names, spaces) = (query.filter("names"), query.filter("space_guids"));
-    let (orgs, stacks) = (query.filter("organization_guids"), query.filter("stacks"));
-    let kinds = query.filter("lifecycle_type");
-    apps.retain(|app| {
-        let org = state.spaces.get(&app.space).map(|space| space.org);
-        let stack = app.lifecycle.stack.as_deref();
-        names.passes_name(&app.name)
-            && (spaces.is_open() || spaces.passes_id(app.space))
-            && (orgs.is_open() || org.is_some_and(|org| orgs.passes_id(org)))
-            && stacks.passes(stack.unwrap_or(wire::platform::STACK_NAME))
-            && kinds.passes("buildpack")
-    });
-    arrange(&query, &mut apps)?;
-    let page = paginate(&query, apps)?;
-    let extra = include(&query, &state, &page.items, &base);
-    let document = page.json(&base, "/v3/apps", &query, extra, |app| {
-        app::present(app, &base)
-    });
-    Ok(Json(document))
-}
+    ];
+    const INCLUDES: &'static [&'static str] =
+        &["space", "space.organization", "org", "organization"];
 
-/// What `include` may ask for.
-const INCLUDES: [&str; 4] = ["space", "space.organization", "org", "organization"];
-
-/// The spaces and organizations of `apps`, as far as they are asked for.
-fn include(
-    query: &Query,
-    state: &store::State,
-    apps: &[Arc<App>],
-    base: &wire::Base,
-) -> Option<Map<String, Value>> {
-    query.get("include")?;
-    let ids: BTreeSet<_> = apps.iter().map(|app| app.space).collect();
-    let spaces = || ids.iter().filter_map(|space| state.spaces.get(space));
-    let orgs: BTreeSet<_> = spaces().map(|space| space.org).collect();
-    let mut parts = Vec::new();
-    // Both words ask for the organization by way of the space.
-    let wants_orgs = ["space.organization", "org", "organization"]
-        .iter()
-        .any(|name| query.names("include", name));
-    if wants_orgs || query.names("include", "space") {
-        let spaces = spaces().map(|space| space::present(space, base));
-        parts.push(("spaces", spaces.collect()));
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.apps(caller)
     }
-    if wants_orgs {
-        let orgs = orgs.iter().filter_map(|org| state.orgs.get(org));
-        let orgs = orgs.map(|org| organization::present(org, QUOTA, base));
-        parts.push(("organizations", orgs.collect()));
+
+    fn find(actions: &Actions, caller: &Caller, id: AppId) -> Result<Arc<Self>, ActionError> {
+        actions.app(caller, id)
     }
-    Some(included(parts))
-}
 
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<AppId>,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[])?;
-    query.check_include(&INCLUDES)?;
-    let state = api.actions.store.state();
-    let app = api.actions.app(&caller, id)?;
-    let mut document = app::present(&app, &base);
-    if let Some(extra) = include(&query, &state, &[app], &base) {
-        document["included"] = Value::Object(extra);
+    fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [names, spaces, orgs] =
+            ["names", "space_guids", "organization_guids"].map(|key| query.filter(key));
+        let [stacks, kinds] = ["stacks", "lifecycle_type"].map(|key| query.filter(key));
+        items.retain(|app| {
+            let org = view.state.spaces.get(&app.space).map(|space| space.org);
+            let stack = app.lifecycle.stack.as_deref();
+            names.passes_name(&app.name)
+                && (spaces.is_open() || spaces.passes_id(app.space))
+                && orgs.passes_maybe(org)
+                && stacks.passes(stack.unwrap_or(STACK_NAME))
+                && kinds.passes("buildpack")
+        });
     }
-    Ok(Json(document))
+
+    fn present(&self, view: &View<'_>) -> Value {
+        app::present(self, view.base)
+    }
+
+    fn include(query: &Query, view: &View<'_>, items: &[Arc<Self>]) -> Option<Map<String, Value>> {
+        query.get("include")?;
+        let spaces = || items.iter().map(|app| app.space);
+        let mut parts = Vec::new();
+        // All three words ask for the organization by way of the space.
+        let wants_orgs = ["space.organization", "org", "organization"]
+            .iter()
+            .any(|name| query.names("include", name));
+        if wants_orgs || query.names("include", "space") {
+            parts.push(("spaces", include::spaces(&view.state, spaces(), view.base)));
+        }
+        if wants_orgs {
+            let orgs = spaces().filter_map(|space| Some(view.state.spaces.get(&space)?.org));
+            let orgs = include::organizations(&view.state, orgs, view.base);
+            parts.push(("organizations", orgs));
+        }
+        Some(included(parts))
+    }
 }
 
-async fn create(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Body(body): Body<app::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let app = api.actions.create_app(&caller, body).await?;
-    Ok((StatusCode::CREATED, Json(app::present(&app, &base))))
-}
-
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<AppId>,
-    Body(body): Body<app::Update>,
-) -> Result<Json<Value>, Failure> {
-    let app = api.actions.update_app(&caller, id, body).await?;
-    Ok(Json(app::present(&app, &base)))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<AppId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_app(&caller, id).await?;
-    Ok(accepted(&base, &job))
-}
+verbs!(App, create(app::Create): create_app, update(app::Update): update_app, delete: delete_app);
 
 async fn start(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
     let app = api.actions.start_app(&caller, id).await?;
     Ok(Json(app::present(&app, &base)))
 }
@@ -164,7 +111,7 @@ async fn stop(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
     let app = api.actions.stop_app(&caller, id).await?;
     Ok(Json(app::present(&app, &base)))
 }
@@ -174,7 +121,7 @@ async fn restart(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
     let app = api.actions.restart_app(&caller, id).await?;
     Ok(Json(app::present(&app, &base)))
 }

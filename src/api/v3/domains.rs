@@ -6,25 +6,26 @@ use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
-    response::Response,
     routing::{delete as delete_at, get, post},
 };
 use serde_json::{Value, json};
 
+use super::resource::{Resource, View, create, delete, list, show, update, verbs};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, Ids, RawQuery},
+        extract::{Auth, Body, Id, Ids, RawQuery},
     },
     model::{Domain, DomainId, OrgId},
-    wire::{self, ToMany, arrange, domain, paginate, shared},
+    wire::{Query, ToMany, domain, shared},
 };
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Domain>).patch(update::<Domain>);
     Router::new()
-        .route("/domains", get(list).post(create))
-        .route("/domains/{guid}", get(show).patch(update).delete(delete))
+        .route("/domains", get(list::<Domain>).post(create::<Domain>))
+        .route("/domains/{guid}", one.delete(delete::<Domain>))
         .route("/domains/{guid}/route_reservations", get(reservations))
         .route(
             "/domains/{guid}/relationships/shared_organizations",
@@ -36,73 +37,35 @@ pub(super) fn router() -> Router<Api> {
         )
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    list_of(api.actions.domains(&caller), &query, &base, "/v3/domains")
+impl Resource for Domain {
+    type Id = DomainId;
+    const PATH: &'static str = "/v3/domains";
+    const FILTERS: &'static [&'static str] = &["names", "guids", "organization_guids"];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.domains(caller)
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: DomainId) -> Result<Arc<Self>, ActionError> {
+        actions.domain(caller, id)
+    }
+
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [names, orgs] = ["names", "organization_guids"].map(|key| query.filter(key));
+        items.retain(|domain| names.passes_name(&domain.name) && orgs.passes_maybe(domain.org));
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        domain::present(self, view.base)
+    }
 }
 
-/// A list of domains under `path`.
-pub(super) fn list_of(
-    mut domains: Vec<Arc<Domain>>,
-    query: &RawQuery,
-    base: &wire::Base,
-    path: &str,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "guids", "organization_guids"])?;
-    query.check_include(&[])?;
-    let [names, orgs] = ["names", "organization_guids"].map(|key| query.filter(key));
-    domains.retain(|domain| names.passes_name(&domain.name) && orgs.passes_maybe(domain.org));
-    arrange(&query, &mut domains)?;
-    let page = paginate(&query, domains)?;
-    Ok(Json(page.json(base, path, &query, None, |item| {
-        domain::present(item, base)
-    })))
-}
-
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<DomainId>,
-) -> Result<Json<Value>, Failure> {
-    let found = api.actions.domain(&caller, id)?;
-    Ok(Json(domain::present(&found, &base)))
-}
-
-async fn create(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Body(body): Body<domain::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let made = api.actions.create_domain(&caller, body).await?;
-    Ok((StatusCode::CREATED, Json(domain::present(&made, &base))))
-}
-
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<DomainId>,
-    Body(body): Body<domain::Update>,
-) -> Result<Json<Value>, Failure> {
-    let changed = api.actions.update_domain(&caller, id, body).await?;
-    Ok(Json(domain::present(&changed, &base)))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<DomainId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_domain(&caller, id).await?;
-    Ok(accepted(&base, &job))
-}
+verbs!(
+    Domain,
+    create(domain::Create): create_domain,
+    update(domain::Update): update_domain,
+    delete: delete_domain
+);
 
 async fn reservations(
     State(api): State<Api>,

@@ -2,44 +2,67 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, response::Response, routing::get};
+use axum::{Router, extract::State, routing::get};
 use serde_json::Value;
 
-use super::place;
+use super::{
+    place,
+    resource::{Answer, Resource, View, delete, list, show, update, verbs},
+};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
-        Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        Api,
+        extract::{Auth, Base, Id, RawQuery},
     },
     model::{AppId, Droplet, DropletId},
-    wire::{self, Query, arrange, droplet, package, paginate},
+    wire::{Query, droplet, package},
 };
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Droplet>).patch(update::<Droplet>);
     Router::new()
-        .route("/droplets", get(list))
-        .route("/droplets/{guid}", get(show).patch(update).delete(delete))
+        .route("/droplets", get(list::<Droplet>))
+        .route("/droplets/{guid}", one.delete(delete::<Droplet>))
         .route("/droplets/{guid}/download", get(super::download::droplet))
         .route("/apps/{guid}/droplets", get(list_of_app))
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
+impl Resource for Droplet {
+    type Id = DropletId;
+    const PATH: &'static str = "/v3/droplets";
+    const FILTERS: &'static [&'static str] = &[
         "guids",
         "states",
         "app_guids",
         "space_guids",
         "organization_guids",
-    ])?;
-    let all = api.actions.droplets(&caller);
-    page(&api, &base, &query, all, "/v3/droplets")
+    ];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.droplets(caller)
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: DropletId) -> Result<Arc<Self>, ActionError> {
+        actions.droplet(caller, id)
+    }
+
+    fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [states, apps] = ["states", "app_guids"].map(|key| query.filter(key));
+        let [spaces, orgs] = ["space_guids", "organization_guids"].map(|key| query.filter(key));
+        items.retain(|found| {
+            states.passes(droplet::state(&found.state))
+                && (apps.is_open() || apps.passes_id(found.app))
+                && place::passes(&view.state, found.app, &spaces, &orgs)
+        });
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        droplet::present(self, view.base)
+    }
 }
+
+verbs!(Droplet, update(package::Update): update_droplet, delete: delete_droplet);
 
 async fn list_of_app(
     State(api): State<Api>,
@@ -47,70 +70,13 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
     let query = query.parse(&["guids", "states", "current"])?;
     let app = api.actions.app(&caller, id)?;
-    let state = api.actions.store.state();
-    let all = state
-        .droplets_of(id)
+    let view = View::new(&api, &caller, &base);
+    let all = view.state.droplets_of(id);
+    let all = all
         .filter(|found| !query.flag("current") || app.current_droplet == Some(found.id))
-        .filter_map(|found| state.droplets.get(&found.id).cloned())
-        .collect();
-    page(&api, &base, &query, all, &format!("/v3/apps/{id}/droplets"))
-}
-
-fn page(
-    api: &Api,
-    base: &wire::Base,
-    query: &Query,
-    mut all: Vec<Arc<Droplet>>,
-    path: &str,
-) -> Result<Json<Value>, Failure> {
-    let state = api.actions.store.state();
-    let (states, apps) = (query.filter("states"), query.filter("app_guids"));
-    let (spaces, orgs) = (
-        query.filter("space_guids"),
-        query.filter("organization_guids"),
-    );
-    all.retain(|found| {
-        states.passes(droplet::state(&found.state))
-            && (apps.is_open() || apps.passes_id(found.app))
-            && place::passes(&state, found.app, &spaces, &orgs)
-    });
-    arrange(query, &mut all)?;
-    let page = paginate(query, all)?;
-    Ok(Json(page.json(base, path, query, None, |found| {
-        droplet::present(found, base)
-    })))
-}
-
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<DropletId>,
-) -> Result<Json<Value>, Failure> {
-    let found = api.actions.droplet(&caller, id)?;
-    Ok(Json(droplet::present(&found, &base)))
-}
-
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<DropletId>,
-    Body(body): Body<package::Update>,
-) -> Result<Json<Value>, Failure> {
-    let changed = api.actions.update_droplet(&caller, id, body).await?;
-    Ok(Json(droplet::present(&changed, &base)))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<DropletId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_droplet(&caller, id).await?;
-    Ok(accepted(&base, &job))
+        .filter_map(|found| view.state.droplets.get(&found.id).cloned());
+    view.page(&query, all.collect(), &format!("/v3/apps/{id}/droplets"))
 }

@@ -1,66 +1,60 @@
 //! `/v3/audit_events`.
 
-use axum::{Json, Router, extract::State, routing::get};
+use std::sync::Arc;
+
+use axum::{Router, routing::get};
 use serde_json::Value;
 
+use super::resource::{Resource, View, list, show};
 use crate::{
-    api::{
-        Api, Failure,
-        extract::{Auth, Base, Id, RawQuery},
-    },
-    model::EventId,
-    wire::{arrange, event, paginate},
+    actions::{ActionError, Actions, Caller},
+    api::Api,
+    model::{Event, EventId},
+    wire::{Query, event},
 };
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
-        .route("/audit_events", get(list))
-        .route("/audit_events/{guid}", get(show))
+        .route("/audit_events", get(list::<Event>))
+        .route("/audit_events/{guid}", get(show::<Event>))
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
+impl Resource for Event {
+    type Id = EventId;
+    const PATH: &'static str = "/v3/audit_events";
+    const FILTERS: &'static [&'static str] = &[
         "guids",
         "types",
         "target_guids",
         "space_guids",
         "organization_guids",
-    ])?;
-    query.check_include(&[])?;
-    let types = query.filter("types");
-    let targets = query.values("target_guids").map(|mut targets| {
-        targets.sort_unstable();
-        targets.dedup();
-        targets
-    });
-    let [spaces, orgs] = ["space_guids", "organization_guids"].map(|key| query.filter(key));
-    let mut events = api.actions.events(&caller, targets.as_deref());
-    events.retain(|event| {
-        types.passes(&event.kind)
-            && spaces.passes_maybe(event.space)
-            && orgs.passes_maybe(event.org)
-    });
-    arrange(&query, &mut events)?;
-    let page = paginate(&query, events)?;
-    let document = page.json(&base, "/v3/audit_events", &query, None, |item| {
-        event::present(item, &base)
-    });
-    Ok(Json(document))
-}
+    ];
 
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<EventId>,
-) -> Result<Json<Value>, Failure> {
-    Ok(Json(event::present(
-        &*api.actions.event(&caller, id)?,
-        &base,
-    )))
+    /// Those of the targets that are asked for: there are too many to look at all.
+    fn all(actions: &Actions, caller: &Caller, query: &Query) -> Vec<Arc<Self>> {
+        let targets = query.values("target_guids").map(|mut targets| {
+            targets.sort_unstable();
+            targets.dedup();
+            targets
+        });
+        actions.events(caller, targets.as_deref())
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: EventId) -> Result<Arc<Self>, ActionError> {
+        actions.event(caller, id)
+    }
+
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [types, spaces, orgs] =
+            ["types", "space_guids", "organization_guids"].map(|key| query.filter(key));
+        items.retain(|event| {
+            types.passes(&event.kind)
+                && spaces.passes_maybe(event.space)
+                && orgs.passes_maybe(event.org)
+        });
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        event::present(self, view.base)
+    }
 }

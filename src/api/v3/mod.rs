@@ -17,6 +17,7 @@ mod packages;
 mod place;
 mod platform;
 mod processes;
+mod resource;
 mod roles;
 mod routes;
 mod spaces;

@@ -1,26 +1,26 @@
 //! `/v3/organizations`.
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::Response, routing::get};
+use std::sync::Arc;
+
+use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
-use super::domains::list_of;
+use super::resource::{Resource, View, create, delete, list, show, update, verbs};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
         extract::{Auth, Base, Body, Id, RawQuery},
     },
-    model::OrgId,
-    wire::{Error, ToOne, arrange, domain, organization, paginate, platform::QUOTA},
+    model::{Domain, Org, OrgId},
+    wire::{Error, Query, ToOne, domain, organization, platform::QUOTA},
 };
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Org>).patch(update::<Org>);
     Router::new()
-        .route("/organizations", get(list).post(create))
-        .route(
-            "/organizations/{guid}",
-            get(show).patch(update).delete(delete),
-        )
+        .route("/organizations", get(list::<Org>).post(create::<Org>))
+        .route("/organizations/{guid}", one.delete(delete::<Org>))
         .route("/organizations/{guid}/domains", get(domains))
         .route("/organizations/{guid}/domains/default", get(default_domain))
         .route("/organizations/{guid}/usage_summary", get(usage))
@@ -31,66 +31,35 @@ pub(super) fn router() -> Router<Api> {
         )
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "guids"])?;
-    query.check_include(&[])?;
-    let names = query.filter("names");
-    let mut orgs = api.actions.organizations(&caller);
-    orgs.retain(|org| names.passes_name(&org.name));
-    arrange(&query, &mut orgs)?;
-    let page = paginate(&query, orgs)?;
-    let document = page.json(&base, "/v3/organizations", &query, None, |org| {
-        organization::present(org, QUOTA, &base)
-    });
-    Ok(Json(document))
+impl Resource for Org {
+    type Id = OrgId;
+    const PATH: &'static str = "/v3/organizations";
+    const FILTERS: &'static [&'static str] = &["names", "guids"];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.organizations(caller)
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: OrgId) -> Result<Arc<Self>, ActionError> {
+        actions.organization(caller, id)
+    }
+
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let names = query.filter("names");
+        items.retain(|org| names.passes_name(&org.name));
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        organization::present(self, QUOTA, view.base)
+    }
 }
 
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<OrgId>,
-) -> Result<Json<Value>, Failure> {
-    let org = api.actions.organization(&caller, id)?;
-    Ok(Json(organization::present(&org, QUOTA, &base)))
-}
-
-async fn create(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Body(body): Body<organization::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let org = api.actions.create_organization(&caller, body).await?;
-    let document = organization::present(&org, QUOTA, &base);
-    Ok((StatusCode::CREATED, Json(document)))
-}
-
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<OrgId>,
-    Body(body): Body<organization::Update>,
-) -> Result<Json<Value>, Failure> {
-    let org = api.actions.update_organization(&caller, id, body).await?;
-    Ok(Json(organization::present(&org, QUOTA, &base)))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<OrgId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_organization(&caller, id).await?;
-    Ok(accepted(&base, &job))
-}
+verbs!(
+    Org,
+    create(organization::Create): create_organization,
+    update(organization::Update): update_organization,
+    delete: delete_organization
+);
 
 async fn domains(
     State(api): State<Api>,
@@ -99,8 +68,10 @@ async fn domains(
     Id(id): Id<OrgId>,
     query: RawQuery,
 ) -> Result<Json<Value>, Failure> {
+    let query = query.parse(Domain::FILTERS)?;
+    let all = api.actions.domains_of(&caller, id)?;
     let path = format!("/v3/organizations/{id}/domains");
-    list_of(api.actions.domains_of(&caller, id)?, &query, &base, &path)
+    View::new(&api, &caller, &base).page(&query, all, &path)
 }
 
 async fn default_domain(

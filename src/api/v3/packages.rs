@@ -6,24 +6,26 @@ use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
-    response::Response,
     routing::{get, post},
 };
 use serde_json::Value;
 
-use super::{place, upload};
+use super::{
+    place,
+    resource::{Answer, Resource, View, delete, list, show, update, verbs},
+    upload,
+};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
         extract::{Auth, Base, Body, Id, RawQuery},
     },
     blobs,
-    model::{AppId, Droplet, Package, PackageId},
+    model::{AppId, Package, PackageId},
     wire::{
-        self, Query, arrange, droplet,
-        package::{self, Resource, Resources},
-        paginate,
+        self, Query,
+        package::{self, Resources},
     },
 };
 
@@ -31,9 +33,10 @@ use crate::{
 const MOST_RESOURCES: usize = 10_000;
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Package>).patch(update::<Package>);
     Router::new()
-        .route("/packages", get(list).post(create))
-        .route("/packages/{guid}", get(show).patch(update).delete(delete))
+        .route("/packages", get(list::<Package>).post(create))
+        .route("/packages/{guid}", one.delete(delete::<Package>))
         .route("/packages/{guid}/droplets", get(droplets))
         .route("/packages/{guid}/upload", post(upload::upload))
         .route("/packages/{guid}/download", get(super::download::package))
@@ -41,23 +44,43 @@ pub(super) fn router() -> Router<Api> {
         .route("/resource_matches", post(matches))
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
+impl Resource for Package {
+    type Id = PackageId;
+    const PATH: &'static str = "/v3/packages";
+    const FILTERS: &'static [&'static str] = &[
         "guids",
         "states",
         "types",
         "app_guids",
         "space_guids",
         "organization_guids",
-    ])?;
-    let all = api.actions.packages(&caller);
-    page(&api, &base, &query, all, "/v3/packages")
+    ];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.packages(caller)
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: PackageId) -> Result<Arc<Self>, ActionError> {
+        actions.package(caller, id)
+    }
+
+    fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [states, types, apps] = ["states", "types", "app_guids"].map(|key| query.filter(key));
+        let [spaces, orgs] = ["space_guids", "organization_guids"].map(|key| query.filter(key));
+        items.retain(|found| {
+            states.passes(package::state(&found.state))
+                && types.passes("bits")
+                && (apps.is_open() || apps.passes_id(found.app))
+                && place::passes(&view.state, found.app, &spaces, &orgs)
+        });
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        package::present(self, view.base)
+    }
 }
+
+verbs!(Package, update(package::Update): update_package, delete: delete_package);
 
 async fn list_of_app(
     State(api): State<Api>,
@@ -65,53 +88,13 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
     let query = query.parse(&["guids", "states", "types"])?;
     api.actions.app(&caller, id)?;
-    let state = api.actions.store.state();
-    let all = state.packages_of(id);
-    let all = all
-        .filter_map(|package| state.packages.get(&package.id).cloned())
-        .collect();
-    let path = format!("/v3/apps/{id}/packages");
-    page(&api, &base, &query, all, &path)
-}
-
-fn page(
-    api: &Api,
-    base: &wire::Base,
-    query: &Query,
-    mut all: Vec<Arc<Package>>,
-    path: &str,
-) -> Result<Json<Value>, Failure> {
-    let state = api.actions.store.state();
-    let (states, types) = (query.filter("states"), query.filter("types"));
-    let apps = query.filter("app_guids");
-    let (spaces, orgs) = (
-        query.filter("space_guids"),
-        query.filter("organization_guids"),
-    );
-    all.retain(|found| {
-        states.passes(package::state(&found.state))
-            && types.passes("bits")
-            && (apps.is_open() || apps.passes_id(found.app))
-            && place::passes(&state, found.app, &spaces, &orgs)
-    });
-    arrange(query, &mut all)?;
-    let page = paginate(query, all)?;
-    Ok(Json(page.json(base, path, query, None, |found| {
-        package::present(found, base)
-    })))
-}
-
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<PackageId>,
-) -> Result<Json<Value>, Failure> {
-    let found = api.actions.package(&caller, id)?;
-    Ok(Json(package::present(&found, &base)))
+    let view = View::new(&api, &caller, &base);
+    let all = view.state.packages_of(id);
+    let all = all.filter_map(|package| view.state.packages.get(&package.id).cloned());
+    view.page(&query, all.collect(), &format!("/v3/apps/{id}/packages"))
 }
 
 async fn create(
@@ -129,49 +112,25 @@ async fn create(
     Ok((StatusCode::CREATED, Json(package::present(&made, &base))))
 }
 
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<PackageId>,
-    Body(body): Body<package::Update>,
-) -> Result<Json<Value>, Failure> {
-    let changed = api.actions.update_package(&caller, id, body).await?;
-    Ok(Json(package::present(&changed, &base)))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<PackageId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_package(&caller, id).await?;
-    Ok(accepted(&base, &job))
-}
-
 async fn droplets(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<PackageId>,
     query: RawQuery,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
     let query = query.parse(&["guids", "states"])?;
     let package = api.actions.package(&caller, id)?;
-    let state = api.actions.store.state();
-    let states = query.filter("states");
-    let mut all: Vec<Arc<Droplet>> = state
-        .droplets_of(package.app)
-        .filter(|found| found.package == Some(id) && states.passes(droplet::state(&found.state)))
-        .filter_map(|found| state.droplets.get(&found.id).cloned())
-        .collect();
-    arrange(&query, &mut all)?;
-    let page = paginate(&query, all)?;
-    let path = format!("/v3/packages/{id}/droplets");
-    Ok(Json(page.json(&base, &path, &query, None, |found| {
-        droplet::present(found, &base)
-    })))
+    let view = View::new(&api, &caller, &base);
+    let all = view.state.droplets_of(package.app);
+    let all = all
+        .filter(|found| found.package == Some(id))
+        .filter_map(|found| view.state.droplets.get(&found.id).cloned());
+    view.page(
+        &query,
+        all.collect(),
+        &format!("/v3/packages/{id}/droplets"),
+    )
 }
 
 async fn matches(
@@ -192,7 +151,7 @@ async fn matches(
         .map_err(|_| wire::Error::unknown("An unknown error occurred."))?;
     let resources = found
         .into_iter()
-        .map(|found| Resource {
+        .map(|found| package::Resource {
             path: found.path,
             mode: format!("{:o}", found.mode),
             checksum: package::Checksum { value: found.sha1 },
@@ -203,7 +162,7 @@ async fn matches(
 }
 
 /// A file as the blob store knows it.
-pub(super) fn kept(resource: &Resource) -> blobs::Resource {
+pub(super) fn kept(resource: &package::Resource) -> blobs::Resource {
     blobs::Resource {
         path: resource.path.clone(),
         sha1: resource.checksum.value.clone(),

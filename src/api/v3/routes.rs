@@ -6,29 +6,29 @@ use axum::{
     Json, Router,
     extract::State,
     http::StatusCode,
-    response::Response,
     routing::{get, patch},
 };
 use serde_json::{Map, Value, json};
 
-use super::include;
+use super::{
+    include,
+    resource::{Answer, Resource, View, create, delete, list, show, update, verbs},
+};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
         extract::{Auth, Base, Body, Id, Ids, RawQuery},
     },
     model::{AppId, DestinationId, Route, RouteId},
-    store,
-    wire::{self, Error, Query, ToOne, arrange, included, paginate, route},
+    wire::{Error, Query, ToOne, included, route},
 };
 
-const INCLUDE: [&str; 3] = ["domain", "space", "space.organization"];
-
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Route>).patch(update::<Route>);
     Router::new()
-        .route("/routes", get(list).post(create))
-        .route("/routes/{guid}", get(show).patch(update).delete(delete))
+        .route("/routes", get(list::<Route>).post(create::<Route>))
+        .route("/routes/{guid}", one.delete(delete::<Route>))
         .route(
             "/routes/{guid}/destinations",
             get(destinations)
@@ -47,44 +47,10 @@ pub(super) fn router() -> Router<Api> {
         .route("/apps/{guid}/routes", get(list_of_app))
 }
 
-/// The route as JSON; its domain goes only together with it, so there always is one.
-fn present(state: &store::State, found: &Route, base: &wire::Base) -> Result<Value, Failure> {
-    let domain = state.domains.get(&found.domain);
-    let domain = domain.ok_or_else(|| Error::not_found("Route"))?;
-    Ok(route::present(found, &domain.name, base))
-}
-
-fn include(
-    query: &Query,
-    state: &store::State,
-    routes: &[&Route],
-    base: &wire::Base,
-) -> Option<Map<String, Value>> {
-    query.get("include")?;
-    let mut parts = Vec::new();
-    if query.names("include", "domain") {
-        let ids = routes.iter().map(|route| route.domain);
-        parts.push(("domains", include::domains(state, ids, base)));
-    }
-    let spaces = || routes.iter().map(|route| route.space);
-    if query.names("include", "space") || query.names("include", "space.organization") {
-        parts.push(("spaces", include::spaces(state, spaces(), base)));
-    }
-    if query.names("include", "space.organization") {
-        let orgs = spaces().filter_map(|space| Some(state.spaces.get(&space)?.org));
-        parts.push(("organizations", include::organizations(state, orgs, base)));
-    }
-    Some(included(parts))
-}
-
-fn list_of(
-    api: &Api,
-    mut routes: Vec<Arc<Route>>,
-    query: &RawQuery,
-    base: &wire::Base,
-    path: &str,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
+impl Resource for Route {
+    type Id = RouteId;
+    const PATH: &'static str = "/v3/routes";
+    const FILTERS: &'static [&'static str] = &[
         "guids",
         "app_guids",
         "space_guids",
@@ -94,51 +60,72 @@ fn list_of(
         "paths",
         "ports",
         "service_instance_guids",
-    ])?;
-    query.check_include(&INCLUDE)?;
-    let state = api.actions.store.state();
-    let [apps, spaces, orgs] =
-        ["app_guids", "space_guids", "organization_guids"].map(|key| query.filter(key));
-    let [domains, hosts, paths] = ["domain_guids", "hosts", "paths"].map(|key| query.filter(key));
-    let [ports, services] = ["ports", "service_instance_guids"].map(|key| query.filter(key));
-    routes.retain(|route| {
-        state.domains.contains_key(&route.domain)
-            && spaces.passes_id(route.space)
-            && domains.passes_id(route.domain)
-            && hosts.passes_name(&route.host)
-            && paths.passes(&route.path)
-            // No route has a port or a service.
-            && ports.passes("")
-            && services.passes("")
-            && orgs.passes_maybe(state.spaces.get(&route.space).map(|space| space.org))
-            && (apps.is_open() || route.destinations.iter().any(|d| apps.passes_id(d.app)))
-    });
-    arrange(&query, &mut routes)?;
-    let page = paginate(&query, routes)?;
-    let on_page: Vec<_> = page.items.iter().map(AsRef::as_ref).collect();
-    let included = include(&query, &state, &on_page, base);
-    Ok(Json(page.json(base, path, &query, included, |item| {
-        let domain = state.domains.get(&item.domain);
+    ];
+    const INCLUDES: &'static [&'static str] = &["domain", "space", "space.organization"];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.routes(caller)
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: RouteId) -> Result<Arc<Self>, ActionError> {
+        actions.route(caller, id)
+    }
+
+    fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [apps, spaces, orgs] =
+            ["app_guids", "space_guids", "organization_guids"].map(|key| query.filter(key));
+        let [domains, hosts, paths] =
+            ["domain_guids", "hosts", "paths"].map(|key| query.filter(key));
+        let [ports, services] = ["ports", "service_instance_guids"].map(|key| query.filter(key));
+        items.retain(|route| {
+            let org = view.state.spaces.get(&route.space).map(|space| space.org);
+            spaces.passes_id(route.space)
+                && domains.passes_id(route.domain)
+                && hosts.passes_name(&route.host)
+                && paths.passes(&route.path)
+                // No route has a port or a service.
+                && ports.passes("")
+                && services.passes("")
+                && orgs.passes_maybe(org)
+                && (apps.is_open() || route.destinations.iter().any(|d| apps.passes_id(d.app)))
+        });
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        // Its domain goes only together with it, so there always is one.
+        let domain = view.state.domains.get(&self.domain);
         domain.map_or(Value::Null, |domain| {
-            route::present(item, &domain.name, base)
+            route::present(self, &domain.name, view.base)
         })
-    })))
+    }
+
+    fn include(query: &Query, view: &View<'_>, items: &[Arc<Self>]) -> Option<Map<String, Value>> {
+        query.get("include")?;
+        let View { state, base, .. } = view;
+        let spaces = || items.iter().map(|route| route.space);
+        let mut parts = Vec::new();
+        if query.names("include", "domain") {
+            let ids = items.iter().map(|route| route.domain);
+            parts.push(("domains", include::domains(state, ids, base)));
+        }
+        let wants_orgs = query.names("include", "space.organization");
+        if wants_orgs || query.names("include", "space") {
+            parts.push(("spaces", include::spaces(state, spaces(), base)));
+        }
+        if wants_orgs {
+            let orgs = spaces().filter_map(|space| Some(state.spaces.get(&space)?.org));
+            parts.push(("organizations", include::organizations(state, orgs, base)));
+        }
+        Some(included(parts))
+    }
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    list_of(
-        &api,
-        api.actions.routes(&caller),
-        &query,
-        &base,
-        "/v3/routes",
-    )
-}
+verbs!(
+    Route,
+    create(route::Create): create_route,
+    update(route::Update): update_route,
+    delete: delete_route
+);
 
 async fn list_of_app(
     State(api): State<Api>,
@@ -146,65 +133,11 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery,
-) -> Result<Json<Value>, Failure> {
+) -> Answer {
+    let query = query.parse(Route::FILTERS)?;
     let routes = api.actions.routes_of_app(&caller, id)?;
-    list_of(
-        &api,
-        routes,
-        &query,
-        &base,
-        &format!("/v3/apps/{id}/routes"),
-    )
-}
-
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<RouteId>,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[])?;
-    query.check_include(&INCLUDE)?;
-    let found = api.actions.route(&caller, id)?;
-    let state = api.actions.store.state();
-    let mut document = present(&state, &found, &base)?;
-    if let Some(included) = include(&query, &state, &[&found], &base) {
-        document["included"] = Value::Object(included);
-    }
-    Ok(Json(document))
-}
-
-async fn create(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Body(body): Body<route::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let made = api.actions.create_route(&caller, body).await?;
-    let document = present(&api.actions.store.state(), &made, &base)?;
-    Ok((StatusCode::CREATED, Json(document)))
-}
-
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<RouteId>,
-    Body(body): Body<route::Update>,
-) -> Result<Json<Value>, Failure> {
-    let changed = api.actions.update_route(&caller, id, body).await?;
-    Ok(Json(present(&api.actions.store.state(), &changed, &base)?))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<RouteId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_route(&caller, id).await?;
-    Ok(accepted(&base, &job))
+    let path = format!("/v3/apps/{id}/routes");
+    View::new(&api, &caller, &base).page(&query, routes, &path)
 }
 
 async fn destinations(

@@ -1,16 +1,21 @@
 //! `/v3/spaces`.
 
+use std::sync::Arc;
+
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
     response::Response,
     routing::{delete as delete_at, get},
 };
 use serde_json::{Map, Value, json};
 
-use super::include;
+use super::{
+    include,
+    resource::{Resource, View, create, delete, list, show, update, verbs},
+};
 use crate::{
+    actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
         answer::accepted,
@@ -18,13 +23,14 @@ use crate::{
     },
     model::{Space, SpaceId},
     store,
-    wire::{self, Error, Query, ToOne, arrange, included, paginate, space},
+    wire::{self, Error, Query, ToOne, included, space},
 };
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Space>).patch(update::<Space>);
     Router::new()
-        .route("/spaces", get(list).post(create))
-        .route("/spaces/{guid}", get(show).patch(update).delete(delete))
+        .route("/spaces", get(list::<Space>).post(create::<Space>))
+        .route("/spaces/{guid}", one.delete(delete::<Space>))
         .route("/spaces/{guid}/features", get(features))
         .route("/spaces/{guid}/features/ssh", get(ssh).patch(set_ssh))
         .route("/spaces/{guid}/users", get(users))
@@ -38,87 +44,45 @@ pub(super) fn router() -> Router<Api> {
         .route("/spaces/{guid}/relationships/quota", get(no_quota))
 }
 
-fn include<'a>(
-    query: &Query,
-    state: &store::State,
-    spaces: impl IntoIterator<Item = &'a Space>,
-    base: &wire::Base,
-) -> Option<Map<String, Value>> {
-    let wanted = query.names("include", "organization") || query.names("include", "org");
-    wanted.then(|| {
-        let orgs = spaces.into_iter().map(|space| space.org);
-        included([("organizations", include::organizations(state, orgs, base))])
-    })
-}
+impl Resource for Space {
+    type Id = SpaceId;
+    const PATH: &'static str = "/v3/spaces";
+    const FILTERS: &'static [&'static str] = &["names", "guids", "organization_guids"];
+    const INCLUDES: &'static [&'static str] = &["organization", "org"];
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "guids", "organization_guids"])?;
-    query.check_include(&["organization", "org"])?;
-    let [names, orgs] = ["names", "organization_guids"].map(|key| query.filter(key));
-    let mut spaces = api.actions.spaces(&caller);
-    spaces.retain(|space| names.passes_name(&space.name) && orgs.passes_id(space.org));
-    arrange(&query, &mut spaces)?;
-    let page = paginate(&query, spaces)?;
-    let state = api.actions.store.state();
-    let included = include(&query, &state, page.items.iter().map(AsRef::as_ref), &base);
-    let document = page.json(&base, "/v3/spaces", &query, included, |item| {
-        space::present(item, &base)
-    });
-    Ok(Json(document))
-}
-
-async fn show(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<SpaceId>,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[])?;
-    query.check_include(&["organization", "org"])?;
-    let found = api.actions.space(&caller, id)?;
-    let mut document = space::present(&found, &base);
-    if let Some(included) = include(&query, &api.actions.store.state(), [&*found], &base) {
-        document["included"] = Value::Object(included);
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.spaces(caller)
     }
-    Ok(Json(document))
+
+    fn find(actions: &Actions, caller: &Caller, id: SpaceId) -> Result<Arc<Self>, ActionError> {
+        actions.space(caller, id)
+    }
+
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [names, orgs] = ["names", "organization_guids"].map(|key| query.filter(key));
+        items.retain(|space| names.passes_name(&space.name) && orgs.passes_id(space.org));
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        space::present(self, view.base)
+    }
+
+    fn include(query: &Query, view: &View<'_>, items: &[Arc<Self>]) -> Option<Map<String, Value>> {
+        let wanted = query.names("include", "organization") || query.names("include", "org");
+        wanted.then(|| {
+            let orgs = items.iter().map(|space| space.org);
+            let orgs = include::organizations(&view.state, orgs, view.base);
+            included([("organizations", orgs)])
+        })
+    }
 }
 
-async fn create(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Body(body): Body<space::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let made = api.actions.create_space(&caller, body).await?;
-    Ok((StatusCode::CREATED, Json(space::present(&made, &base))))
-}
-
-async fn update(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<SpaceId>,
-    Body(body): Body<space::Update>,
-) -> Result<Json<Value>, Failure> {
-    let changed = api.actions.update_space(&caller, id, body).await?;
-    Ok(Json(space::present(&changed, &base)))
-}
-
-async fn delete(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<SpaceId>,
-) -> Result<Response, Failure> {
-    let job = api.actions.delete_space(&caller, id).await?;
-    Ok(accepted(&base, &job))
-}
+verbs!(
+    Space,
+    create(space::Create): create_space,
+    update(space::Update): update_space,
+    delete: delete_space
+);
 
 async fn delete_unmapped(
     State(api): State<Api>,
