@@ -2,7 +2,7 @@
 
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
-use super::{ActionError, Actions, domains, users::ORIGIN};
+use super::{ActionError, Actions, domains, seeds, users::ORIGIN};
 use crate::{
     identity::{Identity, LoginError, Password},
     model::{
@@ -47,7 +47,7 @@ pub enum BootstrapError {
 }
 
 impl Actions {
-    /// Makes the shared domain, and where there is no user yet the first admin and their
+    /// Makes the shared domain, the internal one and the first security groups, and where there is no user yet the first admin and their
     /// home. Called at every start; true where it made the admin.
     ///
     /// # Errors
@@ -74,6 +74,8 @@ impl Actions {
                 if tx.domain_by_name(&domain).is_none() {
                     tx.put(domains::shared(domain, now));
                 }
+                domains::put_internal(tx, now);
+                seeds::put_security_groups(tx, now)?;
                 if let Some(hash) = hash.filter(|_| tx.users.is_empty()) {
                     let admin = put_admin(tx, &first.admin, hash, now)?;
                     if let Some((org, space)) = first.home {

@@ -6,6 +6,7 @@ mod error;
 mod extract;
 mod frame;
 mod log_cache;
+mod networking;
 mod root;
 mod service;
 mod uaa;
@@ -47,6 +48,7 @@ pub fn router(api: Api) -> Router {
     Router::new()
         .merge(root::router())
         .merge(uaa::router())
+        .merge(networking::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())
         .fallback(unknown)

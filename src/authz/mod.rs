@@ -27,12 +27,14 @@ pub enum Verb {
     ReadSpace,
     /// Rename a space, manage its people and settings.
     UpdateSpace,
-    /// Create, change and delete apps, routes, packages.
+    /// Create, change and delete apps, routes, packages, services; open apps to each other.
     WriteApps,
-    /// Start, stop, scale and restart existing apps, map routes.
+    /// Start, stop, scale and restart existing apps, map routes, bind services.
     OperateApps,
-    /// See environment variables, manifests and credentials.
+    /// See environment variables and manifests.
     ReadSecrets,
+    /// See credentials of services.
+    ReadCredentials,
     /// See audit events and logs.
     ReadEvents,
     /// What only admins may do: organizations, shared domains, users.
@@ -85,7 +87,7 @@ pub fn may(grants: &Grants, verb: Verb, place: Place) -> bool {
             has(RoleScope::Space(space), &[R::SpaceManager])
                 || has(RoleScope::Org(org), &[R::OrganizationManager])
         }
-        (Verb::WriteApps, Place::Space { space, .. }) => {
+        (Verb::WriteApps | Verb::ReadCredentials, Place::Space { space, .. }) => {
             has(RoleScope::Space(space), &[R::SpaceDeveloper])
         }
         (Verb::OperateApps | Verb::ReadSecrets, Place::Space { space, .. }) => has(

@@ -1,6 +1,6 @@
 use super::*;
 
-const VERBS: [Verb; 9] = [
+const VERBS: [Verb; 10] = [
     Verb::ReadOrg,
     Verb::WriteOrg,
     Verb::ReadSpace,
@@ -8,6 +8,7 @@ const VERBS: [Verb; 9] = [
     Verb::WriteApps,
     Verb::OperateApps,
     Verb::ReadSecrets,
+    Verb::ReadCredentials,
     Verb::ReadEvents,
     Verb::Administer,
 ];
@@ -69,6 +70,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::WriteApps,
             Verb::OperateApps,
             Verb::ReadSecrets,
+            Verb::ReadCredentials,
             Verb::ReadEvents,
         ],
         R::SpaceAuditor => &[Verb::ReadOrg, Verb::ReadSpace, Verb::ReadEvents],

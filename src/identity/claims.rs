@@ -103,6 +103,7 @@ fn scopes(user: &User) -> &'static [&'static str] {
             "scim.read",
             "scim.write",
             "network.admin",
+            "network.write",
             "routing.router_groups.read",
             "doppler.firehose",
         ]
@@ -113,6 +114,7 @@ fn scopes(user: &User) -> &'static [&'static str] {
             "password.write",
             "cloud_controller.read",
             "cloud_controller.write",
+            "network.write",
         ]
     }
 }

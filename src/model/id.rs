@@ -93,6 +93,16 @@ ids! {
     InstanceId,
     /// A refresh token.
     TokenId,
+    /// A security group.
+    SecurityGroupId,
+    /// A network policy between two apps.
+    PeerPolicyId,
+    /// A service instance.
+    ServiceId,
+    /// The binding of a service instance to an app.
+    BindingId,
+    /// Something that the platform makes once.
+    SeedId,
 }
 
 impl From<AppId> for ProcessId {

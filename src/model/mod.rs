@@ -15,9 +15,13 @@ mod name;
 mod network;
 mod org;
 mod package;
+mod peer_policy;
 mod process;
 mod role;
 mod route;
+mod security_group;
+mod seed;
+mod service;
 mod size;
 mod space;
 mod timestamp;
@@ -30,24 +34,34 @@ pub use droplet::{Droplet, DropletBuildpack, DropletKind, DropletState};
 pub use event::{Actor, Event, EventTarget};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
-    AppId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId, JobId,
-    OrgId, PackageId, ProcessId, RoleId, RouteId, SpaceId, TokenId, UserId,
+    AppId, BindingId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId,
+    JobId, OrgId, PackageId, PeerPolicyId, ProcessId, RoleId, RouteId, SecurityGroupId, SeedId,
+    ServiceId, SpaceId, TokenId, UserId,
 };
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
 pub use job::{Job, JobError, JobState};
 pub use metadata::Metadata;
 pub use name::{
-    AppName, DomainName, InvalidName, OrgName, ProcessType, RouteHost, RoutePath, SpaceName,
-    Username,
+    AppName, DomainName, InvalidName, OrgName, ProcessType, RouteHost, RoutePath,
+    SecurityGroupName, ServiceName, SpaceName, Username,
 };
 pub use network::{
     EgressProtocol, EgressRule, Grant, NetworkPolicy, Peer, PeerInstance, PortRange,
 };
 pub use org::Org;
 pub use package::{Package, PackageState};
+pub use peer_policy::{PeerPolicy, PeerProtocol};
 pub use process::Process;
 pub use role::{Role, RoleKind, RoleScope};
 pub use route::{AppProtocol, Destination, Route};
+pub use security_group::{
+    BadDestination, Reach, RuleProtocol, SecurityGroup, SecurityRule, Workload, address_range,
+    port_ranges,
+};
+pub use seed::Seed;
+pub use service::{
+    Binding, Credentials, Operation, OperationKind, OperationState, Service, ServiceKind,
+};
 pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;
 pub use timestamp::Timestamp;

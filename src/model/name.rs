@@ -115,6 +115,10 @@ names! {
     DomainName("name", domain_name),
     /// The host part of a route: a DNS label (or several), `*`, or nothing.
     RouteHost("host", route_host),
+    /// The name of a security group, unique on the platform.
+    SecurityGroupName("name", printable),
+    /// The name of a service instance, unique in its space.
+    ServiceName("name", printable),
     /// The path part of a route: nothing, or `/` and at least one more character.
     RoutePath("path", route_path),
 }

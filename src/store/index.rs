@@ -4,9 +4,10 @@ use imbl::{OrdMap, OrdSet};
 
 use super::Record;
 use crate::model::{
-    App, AppId, Build, BuildId, Domain, DomainId, DomainName, Droplet, DropletId, EventId, Job,
-    JobId, Org, OrgId, Package, PackageId, Process, ProcessId, Role, RoleId, RoleScope, RouteHost,
-    RouteId, RoutePath, Space, SpaceId, Timestamp, TokenId, User, UserId,
+    App, AppId, BindingId, Build, BuildId, Domain, DomainId, DomainName, Droplet, DropletId,
+    EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicyId, Process, ProcessId, Role,
+    RoleId, RoleScope, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId, Space, SpaceId,
+    Timestamp, TokenId, User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
@@ -29,6 +30,11 @@ pub struct Indexes {
     routes: OrdMap<(DomainId, RouteHost, RoutePath), RouteId>,
     routes_by_space: OrdSet<(SpaceId, RouteId)>,
     routes_by_app: OrdSet<(AppId, RouteId)>,
+    pub(super) security_groups: OrdMap<String, SecurityGroupId>,
+    pub(super) policies_by_app: OrdSet<(AppId, PeerPolicyId)>,
+    pub(super) services: OrdMap<(SpaceId, String), ServiceId>,
+    pub(super) bindings_by_app: OrdSet<(AppId, Timestamp, BindingId)>,
+    pub(super) bindings_by_service: OrdSet<(ServiceId, BindingId)>,
     events: OrdSet<(Timestamp, EventId)>,
     events_by_target: OrdSet<(String, Timestamp, EventId)>,
     jobs: OrdSet<(Timestamp, JobId)>,
@@ -69,7 +75,7 @@ impl Entry for Remove {
     }
 }
 
-fn lower(name: &str) -> String {
+pub(super) fn lower(name: &str) -> String {
     name.to_lowercase()
 }
 
@@ -146,6 +152,26 @@ impl Indexes {
                     E::set(&mut self.routes_by_app, (destination.app, route.id));
                 }
             }
+            Record::SecurityGroup(group) => {
+                E::map(&mut self.security_groups, lower(&group.name), group.id);
+            }
+            Record::PeerPolicy(policy) => {
+                for app in [policy.source, policy.destination] {
+                    E::set(&mut self.policies_by_app, (app, policy.id));
+                }
+            }
+            Record::Service(service) => E::map(
+                &mut self.services,
+                (service.space, lower(&service.name)),
+                service.id,
+            ),
+            Record::Binding(binding) => {
+                let by_app = (binding.app, binding.created_at, binding.id);
+                E::set(&mut self.bindings_by_app, by_app);
+                E::set(&mut self.bindings_by_service, (binding.service, binding.id));
+            }
+            // Found by their keys alone.
+            Record::Seed(_) => {}
             Record::Event(event) => {
                 E::set(&mut self.events, (event.created_at, event.id));
                 let target = event.target.guid.clone();
@@ -160,7 +186,7 @@ impl Indexes {
 }
 
 /// The smallest and largest identifiers, for ranges over index entries.
-fn nil<T: From<uuid::Uuid>>() -> T {
+pub(super) fn nil<T: From<uuid::Uuid>>() -> T {
     T::from(uuid::Uuid::nil())
 }
 
@@ -174,11 +200,25 @@ macro_rules! uuid_from {
     )*};
 }
 uuid_from!(
-    AppId, BuildId, DomainId, DropletId, EventId, JobId, OrgId, PackageId, ProcessId, RoleId,
-    RouteId, SpaceId, TokenId, UserId
+    AppId,
+    BindingId,
+    BuildId,
+    DomainId,
+    DropletId,
+    EventId,
+    JobId,
+    OrgId,
+    PackageId,
+    PeerPolicyId,
+    ProcessId,
+    RoleId,
+    RouteId,
+    SpaceId,
+    TokenId,
+    UserId
 );
 
-const START: Timestamp = Timestamp::from_millis(0);
+pub(super) const START: Timestamp = Timestamp::from_millis(0);
 
 impl super::State {
     /// The organization with this name, whatever the case.
@@ -401,7 +441,7 @@ impl super::State {
 }
 
 /// The third parts of the entries of `app`, oldest first.
-fn range<T: Ord + Copy + From<uuid::Uuid>>(
+pub(super) fn range<T: Ord + Copy + From<uuid::Uuid>>(
     set: &OrdSet<(AppId, Timestamp, T)>,
     app: AppId,
 ) -> impl DoubleEndedIterator<Item = T> + '_ {

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::{Indexes, State};
 use crate::model::{
-    App, AppId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
-    Org, OrgId, Package, PackageId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId,
-    Space, SpaceId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
+    EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicy, PeerPolicyId, Process,
+    ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup, SecurityGroupId, Seed,
+    SeedId, Service, ServiceId, Space, SpaceId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -188,6 +189,11 @@ records! {
     builds: Build(BuildId) = "build",
     droplets: Droplet(DropletId) = "droplet",
     routes: Route(RouteId) = "route",
+    security_groups: SecurityGroup(SecurityGroupId) = "security_group",
+    peer_policies: PeerPolicy(PeerPolicyId) = "network_policy",
+    services: Service(ServiceId) = "service_instance",
+    bindings: Binding(BindingId) = "service_binding",
+    seeds: Seed(SeedId) = "seed",
     events: Event(EventId) = "event",
     jobs: Job(JobId) = "job",
 }

@@ -6,9 +6,10 @@ use imbl::OrdMap;
 
 use super::Indexes;
 use crate::model::{
-    App, AppId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
-    Org, OrgId, Package, PackageId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId,
-    Space, SpaceId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
+    EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicy, PeerPolicyId, Process,
+    ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup, SecurityGroupId, Seed,
+    SeedId, Service, ServiceId, Space, SpaceId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -46,6 +47,16 @@ pub struct State {
     pub droplets: Table<DropletId, Droplet>,
     /// Routes.
     pub routes: Table<RouteId, Route>,
+    /// Security groups.
+    pub security_groups: Table<SecurityGroupId, SecurityGroup>,
+    /// Network policies between apps.
+    pub peer_policies: Table<PeerPolicyId, PeerPolicy>,
+    /// Service instances.
+    pub services: Table<ServiceId, Service>,
+    /// Bindings of service instances to apps.
+    pub bindings: Table<BindingId, Binding>,
+    /// What the platform made once.
+    pub seeds: Table<SeedId, Seed>,
     /// Audit events.
     pub events: Table<EventId, Event>,
     /// Jobs.

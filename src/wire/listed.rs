@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Error, Query, select::Selector};
 use crate::model::{
-    App, Build, Domain, Droplet, Event, Metadata, Org, Package, Process, Role, Route, Space,
-    Timestamp, User,
+    App, Binding, Build, Domain, Droplet, Event, Metadata, Org, Package, Process, Role, Route,
+    SecurityGroup, Service, Space, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -61,6 +61,9 @@ listed! {
     Droplet updated_at |_| None, |x| Some(&x.metadata);
     Route updated_at |_| None, |x| Some(&x.metadata);
     Event created_at |_| None, |_| None;
+    SecurityGroup updated_at |x| Some(&x.name), |_| None;
+    Service updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    Binding updated_at |x| Some(x.name.as_deref().unwrap_or_default()), |x| Some(&x.metadata);
 }
 
 /// Narrows `items` to what `guids`, `label_selector`, `created_ats` and `updated_ats` select,

@@ -3,5 +3,5 @@
 mod rules;
 mod verbs;
 
-pub(super) use rules::shared;
 pub use rules::{default_domain, usable_in};
+pub(super) use rules::{put_internal, shared};

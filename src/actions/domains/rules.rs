@@ -4,7 +4,7 @@ use crate::{
     actions::{ActionError, Caller, routes},
     authz::Verb,
     model::{Domain, DomainId, DomainName, Metadata, OrgId, RouteHost, SpaceId, Timestamp},
-    store::State,
+    store::{State, Tx},
     wire::ToMany,
 };
 
@@ -42,6 +42,22 @@ pub(in crate::actions) fn shared(name: DomainName, now: Timestamp) -> Domain {
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,
+    }
+}
+
+/// The name of the domain of traffic between apps, which every Cloud Foundry has.
+const INTERNAL: &str = "apps.internal";
+
+/// Puts the domain of traffic between apps, unless something has its name.
+pub(in crate::actions) fn put_internal(tx: &mut Tx, now: Timestamp) {
+    let name = DomainName::parse(INTERNAL);
+    if let Ok(name) = name.map_err(drop)
+        && tx.domain_by_name(&name).is_none()
+    {
+        tx.put(Domain {
+            internal: true,
+            ..shared(name, now)
+        });
     }
 }
 

@@ -20,6 +20,7 @@ mod processes;
 mod resource;
 mod roles;
 mod routes;
+mod security_groups;
 mod spaces;
 mod upload;
 mod users;
@@ -47,6 +48,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(processes::router())
         .merge(roles::router())
         .merge(routes::router())
+        .merge(security_groups::router())
         .merge(spaces::router())
         .merge(users::router())
 }

@@ -20,9 +20,8 @@ use crate::{
 };
 
 /// Lists that are empty, and whether one sees them without logging in.
-const EMPTY: [(&str, bool); 10] = [
+const EMPTY: [(&str, bool); 9] = [
     ("/app_usage_events", false),
-    ("/security_groups", false),
     ("/service_brokers", false),
     ("/service_credential_bindings", false),
     ("/service_instances", false),

@@ -35,8 +35,6 @@ pub(super) fn router() -> Router<Api> {
         .route("/spaces/{guid}/features/ssh", get(ssh).patch(set_ssh))
         .route("/spaces/{guid}/users", get(users))
         .route("/spaces/{guid}/routes", delete_at(delete_unmapped))
-        .route("/spaces/{guid}/running_security_groups", get(no_groups))
-        .route("/spaces/{guid}/staging_security_groups", get(no_groups))
         .route(
             "/spaces/{guid}/relationships/isolation_segment",
             get(isolation_segment).patch(set_isolation_segment),
@@ -143,19 +141,6 @@ async fn users(
     let path = format!("/v3/spaces/{id}/users");
     let here = |_: &store::State, space| space == id;
     super::users::list_in(&api, &caller, &query, &base, &path, here, None)
-}
-
-async fn no_groups(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<SpaceId>,
-    query: RawQuery,
-    uri: axum::extract::OriginalUri,
-) -> Result<Json<Value>, Failure> {
-    api.actions.space(&caller, id)?;
-    let query = query.parse(&["guids", "names"])?;
-    super::platform::page(Vec::new(), &query, &base, uri.path())
 }
 
 fn no_segment(base: &wire::Base, id: SpaceId) -> Json<Value> {

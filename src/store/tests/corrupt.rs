@@ -8,7 +8,7 @@ use std::{
 use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
 use super::fixture::{event, every_kind, open, org, put, run, small};
-use crate::store::{Repair, Source, Store, StoreError};
+use crate::store::{Kind, Repair, Source, Store, StoreError};
 
 pub(super) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -152,7 +152,7 @@ fn a_damaged_snapshot_is_passed_over() {
         let (store, opened) = open(dir.path());
         assert_eq!(
             (opened.source, opened.records),
-            (Source::Snapshot(2), 3 * 14)
+            (Source::Snapshot(2), 3 * Kind::ALL.len())
         );
         assert!(
             opened
@@ -182,7 +182,7 @@ fn a_lost_journal_loses_nothing_that_sled_has() {
                 state: 1
             }]
         );
-        assert_eq!(store.state().len(), 14);
+        assert_eq!(store.state().len(), Kind::ALL.len());
         drop(store);
         fs::remove_dir_all(dir.path().join("sled")).unwrap();
         assert_eq!(open(dir.path()).1.source, Source::Snapshot(1));

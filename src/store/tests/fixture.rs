@@ -1,19 +1,25 @@
 //! Records and stores to test with.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use serde_json::json;
 use uuid::Uuid;
 
 use crate::{
     model::{
-        Actor, App, AppId, AppName, AppProtocol, AppState, Build, BuildId, BuildState, Destination,
-        DestinationId, Domain, DomainId, DomainName, Droplet, DropletBuildpack, DropletId,
-        DropletKind, DropletState, Event, EventId, EventTarget, Failure, HealthCheck, HealthKind,
-        Job, JobError, JobId, JobState, Lifecycle, Megabytes, Metadata, Org, OrgId, OrgName,
-        Package, PackageId, PackageState, Process, ProcessId, ProcessType, ReadinessCheck,
-        RefreshToken, Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId, RoutePath,
-        Space, SpaceId, SpaceName, Timestamp, TokenId, User, UserId, Username,
+        Actor, App, AppId, AppName, AppProtocol, AppState, Binding, BindingId, Build, BuildId,
+        BuildState, Credentials, Destination, DestinationId, Domain, DomainId, DomainName, Droplet,
+        DropletBuildpack, DropletId, DropletKind, DropletState, Event, EventId, EventTarget,
+        Failure, HealthCheck, HealthKind, Job, JobError, JobId, JobState, Lifecycle, Megabytes,
+        Metadata, Operation, OperationKind, Org, OrgId, OrgName, Package, PackageId, PackageState,
+        PeerPolicy, PeerPolicyId, PeerProtocol, PortRange, Process, ProcessId, ProcessType, Reach,
+        ReadinessCheck, RefreshToken, Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId,
+        RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupName, SecurityRule,
+        Seed, SeedId, Service, ServiceId, ServiceKind, ServiceName, Space, SpaceId, SpaceName,
+        Timestamp, TokenId, User, UserId, Username,
     },
     store::{Config, Opened, Record, Store, StoreError},
 };
@@ -108,6 +114,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
     let package = PackageId::from_uuid(uuid(9, number));
     let build = BuildId::from_uuid(uuid(10, number));
     let droplet = DropletId::from_uuid(uuid(11, number));
+    let service = ServiceId::from_uuid(uuid(18, number));
     let lifecycle = Lifecycle {
         buildpacks: vec!["python_buildpack".to_owned()],
         stack: Some("cflinuxfs4".to_owned()),
@@ -273,6 +280,78 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             metadata: metadata(),
             created_at: AT,
             updated_at: AT,
+        }
+        .into(),
+        SecurityGroup {
+            id: SecurityGroupId::from_uuid(uuid(16, number)),
+            name: SecurityGroupName::parse(format!("db-{number}")).unwrap(),
+            rules: vec![SecurityRule {
+                protocol: RuleProtocol::Tcp,
+                destination: "10.0.0.0/8,2001:db8::1-2001:db8::9".to_owned(),
+                ports: Some("5432,6432".to_owned()),
+                kind: None,
+                code: None,
+                description: Some("databases".to_owned()),
+                log: Some(true),
+            }],
+            running: Reach {
+                everywhere: true,
+                spaces: BTreeSet::from([space]),
+            },
+            staging: Reach::default(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        PeerPolicy {
+            id: PeerPolicyId::from_uuid(uuid(17, number)),
+            source: app,
+            destination: app,
+            protocol: PeerProtocol::Udp,
+            ports: PortRange {
+                first: 53,
+                last: 5353,
+            },
+            created_at: AT,
+        }
+        .into(),
+        Service {
+            id: service,
+            space,
+            name: ServiceName::parse("주문 DB").unwrap(),
+            kind: ServiceKind::UserProvided {
+                credentials: Credentials(
+                    json!({ "uri": "postgres://u:p@db:5432/x" })
+                        .as_object()
+                        .cloned()
+                        .unwrap(),
+                ),
+                syslog_drain_url: Some("syslog-tls://logs.example.kr:6514".to_owned()),
+                route_service_url: None,
+            },
+            vouched: true,
+            tags: vec!["sql".to_owned()],
+            last_operation: Operation::done(OperationKind::Create, AT),
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Binding {
+            id: BindingId::from_uuid(uuid(19, number)),
+            service,
+            app,
+            name: Some("orders".to_owned()),
+            last_operation: Operation::done(OperationKind::Update, AT),
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
+        Seed {
+            id: SeedId::from_uuid(uuid(20, number)),
+            name: "security groups".to_owned(),
+            at: AT,
         }
         .into(),
         event(number, 40).into(),

@@ -157,7 +157,7 @@ fn tell(cf: &Cf, api: &str) {
         "running-environment-variable-group",
         &["running environment variable group"],
     );
-    check("security-groups", &["No security groups"]);
+    check("security-groups", &["public_networks", "dns"]);
     check("service-brokers", &["No service brokers found"]);
     check("router-groups", &[]);
     check("oauth-token", &["bearer "]);

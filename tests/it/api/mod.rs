@@ -3,13 +3,16 @@
 
 mod apps;
 mod cf;
+mod cf_network;
 mod cf_push;
 mod harness;
 mod manifests;
+mod network_policies;
 mod people;
 mod places;
 mod push;
 mod roots;
 mod routing;
 mod rules;
+mod security_groups;
 mod upload;

@@ -152,12 +152,14 @@ async fn what_is_fixed_or_empty_answers() {
         "/v3/stacks?names=cflinuxfs4".to_owned(),
         "/v3/isolation_segments".to_owned(),
         "/v3/feature_flags".to_owned(),
+        "/v3/security_groups".to_owned(),
+        format!("/v3/spaces/{space}/running_security_groups"),
+        format!("/v3/spaces/{space}/staging_security_groups"),
     ] {
         let list = platform.get(&path).await;
         assert_ne!(list["resources"], json!([]), "{path}");
     }
     for path in [
-        "/v3/security_groups".to_owned(),
         "/v3/space_quotas".to_owned(),
         format!("/v3/service_instances?space_guids={space}&fields%5Bservice_plan%5D=guid,name"),
         "/v3/service_credential_bindings?app_guids=x".to_owned(),
@@ -166,8 +168,6 @@ async fn what_is_fixed_or_empty_answers() {
         "/v3/service_plans?available=true".to_owned(),
         "/v3/service_brokers".to_owned(),
         format!("/v3/isolation_segments?organization_guids={org}"),
-        format!("/v3/spaces/{space}/running_security_groups"),
-        format!("/v3/spaces/{space}/staging_security_groups"),
     ] {
         let list = platform.get(&path).await;
         assert_eq!(list["resources"], json!([]), "{path}");

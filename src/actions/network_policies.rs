@@ -1,0 +1,148 @@
+//! Network policies: which app may reach which other.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::json;
+
+use super::{ActionError, Actions, Caller, apps};
+use crate::{
+    authz::Verb,
+    model::{AppId, PeerPolicy, PeerPolicyId, Timestamp},
+    store::{State, Tx},
+    wire::network_policy::Wanted,
+};
+
+/// Most policies that one app may be the source of: each is a part of what its instances are
+/// told. Cloud Foundry's default for space developers is 50.
+const MOST: usize = 150;
+
+impl Actions {
+    /// The network policies between apps that are both the caller's to develop.
+    #[must_use]
+    pub fn network_policies(&self, caller: &Caller) -> Vec<Arc<PeerPolicy>> {
+        let state = self.store.state();
+        let mut policies: Vec<_> = state
+            .peer_policies
+            .values()
+            .filter(|policy| may_write(&state, caller, policy.source))
+            .filter(|policy| may_write(&state, caller, policy.destination))
+            .cloned()
+            .collect();
+        policies.sort_by_key(|policy| (policy.created_at, policy.id));
+        policies
+    }
+
+    /// Opens apps to others. What is open already stays so.
+    ///
+    /// # Errors
+    /// [`ActionError::Forbidden`] where an app is none or not the caller's to develop;
+    /// [`ActionError::Unprocessable`] where an app would have too many policies.
+    pub async fn create_network_policies(
+        &self,
+        caller: &Caller,
+        wanted: Vec<Wanted>,
+    ) -> Result<(), ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                check_all(tx, caller, &wanted)?;
+                for one in wanted {
+                    if existing(tx, &one).is_some() {
+                        continue;
+                    }
+                    let policy = PeerPolicy {
+                        id: PeerPolicyId::random(),
+                        source: one.source,
+                        destination: one.destination,
+                        protocol: one.protocol,
+                        ports: one.ports,
+                        created_at: now,
+                    };
+                    tx.put(policy.clone());
+                    note(tx, caller, "audit.app.network_policy.create", &policy, now);
+                    let of_source = tx.policies_of(one.source);
+                    if of_source.filter(|all| all.source == one.source).count() > MOST {
+                        return Err(ActionError::Unprocessable(format!(
+                            "policy quota exceeded: an app may be the source of at most {MOST} \
+                             policies"
+                        )));
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Closes apps to others. What is not open stays so.
+    ///
+    /// # Errors
+    /// As [`Actions::create_network_policies`].
+    pub async fn delete_network_policies(
+        &self,
+        caller: &Caller,
+        wanted: Vec<Wanted>,
+    ) -> Result<(), ActionError> {
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                check_all(tx, caller, &wanted)?;
+                for one in wanted {
+                    if let Some(policy) = existing(tx, &one) {
+                        tx.delete(policy.id);
+                        note(tx, caller, "audit.app.network_policy.delete", &policy, now);
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+}
+
+fn may_write(state: &State, caller: &Caller, app: AppId) -> bool {
+    let app = state.apps.get(&app);
+    app.is_some_and(|app| caller.may_in_space(state, Verb::WriteApps, app.space))
+}
+
+/// Passes where all apps are there and the caller's to develop; which one is not is not told.
+fn check_all(state: &State, caller: &Caller, wanted: &[Wanted]) -> Result<(), ActionError> {
+    let apps: BTreeSet<AppId> = wanted
+        .iter()
+        .flat_map(|one| [one.source, one.destination])
+        .collect();
+    for app in apps {
+        match apps::find(state, caller, Verb::WriteApps, app) {
+            Ok(_) => {}
+            Err(ActionError::OrgSuspended) => return Err(ActionError::OrgSuspended),
+            Err(_) => return Err(ActionError::Forbidden),
+        }
+    }
+    Ok(())
+}
+
+fn existing(state: &State, wanted: &Wanted) -> Option<PeerPolicy> {
+    let same = |policy: &&PeerPolicy| {
+        let Wanted {
+            source,
+            destination,
+            protocol,
+            ports,
+        } = wanted;
+        policy.source == *source
+            && policy.destination == *destination
+            && policy.protocol == *protocol
+            && policy.ports == *ports
+    };
+    state.policies_of(wanted.source).find(same).cloned()
+}
+
+fn note(tx: &mut Tx, caller: &Caller, kind: &str, policy: &PeerPolicy, now: Timestamp) {
+    let Some(source) = tx.apps.get(&policy.source).cloned() else {
+        return;
+    };
+    let data = json!({ "request": {
+        "destination_guid": policy.destination.to_string(),
+        "protocol": policy.protocol,
+        "ports": { "start": policy.ports.first, "end": policy.ports.last },
+    } });
+    apps::note(tx, caller, kind, &source, data, now);
+}
