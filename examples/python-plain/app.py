@@ -6,6 +6,8 @@ import os
 
 class Hello(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Head and body go out together: apart, the second waits for the first's acknowledgement.
+    wbufsize = -1
 
     def do_GET(self):
         text = b"Hello from Python\n"
