@@ -16,7 +16,7 @@ use super::{
 use crate::{
     logs,
     model::{Exit, Failure, Megabytes},
-    sandbox::{self, Bind, Limits, Network, Sandbox, Spec, Status, log},
+    sandbox::{self, Bind, Kind, Limits, Network, Sandbox, Spec, Status, log},
 };
 
 /// Processes and threads of a build; a JVM that compiles has hundreds.
@@ -60,6 +60,7 @@ pub(super) async fn run(
     let id = format!("build-{}", request.build);
     let argv = ["bash", "-c", &script(&decision.steps, &nonce)].map(str::to_owned);
     let spec = Spec {
+        kind: Kind::Build,
         home: Some(folder.home()),
         home_writable: true,
         binds: binds(config, caches),

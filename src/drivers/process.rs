@@ -20,7 +20,9 @@ use super::{
 use crate::{
     blobs::Blobs,
     model::{DropletKind, DropletState, Megabytes},
-    sandbox::{self, Bind, Ids, Limits, Network, Sandbox, SandboxError, Spec, Status, Usage, log},
+    sandbox::{
+        self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Usage, log,
+    },
     stdx::removal::remove_tree,
 };
 
@@ -133,7 +135,9 @@ fn spec(
             )
         })?;
     let mut binds = Vec::new();
+    let mut kind = Kind::Process;
     if order.droplet.kind == DropletKind::Wasm {
+        kind = Kind::Wasm;
         binds.push(Bind {
             source: config.program.clone(),
             target: PathBuf::from(PROGRAM),
@@ -141,6 +145,7 @@ fn spec(
         });
     }
     Ok(Spec {
+        kind,
         home: Some(home),
         binds,
         env: order.env.clone(),

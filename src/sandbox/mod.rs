@@ -18,6 +18,7 @@ mod disk;
 mod files;
 mod handle;
 mod init;
+mod landlock;
 pub mod log;
 mod probe;
 mod protocol;
@@ -40,7 +41,7 @@ pub use handle::Sandbox;
 pub use probe::{Capabilities, Finding, Verdict, probe};
 pub use spawn::{set_executable, spawn};
 pub use spec::{
-    Bind, Disk, Ids, Image, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP, Volume,
+    Bind, Disk, Ids, Image, Kind, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP, Volume,
 };
 pub use status::{SandboxError, Status, Usage};
 pub use trial::trial;

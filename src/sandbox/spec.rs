@@ -20,6 +20,8 @@ pub struct Spec {
     pub version: u32,
     /// The instance's identity; names its cgroup.
     pub id: String,
+    /// What runs in it, which decides how much of the kernel it needs.
+    pub kind: Kind,
     /// The instance's own folder on the host. Holds this spec, sockets, status, log files
     /// and the private writable layer; exists and is empty when the sandbox is spawned.
     pub dir: PathBuf,
@@ -70,6 +72,7 @@ impl Spec {
             version: SPEC_VERSION,
             hostname: id.chars().take(64).collect(),
             id,
+            kind: Kind::Process,
             dir,
             home: None,
             home_writable: false,
@@ -106,6 +109,18 @@ impl std::fmt::Debug for Spec {
             .field("disk", &self.disk)
             .finish_non_exhaustive()
     }
+}
+
+/// What runs in a sandbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Anything: an app's command.
+    Process,
+    /// The steps of a build.
+    Build,
+    /// The platform's host of Wasm components, which starts no other program.
+    Wasm,
 }
 
 /// A part of the host that is seen inside.

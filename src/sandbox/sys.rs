@@ -291,6 +291,17 @@ pub(super) fn empty_bounding_set() -> io::Result<()> {
     Ok(())
 }
 
+/// Whether a change of this process's ids leaves its capabilities as they are.
+pub(super) fn keep_capabilities(keep: bool) -> io::Result<()> {
+    // uapi/linux/securebits.h: SECBIT_NO_SETUID_FIXUP.
+    const NO_SETUID_FIXUP: u64 = 1 << 2;
+    prctl(
+        libc::PR_SET_SECUREBITS,
+        if keep { NO_SETUID_FIXUP } else { 0 },
+    )
+    .map(drop)
+}
+
 /// Makes id 0 an id like any other, for good: exec and id changes give no capabilities.
 pub(super) fn lock_securebits() -> io::Result<()> {
     // uapi/linux/securebits.h: NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock.
@@ -399,6 +410,20 @@ pub(super) fn exec(program: &CStr, argv: &[CString], env: &[CString]) -> io::Err
         Ok(never) => match never {},
         Err(error) => error.into(),
     }
+}
+
+/// Begins a session keyring of its own, so that keys of whoever started us are not in reach.
+pub(super) fn new_session_keyring() -> io::Result<()> {
+    let anonymous = std::ptr::null::<libc::c_char>();
+    // SAFETY: a null name, which the call allows, asks for a keyring without one.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            libc::KEYCTL_JOIN_SESSION_KEYRING,
+            anonymous,
+        )
+    })
+    .map(drop)
 }
 
 /// A descriptor for a process, that stays with it when its id is used again.

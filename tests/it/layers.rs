@@ -42,13 +42,14 @@ const LEVELS: [(&str, u32); 29] = [
 ];
 
 /// Crates that only certain modules may name, so that each can be exchanged at one place.
-const DOORS: [(&str, &[&str]); 9] = [
+const DOORS: [(&str, &[&str]); 10] = [
     ("sled", &["store"]),
     ("wasmtime", &["wasm"]),
     ("wasmtime_wasi", &["wasm"]),
     ("wasmtime_wasi_http", &["wasm"]),
     ("nix", &["sandbox"]),
     ("seccompiler", &["sandbox"]),
+    ("landlock", &["sandbox"]),
     ("axum", &["api", "portal"]),
     ("clap", &["cli", "serve", "main"]),
     ("hickory_resolver", &["net"]),

@@ -11,6 +11,7 @@ mod v2;
 use std::{
     fmt::Display,
     fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -194,12 +195,26 @@ impl Group {
             })
     }
 
+    /// Where a process inside looks for what it may use, below `/sys/fs/cgroup`, and the folder
+    /// that is to be seen there.
+    pub(super) fn views(&self) -> Vec<(&'static str, &Path)> {
+        match self {
+            Self::V2 { path } => vec![("", path)],
+            Self::V1(folders) => folders.views(),
+        }
+    }
+
     fn folders(&self) -> Box<dyn Iterator<Item = &Path> + '_> {
         match self {
             Self::V2 { path } => Box::new(std::iter::once(path.as_path())),
             Self::V1(folders) => Box::new(folders.all()),
         }
     }
+}
+
+/// Lets a sandbox look into its own group, whatever the platform's umask.
+fn show(folder: &Path) -> io::Result<()> {
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
 }
 
 /// Makes `folder`; one that is left over from before is taken.

@@ -14,7 +14,8 @@ use nix::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, nanos, number, put, quota_us, value_of,
+    Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, nanos, number, put, quota_us, show,
+    value_of,
 };
 
 /// The parent of all groups, in each tree.
@@ -102,6 +103,7 @@ impl Mounts {
         for mount in self.all() {
             make(&mount.join(PARENT))?;
             make(&mount.join(PARENT).join(id))?;
+            show(&mount.join(PARENT).join(id))?;
         }
         let missing = folders.limit(limits).inspect_err(|_| {
             for folder in folders.all() {
@@ -121,6 +123,20 @@ impl Folders {
             .collect();
         all.dedup();
         all.into_iter()
+    }
+
+    /// Each controller by its own name, as systems mount or link them.
+    pub(super) fn views(&self) -> Vec<(&'static str, &Path)> {
+        let named = [
+            ("memory", &self.memory),
+            ("cpu", &self.cpu),
+            ("cpuacct", &self.cpuacct),
+            ("pids", &self.pids),
+        ];
+        named
+            .into_iter()
+            .filter_map(|(name, folder)| Some((name, folder.as_deref()?)))
+            .collect()
     }
 
     fn limit(&self, limits: &Limits) -> io::Result<Vec<Unenforced>> {

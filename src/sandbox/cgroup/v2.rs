@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access};
 
 use super::{
     Host, Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, nanos, number, put, quota_us,
-    value_of,
+    show, value_of,
 };
 
 /// The parent of all groups, below a group that is not the daemon's own.
@@ -188,6 +188,7 @@ pub(super) fn create(
     let base = place.base();
     let path = base.join(id);
     make(&path)?;
+    show(&path)?;
     let missing = limit(&path, &handed_on(&base), limits).inspect_err(|_| {
         let _ = fs::remove_dir(&path);
     })?;

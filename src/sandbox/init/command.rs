@@ -17,7 +17,7 @@ use nix::{
 };
 
 use super::{Channel, FromInit, Ids, SandboxError, Spec};
-use crate::sandbox::{VCAP, status::Doing, sys};
+use crate::sandbox::{VCAP, landlock, seccomp, status::Doing, sys};
 
 /// Open files where the spec sets no limit: Cloud Foundry's default.
 const FILES: u64 = 16_384;
@@ -26,9 +26,19 @@ const FILES: u64 = 16_384;
 /// there is no cgroup to stop it.
 const PROCESSES: u64 = 4096;
 
-/// Signals that wait and timers, of one user. They count for the user who made the namespace,
-/// too, which as root is the host's own: without this one sandbox could use up all of root's.
-const SIGNALS: u64 = 1024;
+/// What the same user of the host would share with the platform or with another instance, and
+/// what would be taken from it.
+const OWN: [(Resource, u64); 5] = [
+    // Memory that cannot be swapped: the kernel's own default.
+    (Resource::RLIMIT_MEMLOCK, 8 << 20),
+    // Bytes in message queues: the kernel's own default.
+    (Resource::RLIMIT_MSGQUEUE, 819_200),
+    // No better priority than the others'.
+    (Resource::RLIMIT_NICE, 0),
+    (Resource::RLIMIT_RTPRIO, 0),
+    // Signals that wait, and timers.
+    (Resource::RLIMIT_SIGPENDING, 1024),
+];
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
@@ -79,14 +89,21 @@ fn become_command(spec: &Spec, channel: &Channel, output: (&OwnedFd, &OwnedFd)) 
     if argv.is_empty() {
         return "there is no command".to_owned();
     }
-    if let Err(error) = prepare(spec, output) {
-        return super::chain(&error);
+    match prepare(spec, output) {
+        Ok(weaker) => weaker
+            .into_iter()
+            .for_each(|reason| channel.tell(&FromInit::Weaker(reason))),
+        Err(error) => return super::chain(&error),
     }
     channel.tell(&FromInit::Command);
     exec(spec, &argv, &env)
 }
 
-fn prepare(spec: &Spec, (stdout, stderr): (&OwnedFd, &OwnedFd)) -> Result<(), SandboxError> {
+/// Returns what is weaker than it should be.
+fn prepare(
+    spec: &Spec,
+    (stdout, stderr): (&OwnedFd, &OwnedFd),
+) -> Result<Option<String>, SandboxError> {
     setsid().doing(|| "begin a session".to_owned())?;
     let null = File::open("/dev/null").doing(|| "open /dev/null".to_owned())?;
     dup2_stdin(&null)
@@ -94,8 +111,9 @@ fn prepare(spec: &Spec, (stdout, stderr): (&OwnedFd, &OwnedFd)) -> Result<(), Sa
         .and_then(|()| dup2_stderr(stderr))
         .doing(|| "connect the standard streams".to_owned())?;
     sys::close_on_exec_from(3).doing(|| "keep descriptors from the command".to_owned())?;
-    limit(Resource::RLIMIT_CORE, 0)?;
-    limit(Resource::RLIMIT_SIGPENDING, SIGNALS)?;
+    for (resource, most) in OWN {
+        limit(resource, most)?;
+    }
     limit(Resource::RLIMIT_NOFILE, spec.limits.files.unwrap_or(FILES))?;
     limit(
         Resource::RLIMIT_NPROC,
@@ -113,7 +131,10 @@ fn prepare(spec: &Spec, (stdout, stderr): (&OwnedFd, &OwnedFd)) -> Result<(), Sa
     sys::set_capabilities(0).doing(|| "drop all capabilities".to_owned())?;
     std::env::set_current_dir(&spec.cwd).doing(|| format!("enter {}", spec.cwd))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-    sys::reset_signals().doing(|| "reset signals".to_owned())
+    sys::reset_signals().doing(|| "reset signals".to_owned())?;
+    let weaker = landlock::apply(spec)?;
+    seccomp::close(spec.kind).doing(|| "close the system-call filter".to_owned())?;
+    Ok(weaker)
 }
 
 /// Sets a limit, lowered to what the host allows.

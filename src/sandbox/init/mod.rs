@@ -2,6 +2,7 @@
 //! process 1 to reap what is orphaned, to pass SIGTERM on, and to open connections for the
 //! gateway. When it ends, the kernel kills everything inside.
 
+mod account;
 mod command;
 mod dialer;
 
@@ -111,9 +112,12 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     rootfs::private_mounts()?;
     let sources = rootfs::Sources::gather(spec, parts)?;
     rootfs::enter(spec.ids, || become_root(spec.ids))?;
+    let ceilings = account::Ceilings::open();
     for weaker in rootfs::compose(spec, &sources)? {
         channel.tell(&FromInit::Weaker(weaker));
     }
+    ceilings.set();
+    account::leave_keyring();
     // A change of ids has cleared it.
     prctl::set_pdeathsig(Signal::SIGKILL).doing(|| "follow the shim's end".to_owned())?;
     let signals = block_signals().doing(|| "watch for ended processes".to_owned())?;

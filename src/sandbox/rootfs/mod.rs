@@ -5,6 +5,7 @@
 //! who started it and sees the host's files; [`enter`] makes the new root and leaves the old
 //! one; [`compose`] attaches the copies, where symbolic links can lead nowhere but inside.
 
+mod cgroup;
 mod dev;
 mod etc;
 mod home;
@@ -29,7 +30,7 @@ use nix::{
     unistd::{fchdir, pivot_root},
 };
 
-use super::{Ids, SandboxError, Spec, VCAP, status::Doing, sys};
+use super::{Ids, SandboxError, Spec, VCAP, cgroup::Group, status::Doing, sys};
 
 /// The empty folder of the instance that the new root is mounted on.
 pub(super) const ROOT: &str = "root";
@@ -52,6 +53,7 @@ pub(super) struct Sources {
     system: Vec<(PathBuf, Piece)>,
     etc: Vec<(PathBuf, Piece)>,
     devices: Vec<(PathBuf, Piece)>,
+    groups: Vec<(PathBuf, Piece)>,
     home: home::Home,
     private: OwnedFd,
     binds: Vec<(PathBuf, Piece, u64)>,
@@ -66,6 +68,8 @@ pub(super) struct Parts {
     pub(super) disk: Option<OwnedFd>,
     /// The disks of the spec's volumes, in their order; none where one is a folder.
     pub(super) volumes: Vec<Option<OwnedFd>>,
+    /// The control group, to be seen inside.
+    pub(super) group: Option<Group>,
 }
 
 impl Parts {
@@ -113,6 +117,7 @@ impl Sources {
             system,
             etc: etc::gather(spec.network)?,
             devices: dev::gather()?,
+            groups: cgroup::gather(parts.group.as_ref()),
             home: home::Home::gather(spec, parts.home)?,
             private,
             binds,
@@ -233,6 +238,7 @@ pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, San
     etc::compose(spec, &sources.etc)?;
     dev::compose(spec.ids, &sources.devices)?;
     proc::mask()?;
+    cgroup::compose(&sources.groups)?;
     let weaker = home::compose(spec, &sources.home, &sources.private)?;
     for (target, piece, attributes) in &sources.binds {
         piece.attach(target, *attributes)?;
@@ -241,6 +247,15 @@ pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, San
     sys::mount_setattr(root.as_fd(), READ_ONLY, None, false)
         .doing(|| "make the root read-only".to_owned())?;
     Ok(weaker)
+}
+
+/// What the command may write to, devices left out.
+pub(super) fn written(spec: &Spec) -> Vec<PathBuf> {
+    let own = ["/home/vcap", "/tmp", "/dev/shm"].map(PathBuf::from);
+    let binds = spec.binds.iter().filter(|bind| bind.writable);
+    let binds = binds.map(|bind| bind.target.clone());
+    let volumes = spec.volumes.iter().map(|volume| volume.target.clone());
+    own.into_iter().chain(binds).chain(volumes).collect()
 }
 
 fn mount_at(kind: &str, target: &str, flags: MsFlags, options: &str) -> Result<(), SandboxError> {

@@ -8,37 +8,73 @@ use std::{
 
 use nix::libc;
 
-use super::{READ_ONLY, SandboxError, attach};
+use super::{READ_ONLY, SandboxError, attach, make_folder};
 use crate::sandbox::{status::Doing, sys};
 
-const MASKED: [&str; 15] = [
+/// What tells of the host's hardware, of what others do, or of addresses in the kernel. Runtimes
+/// read `cpuinfo`, `meminfo`, `stat`, `loadavg`, `uptime`, `version`, `cgroups` and
+/// `filesystems`; those stay.
+const MASKED: [&str; 44] = [
     "acpi",
+    "buddyinfo",
+    "cmdline",
     "config.gz",
+    "consoles",
+    "crypto",
+    "diskstats",
+    "dma",
+    "driver",
+    "dynamic_debug",
+    "execdomains",
+    "fb",
     "firmware",
+    "interrupts",
+    "iomem",
+    "ioports",
     "kallsyms",
     "kcore",
     "key-users",
     "keys",
     "kmsg",
+    "kpagecgroup",
+    "kpagecount",
+    "kpageflags",
     "latency_stats",
+    "locks",
+    "mdstat",
+    "misc",
     "modules",
+    "mtrr",
+    "pagetypeinfo",
+    "partitions",
+    "pressure",
     "sched_debug",
+    "schedstat",
     "scsi",
+    "slabinfo",
+    "softirqs",
+    "swaps",
     "sysrq-trigger",
     "timer_list",
-    "timer_stats",
+    "tty",
+    "vmallocinfo",
+    "zoneinfo",
 ];
 
 const FIXED: [&str; 5] = ["asound", "bus", "fs", "irq", "sys"];
 
+/// Is there while it is needed.
+const EMPTY: &str = "/.empty";
+
 pub(super) fn mask() -> Result<(), SandboxError> {
+    make_folder(Path::new(EMPTY))?;
     for name in MASKED {
         let path = Path::new("/proc").join(name);
         let Ok(found) = fs::metadata(&path) else {
             continue;
         };
-        // An empty folder of the root and the null device cover anything.
-        let cover = if found.is_dir() { "/sys" } else { "/dev/null" };
+        // An empty folder and the null device cover anything.
+        let cover = if found.is_dir() { EMPTY } else { "/dev/null" };
         let flags = if found.is_dir() {
             READ_ONLY
         } else {
@@ -46,6 +82,7 @@ pub(super) fn mask() -> Result<(), SandboxError> {
         };
         cover_with(cover, &path, flags).doing(|| format!("hide {}", path.display()))?;
     }
+    fs::remove_dir(EMPTY).doing(|| format!("remove {EMPTY}"))?;
     for name in FIXED {
         let path = Path::new("/proc").join(name);
         if path.exists() {

@@ -16,8 +16,9 @@ use std::{
 use nix::{
     fcntl::{FcntlArg, OFlag, fcntl},
     libc,
+    sys::resource::{Resource, setrlimit},
     sys::socket::{AddressFamily, SockFlag, SockType, setsockopt, socketpair, sockopt::PassCred},
-    unistd::pipe2,
+    unistd::{Uid, geteuid, pipe2, seteuid, setfsuid},
 };
 
 use super::{output::Output, owners};
@@ -73,6 +74,7 @@ pub(super) fn init(
     group: Option<&Group>,
     weaker: &mut Vec<String>,
 ) -> Result<(Started, [Output; 2]), SandboxError> {
+    forbid_cores(weaker);
     let owner = owner(spec.ids);
     let disk = spec.disk.as_ref().map(mounted).transpose()?.flatten();
     let volumes = spec.volumes.iter().map(|volume| mounted(&volume.disk));
@@ -93,7 +95,7 @@ pub(super) fn init(
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .doing(|| format!("make {CONNECT}"))?;
     let ids = spec.ids;
-    match sys::fork(namespaces(spec.network)).doing(|| {
+    match fork_as(ids, namespaces(spec.network)).doing(|| {
         "make namespaces (does the host allow user namespaces? see user.max_user_namespaces, \
          kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl)"
             .to_owned()
@@ -108,6 +110,7 @@ pub(super) fn init(
                 stderr: their_stderr,
                 parts: rootfs::Parts {
                     home,
+                    group: group.cloned(),
                     disk: disk.map(root),
                     volumes: volumes.into_iter().map(|disk| disk.map(root)).collect(),
                 },
@@ -124,6 +127,50 @@ pub(super) fn init(
             Ok((Started { init, pidfd, channel: ours, disk }, outputs))
         }
     }
+}
+
+/// Sees to it that no crash inside makes a core, nor starts what the host pipes cores to.
+///
+/// core(5): a pipe knows no limit but 1, which the kernel takes for a crash of the very program
+/// that is piped to; 0 would start it, as root and outside. It is set here, since the sandbox's
+/// filter keeps everybody inside from changing it.
+fn forbid_cores(weaker: &mut Vec<String>) {
+    if setrlimit(Resource::RLIMIT_CORE, 1, 1).is_ok() {
+        return;
+    }
+    let piped = fs::read_to_string("/proc/sys/kernel/core_pattern")
+        .is_ok_and(|pattern| pattern.starts_with('|'));
+    if piped {
+        weaker.push(
+            "a crash inside starts the host's handler of cores, since the platform's own limit of \
+             cores is 0: start it with a hard limit of 1 or more (LimitCORE= of systemd)"
+                .to_owned(),
+        );
+    }
+}
+
+/// Makes init's process. Its user namespace belongs to the app's own root where it has one: what
+/// the kernel counts for the owner of a namespace (inotify instances, waiting signals, namespaces)
+/// would otherwise be counted for the host's root, and one app could use up all of root's.
+fn fork_as(ids: Ids, flags: i32) -> io::Result<sys::Side> {
+    let Ids::Range { first } = ids else {
+        return sys::fork(flags);
+    };
+    // Without the right to keep capabilities the namespace is root's, and holds no less.
+    if sys::keep_capabilities(true).is_err() {
+        return sys::fork(flags);
+    }
+    let (root, owner) = (geteuid(), Uid::from_raw(first));
+    let side = seteuid(owner).map_err(io::Error::from).and_then(|()| {
+        // Files are still asked for as who started us.
+        setfsuid(root);
+        sys::fork(flags)
+    });
+    if !matches!(side, Ok(sys::Side::Child)) {
+        seteuid(root)?;
+        sys::keep_capabilities(false)?;
+    }
+    side
 }
 
 fn namespaces(network: Network) -> i32 {
@@ -161,7 +208,7 @@ fn map_ids(pid: i32, ids: Ids) -> io::Result<()> {
         }
         Ids::Own => {
             write("setgroups", "deny")?;
-            write("uid_map", &format!("{VCAP} {} 1\n", nix::unistd::geteuid()))?;
+            write("uid_map", &format!("{VCAP} {} 1\n", geteuid()))?;
             write("gid_map", &format!("{VCAP} {} 1\n", nix::unistd::getegid()))
         }
     }

@@ -9,6 +9,6 @@ mod files;
 mod life;
 mod limits;
 mod network;
-mod support;
+pub(crate) mod support;
 mod user;
 mod walls;

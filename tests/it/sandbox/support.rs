@@ -8,18 +8,18 @@ use pastina::{
 };
 use tempfile::TempDir;
 
-use crate::support::{is_root, program};
+pub(crate) use crate::support::{PATIENCE, is_root, until};
 
-pub(super) use crate::support::{PATIENCE, until};
+use crate::support::program;
 
 /// An instance's folder with what was asked for; the sandbox is killed when it goes.
-pub(super) struct Case {
-    pub(super) root: TempDir,
-    pub(super) spec: Spec,
+pub(crate) struct Case {
+    pub(crate) root: TempDir,
+    pub(crate) spec: Spec,
 }
 
 /// A range that no other test has.
-pub(super) fn ids() -> Ids {
+pub(crate) fn ids() -> Ids {
     use std::sync::atomic::{AtomicU32, Ordering};
     static NEXT: AtomicU32 = AtomicU32::new(0);
     if is_root() {
@@ -32,7 +32,7 @@ pub(super) fn ids() -> Ids {
 }
 
 /// What a daemon does once, before its first sandbox.
-pub(super) fn prepare() {
+pub(crate) fn prepare() {
     static PREPARED: OnceLock<()> = OnceLock::new();
     PREPARED.get_or_init(|| {
         sandbox::set_executable(program());
@@ -41,7 +41,7 @@ pub(super) fn prepare() {
 }
 
 /// A sandbox that runs `script` in a shell.
-pub(super) fn shell(script: &str) -> Case {
+pub(crate) fn shell(script: &str) -> Case {
     prepare();
     let root = tempfile::tempdir().unwrap();
     let dir = root.path().join("instance");
@@ -66,7 +66,7 @@ pub(super) fn shell(script: &str) -> Case {
 
 impl Case {
     /// A folder beside the instance's, filled.
-    pub(super) fn folder(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
+    pub(crate) fn folder(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
         let path = self.root.path().join(name);
         for (file, text) in files {
             let file = path.join(file);
@@ -76,12 +76,12 @@ impl Case {
         path
     }
 
-    pub(super) async fn spawn(&self) -> Sandbox {
+    pub(crate) async fn spawn(&self) -> Sandbox {
         sandbox::spawn(&self.spec).await.unwrap()
     }
 
     /// Runs to the end: how it ended, and what it wrote.
-    pub(super) async fn run(&self) -> (Exit, String) {
+    pub(crate) async fn run(&self) -> (Exit, String) {
         let sandbox = self.spawn().await;
         let exit = ended(&sandbox).await;
         let output = output(&sandbox);
@@ -92,7 +92,7 @@ impl Case {
     }
 
     /// Asserts that the host shows no trace of the sandbox but its folder.
-    pub(super) async fn left_nothing(&self) {
+    pub(crate) async fn left_nothing(&self) {
         let dir = self.spec.dir.to_str().unwrap();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(dir), "{mounts}");
@@ -123,7 +123,7 @@ impl Drop for Case {
 }
 
 /// Loop devices whose file has `text` in its path.
-pub(super) fn loops(text: &str) -> Vec<PathBuf> {
+pub(crate) fn loops(text: &str) -> Vec<PathBuf> {
     let all = fs::read_dir("/sys/block").unwrap().flatten();
     all.map(|entry| entry.path())
         .filter(|device| {
@@ -134,7 +134,7 @@ pub(super) fn loops(text: &str) -> Vec<PathBuf> {
 }
 
 /// Processes whose command line names `text`.
-pub(super) fn processes_with(text: &str) -> Vec<i32> {
+pub(crate) fn processes_with(text: &str) -> Vec<i32> {
     let all = fs::read_dir("/proc").unwrap().flatten();
     all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok())
         .filter(|pid| {
@@ -145,7 +145,7 @@ pub(super) fn processes_with(text: &str) -> Vec<i32> {
 }
 
 /// Control groups of a sandbox, in every hierarchy.
-pub(super) fn groups(id: &str) -> Vec<PathBuf> {
+pub(crate) fn groups(id: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(folder) = folders.pop() {
@@ -161,20 +161,20 @@ pub(super) fn groups(id: &str) -> Vec<PathBuf> {
     found
 }
 
-pub(super) async fn status(sandbox: &Sandbox, wanted: impl Fn(&Status) -> bool) -> Status {
+pub(crate) async fn status(sandbox: &Sandbox, wanted: impl Fn(&Status) -> bool) -> Status {
     let mut status = sandbox.status();
     let found = tokio::time::timeout(PATIENCE, status.wait_for(|now| wanted(now))).await;
     found.expect("in time").expect("the handle lives").clone()
 }
 
-pub(super) async fn ended(sandbox: &Sandbox) -> Exit {
+pub(crate) async fn ended(sandbox: &Sandbox) -> Exit {
     match status(sandbox, |now| matches!(now, Status::Ended(_))).await {
         Status::Ended(exit) => exit,
         other => panic!("{other:?}"),
     }
 }
 
-pub(super) async fn running(sandbox: &Sandbox) -> i32 {
+pub(crate) async fn running(sandbox: &Sandbox) -> i32 {
     match status(sandbox, |now| !matches!(now, Status::Preparing)).await {
         Status::Running { pid } => pid,
         other => panic!("{other:?}"),
@@ -182,23 +182,23 @@ pub(super) async fn running(sandbox: &Sandbox) -> i32 {
 }
 
 /// Everything written so far, a line each.
-pub(super) fn output(sandbox: &Sandbox) -> String {
+pub(crate) fn output(sandbox: &Sandbox) -> String {
     let mut reader = sandbox.log(0).unwrap();
     std::iter::from_fn(|| reader.next().unwrap())
         .map(|record| format!("{}\n", String::from_utf8_lossy(&record.line)))
         .collect()
 }
 
-pub(super) async fn says(sandbox: &Sandbox, text: &str) {
+pub(crate) async fn says(sandbox: &Sandbox, text: &str) {
     until(text, || output(sandbox).contains(text)).await;
 }
 
-pub(super) fn alive(pid: i32) -> bool {
+pub(crate) fn alive(pid: i32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
 
 /// The command's process as the host sees it: its parent is init, whose parent is the shim.
-pub(super) fn parent(pid: i32) -> i32 {
+pub(crate) fn parent(pid: i32) -> i32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit_once(") ")
         .unwrap()
