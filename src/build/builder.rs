@@ -10,10 +10,11 @@ use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
     Config, Request, Staged,
+    cache::{self, Cache, Caches},
     decision::{Decision, conclude, decide},
     environment::stack,
     failure,
-    folder::{self, Folder},
+    folder::Folder,
     leftovers::{Guard, Leftovers},
     log::StagingLog,
     run,
@@ -24,14 +25,7 @@ use crate::{
     logs::Logs,
     model::{AppId, DropletBuildpack, Failure, ProcessType},
     runtimes::{Catalog, PlacedFile, Release},
-    stdx::removal::remove_tree,
 };
-
-/// The folder of the caches, beside those of builds.
-const CACHES: &str = "caches";
-
-/// Caches of an app that grow beyond this many bytes are thrown away after the build.
-const LARGEST_CACHE: u64 = 4 * 1024 * 1024 * 1024;
 
 /// Runs builds; clones share it.
 #[derive(Debug, Clone)]
@@ -41,6 +35,7 @@ pub struct Builder {
     logs: Logs,
     runtimes: watch::Receiver<Arc<Catalog>>,
     versions: Arc<Versions>,
+    caches: Caches,
     leftovers: Leftovers,
 }
 
@@ -55,8 +50,9 @@ impl Builder {
         runtimes: watch::Receiver<Arc<Catalog>>,
     ) -> Self {
         let leftovers = Leftovers::start();
-        leftovers.sweep(&config.dir, CACHES);
+        leftovers.sweep(&config.dir, cache::FOLDER);
         Self {
+            caches: Caches::new(config.dir.join(cache::FOLDER), config.disks.clone()),
             config: Arc::new(config),
             blobs,
             logs,
@@ -92,14 +88,23 @@ impl Builder {
         guard: &mut Guard,
         log: &StagingLog,
     ) -> Result<Staged, Failure> {
+        let (disks, size) = (self.config.disks.clone(), self.config.disk);
         let folder = blocking("make the build's folder", move || {
-            Folder::create(dir).map_err(|e| failure::host("make the build's folder", &e))
+            Folder::create(dir, &disks, size)
+                .map_err(|e| failure::host("make the build's folder", &e))
         })
         .await?;
-        self.blobs
-            .unpack_package(&request.package_sha256, &folder.app(), None)
-            .await
-            .map_err(|error| failure::blob("unpack the package", &error))?;
+        let app = folder.app();
+        let unpacked = self
+            .blobs
+            .unpack_package(&request.package_sha256, &app, None);
+        unpacked.await.map_err(|error| {
+            // Only what is on the build's own disk.
+            if error.is_disk_full() && folder.disk().root().is_some() {
+                return failure::too_large_to_build(folder.disk().size());
+            }
+            failure::blob("unpack the package", &error)
+        })?;
 
         let decision = self.decide(request, &folder).await?;
         let buildpacks = self.buildpacks(&decision).await;
@@ -111,12 +116,12 @@ impl Builder {
         }
         let decision = self.prepare(decision, &folder).await?;
         if !decision.steps.is_empty() {
-            let caches = self.caches(request.app.id, &decision).await?;
-            let kept = caches.clone();
-            let (config, steps) = (&self.config, &decision);
-            let ran = run::run(config, request, steps, &folder, caches, guard, log).await;
-            if let Some(path) = kept {
-                limit_cache(path, log.clone()).await;
+            let cache = self.cache(request.app.id, &decision, &folder).await?;
+            let (config, steps, kept) = (&self.config, &decision, cache.as_ref());
+            let ran = run::run(config, request, steps, &folder, kept, guard, log).await;
+            if let Some(cache) = cache {
+                guard.end().await;
+                cache.put_back(log.clone()).await;
             }
             ran?;
         }
@@ -185,23 +190,23 @@ impl Builder {
         .await
     }
 
-    /// The folder of the app's caches, where its runtimes keep some.
-    async fn caches(&self, app: AppId, decision: &Decision) -> Result<Option<PathBuf>, Failure> {
+    /// The app's caches, where its runtimes keep some.
+    async fn cache(
+        &self,
+        app: AppId,
+        decision: &Decision,
+        folder: &Folder,
+    ) -> Result<Option<Cache>, Failure> {
         let keeps = |runtime: &crate::runtimes::Runtime| !runtime.build.caches.is_empty();
         if !decision.runtimes.iter().any(keeps) {
             return Ok(None);
         }
-        let path = self.cache(app);
+        let (caches, dir) = (self.caches.clone(), folder.dir().to_owned());
         blocking("make the app's cache", move || {
-            folder::create_caches(&path)
-                .map_err(|error| failure::host("make the app's cache", &error))?;
-            Ok(Some(path))
+            let taken = caches.take(app, &dir).map(Some);
+            taken.map_err(|error| failure::host("make the app's cache", &error))
         })
         .await
-    }
-
-    fn cache(&self, app: AppId) -> PathBuf {
-        self.config.dir.join(CACHES).join(app.to_string())
     }
 
     /// Finds out how the built app is started, and leaves in its folder what is the droplet's.
@@ -238,8 +243,8 @@ impl Builder {
     /// # Errors
     /// Where something could not be removed.
     pub async fn forget(&self, app: AppId) -> std::io::Result<()> {
-        let path = self.cache(app);
-        spawn_blocking(move || remove_tree(&path))
+        let caches = self.caches.clone();
+        spawn_blocking(move || caches.remove(app))
             .await
             .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
     }
@@ -261,21 +266,6 @@ fn staging_info(decision: &Decision, release: &Release) -> PlacedFile {
         path: "staging_info.yml".to_owned(),
         text: format!("{text}\n"),
         executable: false,
-    }
-}
-
-/// Throws caches away that have grown too large.
-async fn limit_cache(path: PathBuf, log: StagingLog) {
-    let outcome = spawn_blocking(move || {
-        if folder::size(&path) > LARGEST_CACHE {
-            log.say("       The app's build cache has grown too large and is thrown away");
-            return remove_tree(&path);
-        }
-        Ok(())
-    })
-    .await;
-    if let Ok(Err(error)) = outcome {
-        tracing::warn!(%error, "cannot remove a build cache");
     }
 }
 

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::model::Megabytes;
+use crate::{model::Megabytes, sandbox::Disks};
 
 /// Memory of a build where nothing else is said, as in Cloud Foundry.
 const MEMORY: Megabytes = Megabytes(1024);
+
+/// What a build may write where nothing else is said: the largest package that is taken, and as
+/// much again for what is made of it.
+const DISK: Megabytes = Megabytes(8192);
 
 /// How long a build may take, as in Cloud Foundry.
 const TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -17,6 +21,10 @@ pub struct Config {
     pub dir: PathBuf,
     /// Memory where neither the request nor the runtime says.
     pub memory: Megabytes,
+    /// Makes the disks of builds and caches.
+    pub disks: Disks,
+    /// What a build may write.
+    pub disk: Megabytes,
     /// How long a build may take.
     pub timeout: Duration,
     /// Environment for every build (package registries, proxies).
@@ -31,6 +39,7 @@ impl std::fmt::Debug for Config {
         f.debug_struct("Config")
             .field("dir", &self.dir)
             .field("memory", &self.memory)
+            .field("disk", &self.disk)
             .field("timeout", &self.timeout)
             .field("env", &self.env.keys().collect::<Vec<_>>())
             .field("program", &self.program)
@@ -42,9 +51,15 @@ impl Config {
     /// The defaults, in `dir`, for builds that find their registries as the platform itself
     /// would: `environment` is the daemon's own, of which [`passed_on`] is kept.
     #[must_use]
-    pub fn new(dir: PathBuf, environment: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub fn new(
+        dir: PathBuf,
+        disks: Disks,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         Self {
             dir,
+            disks,
+            disk: DISK,
             memory: MEMORY,
             timeout: TIMEOUT,
             env: passed_on(environment),
@@ -156,7 +171,10 @@ mod tests {
             "HTTPS_PROXY".to_owned(),
             "http://me:secret@proxy".to_owned(),
         )];
-        let shown = format!("{:?}", Config::new(PathBuf::from("/x"), env));
+        let shown = format!(
+            "{:?}",
+            Config::new(PathBuf::from("/x"), Disks::of_folders(""), env)
+        );
         assert!(
             shown.contains("HTTPS_PROXY") && !shown.contains("secret"),
             "{shown}"

@@ -52,6 +52,18 @@ pub(super) fn host(what: &str, error: &(dyn Error + 'static)) -> Failure {
     failure("StagingError", format!("cannot {what}: {}", chain(error)))
 }
 
+/// A package that does not fit on the disk of its build.
+pub(super) fn too_large_to_build(disk: Megabytes) -> Failure {
+    failure(
+        "InsufficientResources",
+        format!(
+            "the package is larger when unpacked than the {disk} of disk that a build may use; \
+             push less (a .cfignore names what to leave out), or have the operator allow builds \
+             more disk"
+        ),
+    )
+}
+
 /// A package or droplet that could not be kept or unpacked.
 pub(super) fn blob(what: &str, error: &BlobError) -> Failure {
     match error {
@@ -72,6 +84,9 @@ pub(super) struct Ran<'a> {
     pub(super) steps: &'a [PlannedStep],
     pub(super) output: &'a Output,
     pub(super) memory: Megabytes,
+    pub(super) disk: Megabytes,
+    /// What the app's cache may hold, where it holds that.
+    pub(super) full_cache: Option<Megabytes>,
 }
 
 impl Ran<'_> {
@@ -120,14 +135,12 @@ impl Ran<'_> {
                 "StagingError",
                 format!("{step} was interrupted by the platform; push again"),
             ),
-            Exit::OutOfDisk { quota, .. } => failure(
-                "InsufficientResources",
-                self.told(
-                    &format!("{step} filled the disk: a build may use {quota} of it"),
-                    "Make the build smaller, or build it elsewhere and push the result; the \
-                     operator can allow builds more disk.",
-                ),
-            ),
+            Exit::Code { .. } | Exit::Signal { .. } | Exit::OutOfDisk { .. }
+                if self.full_cache.is_some() || self.output.no_room() =>
+            {
+                self.no_room(&step)
+            }
+            Exit::OutOfDisk { .. } => self.no_room(&step),
             Exit::Code { .. } | Exit::Signal { .. } => failure(
                 "BuildpackCompileFailed",
                 self.told(
@@ -140,6 +153,25 @@ impl Ran<'_> {
                 ),
             ),
         }
+    }
+
+    /// A build that found no room on its disk, or on its cache's.
+    fn no_room(&self, step: &str) -> Failure {
+        let (what, advice) = match self.full_cache {
+            Some(size) => (
+                format!("{step} filled the app's build cache, which may hold {size}"),
+                "The cache is thrown away: push again to build with an empty one.",
+            ),
+            None => (
+                format!(
+                    "{step} needed more than the {} of disk that a build may use",
+                    self.disk
+                ),
+                "Make the build smaller, or build it elsewhere and push the result; the operator \
+                 can allow builds more disk.",
+            ),
+        };
+        failure("InsufficientResources", self.told(&what, advice))
     }
 
     /// A build that took too long.
@@ -207,15 +239,26 @@ mod tests {
             steps: &steps,
             output: &output,
             memory: Megabytes(1024),
+            disk: Megabytes(8192),
+            full_cache: None,
         });
         format!("{}: {}", failure.id, failure.detail)
     }
 
     #[test]
     fn tell_the_step_the_command_and_the_last_lines() {
+        let full = Exit::OutOfDisk {
+            status: 1,
+            quota: Megabytes(8191),
+        };
         let failures = [
             ran(|ran| ran.ended(&Exit::Code { code: 1 })),
             ran(|ran| ran.ended(&Exit::OutOfMemory)),
+            ran(|ran| ran.ended(&full)),
+            ran(|mut ran| {
+                ran.full_cache = Some(Megabytes(4096));
+                ran.ended(&Exit::Code { code: 1 })
+            }),
             ran(|ran| ran.timed_out(std::time::Duration::from_secs(900))),
             ran(|ran| ran.ended(&Exit::Lost)),
         ];

@@ -4,11 +4,13 @@ use std::{
     fs, io,
     os::unix::fs::{MetadataExt, PermissionsExt, lchown},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use cap_std::{ambient_authority, fs::Dir};
 
-use crate::{runtimes::PlacedFile, stdx::removal::remove_tree};
+use super::disk::Disk;
+use crate::{model::Megabytes, runtimes::PlacedFile, sandbox::Disks, stdx::removal::remove_tree};
 
 /// What `/home/vcap` of a droplet has; anything else there was the build's own.
 const KEPT: [&str; 6] = [
@@ -28,15 +30,18 @@ const FOLDERS: [&str; 6] = ["app", "cache", "deps", "logs", "profile.d", "tmp"];
 #[derive(Debug, Clone)]
 pub(super) struct Folder {
     dir: PathBuf,
+    disk: Arc<Disk>,
 }
 
 impl Folder {
-    /// Makes it, fresh. Blocks on the disk, as everything here.
-    pub(super) fn create(dir: PathBuf) -> io::Result<Self> {
-        let folder = Self { dir };
-        remove_tree(&folder.dir)?;
-        fs::create_dir_all(folder.sandbox())?;
-        private(&folder.dir)?;
+    /// Makes it, fresh, for `size`. Blocks on the disk, as everything here.
+    pub(super) fn create(dir: PathBuf, disks: &Disks, size: Megabytes) -> io::Result<Self> {
+        remove_tree(&dir)?;
+        fs::create_dir_all(&dir)?;
+        private(&dir)?;
+        let disk = Arc::new(Disk::create(disks, &dir.join("disk.img"), size)?);
+        let folder = Self { dir, disk };
+        fs::create_dir(folder.sandbox())?;
         create(&folder.home())?;
         for name in FOLDERS {
             create(&folder.home().join(name))?;
@@ -44,9 +49,19 @@ impl Folder {
         Ok(folder)
     }
 
+    /// The folder on the host.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// What the build writes to.
+    pub(super) fn disk(&self) -> &Disk {
+        &self.disk
+    }
+
     /// What is seen as `/home/vcap`.
     pub(super) fn home(&self) -> PathBuf {
-        self.dir.join("home")
+        self.disk.home().unwrap_or_else(|| self.dir.join("home"))
     }
 
     /// The app.
@@ -137,12 +152,14 @@ fn take_back(path: &Path, user: u32, group: u32) -> io::Result<()> {
     Ok(())
 }
 
+/// Makes a folder for nobody else's eyes, unless it is there.
+pub(super) fn create_private(path: &Path) -> io::Result<()> {
+    fs::create_dir_all(path)?;
+    private(path)
+}
+
 /// Makes the folder of an app's caches, unless it is there.
 pub(super) fn create_caches(path: &Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
-        private(parent)?;
-    }
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
@@ -171,7 +188,8 @@ mod tests {
     use super::*;
 
     fn folder(dir: &Path) -> Folder {
-        Folder::create(dir.join("build")).unwrap()
+        let disks = Disks::of_folders("a test of folders");
+        Folder::create(dir.join("build"), &disks, Megabytes(64)).unwrap()
     }
 
     fn file(path: &str) -> PlacedFile {

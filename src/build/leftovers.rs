@@ -78,6 +78,13 @@ impl Guard {
         self.sandbox = Some(sandbox);
     }
 
+    /// Ends the build's sandbox, if it has one.
+    pub(super) async fn end(&self) {
+        if let Some(sandbox) = &self.sandbox {
+            end(sandbox).await;
+        }
+    }
+
     /// Ends the build and removes what is left of it.
     pub(super) async fn clear(&mut self) {
         if let Some(dir) = self.dir.clone() {
@@ -100,6 +107,14 @@ impl Drop for Guard {
     }
 }
 
+async fn end(sandbox: &Sandbox) {
+    sandbox.stop(Duration::ZERO);
+    let mut status = sandbox.status();
+    let ended = status.wait_for(|status| matches!(status, Status::Ended(_)));
+    // Where the sandbox never says, removing it fails and is told.
+    let _ = timeout(PATIENCE, ended).await;
+}
+
 async fn remove(leftover: Leftover) {
     let Leftover { dir, sandbox } = leftover;
     let inside = dir.join("sandbox");
@@ -110,11 +125,7 @@ async fn remove(leftover: Leftover) {
         None => None,
     };
     if let Some(sandbox) = sandbox {
-        sandbox.stop(Duration::ZERO);
-        let mut status = sandbox.status();
-        let ended = status.wait_for(|status| matches!(status, Status::Ended(_)));
-        // Where the sandbox never says, removing it fails and is told.
-        let _ = timeout(PATIENCE, ended).await;
+        end(&sandbox).await;
         if let Err(error) = sandbox.remove().await {
             tracing::warn!(dir = %dir.display(), %error, "cannot remove the sandbox of a build");
         }

@@ -6,9 +6,11 @@
 //! steps is hostile: it is only ever reached through handles that do not leave it.
 
 mod builder;
+mod cache;
 mod catalog;
 mod config;
 mod decision;
+mod disk;
 mod environment;
 mod failure;
 mod folder;

@@ -19,7 +19,12 @@ pub(super) struct Output {
     /// The first command that failed in it.
     failed: Option<String>,
     last: VecDeque<String>,
+    /// Whether the step has said that it found no room on a disk.
+    no_room: bool,
 }
+
+/// How the kernel and tools put it, in lower case.
+const NO_ROOM: [&str; 3] = ["no space left on device", "enospc", "disk quota exceeded"];
 
 /// What a line is.
 #[derive(Debug, PartialEq, Eq)]
@@ -39,6 +44,7 @@ impl Output {
             step: None,
             failed: None,
             last: VecDeque::new(),
+            no_room: false,
         }
     }
 
@@ -48,6 +54,8 @@ impl Output {
             Some(mark) => self.take_mark(&mark),
             None => {
                 let text: String = String::from_utf8_lossy(line).chars().take(WIDTH).collect();
+                let lower = text.to_ascii_lowercase();
+                self.no_room |= NO_ROOM.iter().any(|words| lower.contains(words));
                 if !text.trim().is_empty() {
                     self.last.push_back(text.trim_end().to_owned());
                     if self.last.len() > LAST {
@@ -72,6 +80,7 @@ impl Output {
             };
             self.step = Some(number);
             self.failed = None;
+            self.no_room = false;
             self.last.clear();
             return Shown::Step(number);
         }
@@ -94,6 +103,11 @@ impl Output {
     /// The command that failed.
     pub(super) fn failed(&self) -> Option<&str> {
         self.failed.as_deref()
+    }
+
+    /// Whether the step that ran last has said that it found no room on a disk.
+    pub(super) const fn no_room(&self) -> bool {
+        self.no_room
     }
 
     /// The last lines of the step.

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use super::{
     Config, Request,
+    cache::Cache,
     decision::Decision,
-    environment::{CACHES, environment},
+    environment::environment,
     failure::{self, Ran},
     folder::Folder,
     leftovers::Guard,
@@ -51,7 +52,7 @@ pub(super) async fn run(
     request: &Request,
     decision: &Decision,
     folder: &Folder,
-    caches: Option<PathBuf>,
+    cache: Option<&Cache>,
     guard: &mut Guard,
     staging: &StagingLog,
 ) -> Result<(), Failure> {
@@ -63,7 +64,7 @@ pub(super) async fn run(
         kind: Kind::Build,
         home: Some(folder.home()),
         home_writable: true,
-        binds: binds(config, caches),
+        binds: vec![program(config)],
         env: environment(config, &decision.runtimes, &decision.tools, request, memory),
         cwd: "/home/vcap/app".to_owned(),
         hostname: "build".to_owned(),
@@ -76,8 +77,8 @@ pub(super) async fn run(
             files: Some(FILES),
             ..Limits::default()
         },
-        disk: None,
-        volumes: Vec::new(),
+        disk: Some(folder.disk().spec().clone()),
+        volumes: cache.map(Cache::volume).into_iter().collect(),
         log_bytes: LOG_BYTES,
         ..Spec::new(id, folder.sandbox(), argv)
     };
@@ -97,6 +98,8 @@ pub(super) async fn run(
         steps: &decision.steps,
         output: &follower.output,
         memory,
+        disk: folder.disk().size(),
+        full_cache: cache.and_then(Cache::full),
     };
     match exit {
         Ok(Ok(Exit::Code { code: 0 })) => Ok(()),
@@ -106,18 +109,12 @@ pub(super) async fn run(
     }
 }
 
-fn binds(config: &Config, caches: Option<PathBuf>) -> Vec<Bind> {
-    let platform = Bind {
+fn program(config: &Config) -> Bind {
+    Bind {
         source: config.program.clone(),
         target: PathBuf::from("/.pastina/pastina"),
         writable: false,
-    };
-    let caches = caches.map(|source| Bind {
-        source,
-        target: PathBuf::from(CACHES),
-        writable: true,
-    });
-    std::iter::once(platform).chain(caches).collect()
+    }
 }
 
 struct Follower<'a> {

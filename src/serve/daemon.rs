@@ -130,14 +130,16 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     })?;
 
     let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
-    let builder = Builder::new(build_config(&config), blobs.clone(), logs.clone(), runtimes);
-    let clock = Clock::system();
-    let drivers = Drivers::new(
-        drivers_config(&config, capabilities.ranges, disks),
-        blobs.clone(),
-        logs.clone(),
-        clock.clone(),
+    let building = build_config(&config, disks.clone());
+    let driving = drivers_config(
+        &config,
+        capabilities.ranges,
+        building.program.clone(),
+        disks,
     );
+    let builder = Builder::new(building, blobs.clone(), logs.clone(), runtimes);
+    let clock = Clock::system();
+    let drivers = Drivers::new(driving, blobs.clone(), logs.clone(), clock.clone());
     let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
         store: store.clone(),
         drivers,
@@ -267,19 +269,24 @@ fn bootstrap(config: &Config) -> Bootstrap {
 }
 
 /// What builds get of the daemon's own environment, and what the configuration adds.
-fn build_config(config: &Config) -> build::Config {
+fn build_config(config: &Config, disks: Disks) -> build::Config {
     let mut env = build::passed_on(std::env::vars());
     env.extend(config.build_environment(std::env::vars()));
     build::Config {
         memory: config.build_memory,
+        disk: config.build_disk,
         timeout: config.build_timeout,
         env,
-        ..build::Config::new(config.state_dir.join("builds"), [])
+        ..build::Config::new(config.state_dir.join("builds"), disks, [])
     }
 }
 
-fn drivers_config(config: &Config, ranges: bool, disks: Disks) -> drivers::Config {
-    let program = build_config(config).program;
+fn drivers_config(
+    config: &Config,
+    ranges: bool,
+    program: PathBuf,
+    disks: Disks,
+) -> drivers::Config {
     drivers::Config {
         dir: instances(config),
         identity: if ranges {

@@ -19,6 +19,7 @@ use crate::{
         Observed, ProcessId,
     },
     routing::RouteTable,
+    sandbox::Disks,
     stdx::clock::Clock,
     store::Store,
 };
@@ -38,7 +39,8 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
     let blobs = Blobs::open(&dir.join("blobs"), limits).unwrap();
     let logs = Logs::default();
     let (_, runtimes) = watch::channel(Arc::default());
-    let config = staging::Config::new(dir.join("builds"), []);
+    let disks = Disks::of_folders("nothing is built");
+    let config = staging::Config::new(dir.join("builds"), disks, []);
     let builder = Builder::new(config, blobs.clone(), logs.clone(), runtimes);
     let table: Arc<ArcSwap<RouteTable>> = Arc::default();
     let (handle, observed) = Reconciler::start(Deps {

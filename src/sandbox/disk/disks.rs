@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs::OpenOptions,
+    fs::{File, OpenOptions},
     io,
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
@@ -117,6 +117,25 @@ impl Disks {
             None => self.keep(quota, Template::make(program, file, quota)?),
         }
         Ok(Disk {
+            quota,
+            image: Some(Image {
+                file: file.to_owned(),
+                device: None,
+            }),
+        })
+    }
+
+    /// The disk of `bytes` that was made in `file` before, and has been kept since. None where
+    /// it is of another size, or was not unmounted in order.
+    #[must_use]
+    pub fn reuse(&self, file: &Path, bytes: u64) -> Option<Disk> {
+        let quota = Quota::of(bytes, self.inner.most);
+        let image = File::open(file).ok()?;
+        let same = image
+            .metadata()
+            .is_ok_and(|found| found.len() == quota.bytes);
+        let whole = same && format::is_clean(&image).unwrap_or(false);
+        (whole && self.inner.program.is_ok()).then(|| Disk {
             quota,
             image: Some(Image {
                 file: file.to_owned(),

@@ -66,6 +66,16 @@ impl Template {
     }
 }
 
+/// Whether the file system in `file` was unmounted in order and has no known errors
+/// (Documentation/filesystems/ext4/super.rst).
+pub(super) fn is_clean(file: &File) -> io::Result<bool> {
+    const MAGIC_AND_STATE: u64 = 1024 + 0x38;
+    const CLEAN: [u8; 4] = [0x53, 0xef, 1, 0];
+    let mut found = [0; 4];
+    file.read_exact_at(&mut found, MAGIC_AND_STATE)?;
+    Ok(found == CLEAN)
+}
+
 fn read(file: &File, len: u64) -> io::Result<Vec<(u64, Box<[u8]>)>> {
     let mut blocks: Vec<(u64, Box<[u8]>)> = Vec::new();
     let mut block = vec![0; usize::try_from(BLOCK).unwrap_or_default()];

@@ -46,11 +46,12 @@ impl Space {
         Ok(statvfs::statvfs(path)?.into())
     }
 
-    /// Whether next to nothing more can be written: what fits is less than a program would
-    /// notice that it could write.
+    /// Whether next to nothing more can be written. A write of a megabyte that does not fit
+    /// leaves up to as much free.
     #[must_use]
-    pub const fn is_full(&self) -> bool {
-        self.free <= (self.used + self.free) / 256 || self.free_inodes == 0
+    pub fn is_full(&self) -> bool {
+        let little = ((self.used + self.free) / 64).min(4 << 20);
+        self.free <= little || self.free_inodes == 0
     }
 }
 

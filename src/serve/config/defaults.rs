@@ -72,6 +72,8 @@ pub(super) const APP_FIRST_UID: NonZeroU32 = match NonZeroU32::new(0x2000_0000) 
 
 /// Cloud Foundry's staging memory; a Maven or npm build of a common size fits.
 pub(super) const BUILD_MEMORY: Megabytes = Megabytes(1024);
+/// The largest package that is taken, and as much again for what is made of it.
+pub(super) const BUILD_DISK: Megabytes = Megabytes(2 * UNPACKED.0);
 /// Cloud Foundry's staging timeout, which its clients wait for, too.
 pub(super) const BUILD_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 /// Builds are hungry; two keep the network and the processor busy in turn.

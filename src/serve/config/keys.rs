@@ -132,6 +132,8 @@ keys! { places;
 
     /// Memory of a build where nothing is said.
     "builds.memory" build_memory: Megabytes = defaults::BUILD_MEMORY;
+    /// What a build may write.
+    "builds.disk" build_disk: Megabytes = defaults::BUILD_DISK;
     /// How long a build may take.
     "builds.timeout" build_timeout: Duration = defaults::BUILD_TIMEOUT;
     /// How many builds run at once.

@@ -9,7 +9,7 @@ use crate::support::is_root;
 use crate::support::until;
 
 /// A package whose one step is a shell script of the test's.
-fn script(run: &str) -> [(&'static str, String); 3] {
+pub(super) fn script(run: &str) -> [(&'static str, String); 3] {
     let package = serde_json::json!({"scripts": {"build": "bash build.sh", "start": "true"}});
     [
         ("package.json", package.to_string()),
@@ -18,7 +18,7 @@ fn script(run: &str) -> [(&'static str, String); 3] {
     ]
 }
 
-fn borrowed<'a>(files: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn borrowed<'a>(files: &'a [(&'a str, String)]) -> Vec<(&'a str, &'a str)> {
     files
         .iter()
         .map(|(path, text)| (*path, text.as_str()))

@@ -20,7 +20,7 @@ use pastina::{
         Metadata, ProcessType, SpaceId, Timestamp,
     },
     runtimes::Catalog,
-    sandbox::{self, Ids, Limits, Sandbox, Spec, Status},
+    sandbox::{self, Disks, Ids, Limits, Sandbox, Spec, Status},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -66,7 +66,8 @@ impl Place {
             let _ = sandbox::cgroup::prepare();
         });
         let root = tempfile::tempdir().unwrap();
-        let mut config = Config::new(root.path().join("builds"), std::env::vars());
+        let disks = Disks::open(root.path(), 1 << 30);
+        let mut config = Config::new(root.path().join("builds"), disks, std::env::vars());
         config.program = program();
         change(&mut config);
         let limits = blobs::Limits {

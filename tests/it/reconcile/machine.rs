@@ -79,7 +79,8 @@ impl Machine {
         let blobs = Blobs::open(&dir("blobs"), limits).unwrap();
         let logs = Logs::open(&dir("logs"), Limits::default()).unwrap();
         let (runtimes, seen) = watch::channel(Arc::new(Catalog::load(None).unwrap()));
-        let mut config = build::Config::new(dir("builds"), std::env::vars());
+        let disks = Disks::open(self.root.path(), 64 << 20);
+        let mut config = build::Config::new(dir("builds"), disks.clone(), std::env::vars());
         config.program = program();
         let builder = Builder::new(config, blobs.clone(), logs.clone(), seen);
         let clock = Clock::system();
@@ -93,7 +94,7 @@ impl Machine {
                 cell: "here".to_owned(),
                 stack: "pastina".to_owned(),
             },
-            disks: Disks::open(self.root.path(), 64 << 20),
+            disks,
             pids: 256,
             log_bytes: 1 << 20,
             drain: Duration::from_secs(2),
