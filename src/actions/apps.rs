@@ -61,7 +61,11 @@ impl Actions {
         let variables = app_env::texts(body.environment_variables.unwrap_or_default().0)?;
         app_env::apply(&mut env, variables).map_err(ActionError::Several)?;
         let mut how = Lifecycle::default();
-        lifecycle::apply(&self.config, &mut how, &body.lifecycle.unwrap_or_default())?;
+        lifecycle::apply(
+            &self.catalog(),
+            &mut how,
+            &body.lifecycle.unwrap_or_default(),
+        )?;
         let now = self.now();
         let app = self
             .store
@@ -141,7 +145,7 @@ impl Actions {
                     request.insert("name".to_owned(), json!(app.name));
                 }
                 if let Some(patch) = &body.lifecycle {
-                    lifecycle::apply(&self.config, &mut app.lifecycle, patch)?;
+                    lifecycle::apply(&self.catalog(), &mut app.lifecycle, patch)?;
                     let how = crate::wire::app::lifecycle(&app.lifecycle);
                     request.insert("lifecycle".to_owned(), how);
                 }

@@ -84,7 +84,7 @@ impl Actions {
                 }
                 let mut how = app.lifecycle.clone();
                 if let Some(patch) = &body.lifecycle {
-                    lifecycle::apply(&self.config, &mut how, patch)?;
+                    lifecycle::apply(&self.catalog(), &mut how, patch)?;
                 }
                 let build = Build {
                     id: BuildId::random(),

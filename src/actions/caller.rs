@@ -82,7 +82,22 @@ impl Caller {
         space: SpaceId,
         resource: &'static str,
     ) -> Result<(), ActionError> {
-        if !self.may_in_space(state, Verb::ReadSpace, space) {
+        self.need_seen(state, Verb::ReadSpace, verb, space, resource)
+    }
+
+    /// The same for what is seen by whoever may do `see`.
+    ///
+    /// # Errors
+    /// As [`Caller::need_in_space`].
+    pub fn need_seen(
+        &self,
+        state: &State,
+        see: Verb,
+        verb: Verb,
+        space: SpaceId,
+        resource: &'static str,
+    ) -> Result<(), ActionError> {
+        if !self.may_in_space(state, see, space) {
             return Err(ActionError::NotFound(resource));
         }
         if !self.may_in_space(state, verb, space) {

@@ -1,8 +1,9 @@
 //! How apps are built: which buildpacks and stacks there are.
 
-use super::{ActionError, Config};
+use super::ActionError;
 use crate::{
     model::Lifecycle,
+    runtimes::Catalog,
     wire::{app::LifecyclePatch, platform::STACK_NAME},
 };
 
@@ -11,7 +12,7 @@ use crate::{
 /// # Errors
 /// Where it names a kind, buildpack or stack that there is not.
 pub(super) fn apply(
-    config: &Config,
+    catalog: &Catalog,
     lifecycle: &mut Lifecycle,
     patch: &LifecyclePatch,
 ) -> Result<(), ActionError> {
@@ -30,7 +31,7 @@ pub(super) fn apply(
     }
     if let Some(buildpacks) = &patch.data.buildpacks {
         let buildpacks = buildpacks.clone().unwrap_or_default();
-        check_buildpacks(config, &buildpacks).map_err(ActionError::Unprocessable)?;
+        check_buildpacks(catalog, &buildpacks).map_err(ActionError::Unprocessable)?;
         lifecycle.buildpacks = buildpacks;
     }
     if let Some(stack) = &patch.data.stack {
@@ -46,13 +47,14 @@ pub(super) fn apply(
 ///
 /// # Errors
 /// Words for the user.
-pub(super) fn check_buildpacks(config: &Config, names: &[String]) -> Result<(), String> {
+pub(super) fn check_buildpacks(catalog: &Catalog, names: &[String]) -> Result<(), String> {
     for name in names {
-        if config.buildpacks.contains(name) {
+        if catalog.answering(name).is_some() {
             continue;
         }
         let url = name.contains("://") || name.starts_with("git@");
-        let known = config.buildpacks.join(", ");
+        let known: Vec<&str> = catalog.buildpacks().collect();
+        let known = known.join(", ");
         return Err(if url {
             format!(
                 "Buildpack '{name}' is a URL, and fetching buildpacks is not supported on this \

@@ -42,11 +42,13 @@ pub use packages::Upload;
 use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
+use tokio::sync::watch;
 
 use crate::{
     blobs::Blobs,
     logs::{Line, Logs, Stream},
     model::{AppId, DomainName, Megabytes, Timestamp},
+    runtimes::Catalog,
     store::Store,
 };
 
@@ -59,8 +61,6 @@ pub struct Config {
     pub memory: Megabytes,
     /// Disk of a process for which nothing was said.
     pub disk: Megabytes,
-    /// Names under which runtimes are asked for, in the order in which they are tried.
-    pub buildpacks: Vec<String>,
     /// Most bytes of an uploaded package; the blob store's own limit.
     pub upload: u64,
     /// First user id on the host of the first app's range; each further app gets the next.
@@ -78,9 +78,17 @@ pub struct Actions {
     pub logs: Logs,
     /// Settings.
     pub config: Arc<Config>,
+    /// The runtimes that there are at the moment.
+    pub runtimes: watch::Receiver<Arc<Catalog>>,
 }
 
 impl Actions {
+    /// The runtimes that there are now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.runtimes.borrow())
+    }
+
     /// Now.
     #[must_use]
     pub fn now(&self) -> Timestamp {

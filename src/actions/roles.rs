@@ -71,7 +71,8 @@ impl Actions {
                     }
                 };
                 need_manager(tx, caller, scope)?;
-                let user = find_user(tx, &relationships.user.data)?;
+                let found = find_user(tx, &relationships.user.data)?;
+                let user = found.ok_or_else(|| no_user(&relationships.user.data, scope))?;
                 check_new(tx, &user, kind, scope)?;
                 let role = Role {
                     id: RoleId::random(),
@@ -169,32 +170,23 @@ pub(super) fn readable_space(
         })
 }
 
-fn find_user(state: &State, wanted: &UserData) -> Result<User, ActionError> {
+fn find_user(state: &State, wanted: &UserData) -> Result<Option<User>, ActionError> {
     let refuse = |text: String| Err(ActionError::Unprocessable(text));
     if let Some(guid) = &wanted.guid {
         let id: Option<UserId> = guid.parse().ok();
         let user = id.and_then(|id| state.users.get(&id));
-        return user.map(|user| User::clone(user)).ok_or_else(|| {
-            ActionError::Unprocessable(
-                "Invalid user. Ensure that the user exists and you have access to it.".to_owned(),
-            )
-        });
+        return Ok(user.map(|user| User::clone(user)));
     }
     let Some(name) = &wanted.username else {
         return refuse("The user needs a 'guid' or a 'username'".to_owned());
     };
     if let Some(origin) = wanted.origin.as_deref().filter(|origin| !origin.is_empty()) {
-        return match state.user_by_name(name, origin) {
-            Some(user) => Ok(user.clone()),
-            None => refuse(format!(
-                "No user exists with the username '{name}' and origin '{origin}'."
-            )),
-        };
+        return Ok(state.user_by_name(name, origin).cloned());
     }
     let found: Vec<_> = state.users_named(name).collect();
     match found.as_slice() {
-        [] => refuse(format!("No user exists with the username '{name}'.")),
-        [user] => Ok((*user).clone()),
+        [] => Ok(None),
+        [user] => Ok(Some((*user).clone())),
         several => {
             let origins: Vec<_> = several.iter().map(|user| user.origin.as_str()).collect();
             refuse(format!(
@@ -239,13 +231,34 @@ fn check_new(
             .roles_of_user(user.id)
             .any(|role| role.scope == RoleScope::Org(space.org))
     {
-        return Err(ActionError::Unprocessable(
-            "Users cannot be assigned roles in a space if they do not have a role in that \
-             space's organization."
-                .to_owned(),
-        ));
+        return Err(not_in_org());
     }
     Ok(())
+}
+
+fn not_in_org() -> ActionError {
+    ActionError::Unprocessable(
+        "Users cannot be assigned roles in a space if they do not have a role in that space's \
+         organization."
+            .to_owned(),
+    )
+}
+
+/// What is said where there is no such user. Who manages a space is not told which users there
+/// are beyond its organization.
+fn no_user(wanted: &UserData, scope: RoleScope) -> ActionError {
+    if matches!(scope, RoleScope::Space(_)) {
+        return not_in_org();
+    }
+    ActionError::Unprocessable(match (&wanted.username, wanted.origin.as_deref()) {
+        (Some(name), Some(origin)) if !origin.is_empty() => {
+            format!("No user exists with the username '{name}' and origin '{origin}'.")
+        }
+        (Some(name), _) => format!("No user exists with the username '{name}'."),
+        (None, _) => {
+            "Invalid user. Ensure that the user exists and you have access to it.".to_owned()
+        }
+    })
 }
 
 fn has_space_role(state: &State, user: UserId, org: OrgId) -> bool {

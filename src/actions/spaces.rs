@@ -46,10 +46,6 @@ impl Actions {
     /// Where the caller may not, or the name is bad or taken.
     pub async fn create_space(&self, caller: &Caller, body: Create) -> Result<Space, ActionError> {
         let org: OrgId = body.relationships.organization.id().ok_or_else(no_org)?;
-        if !self.store.state().orgs.contains_key(&org) || !caller.may_in_org(Verb::ReadOrg, org) {
-            return Err(no_org());
-        }
-        caller.need_in_org(Verb::WriteOrg, org)?;
         let now = self.now();
         let mut metadata = Metadata::default();
         body.metadata
@@ -66,6 +62,10 @@ impl Actions {
         };
         self.store
             .commit(move |tx| {
+                if !tx.orgs.contains_key(&org) || !caller.may_in_org(Verb::ReadOrg, org) {
+                    return Err(no_org());
+                }
+                caller.need_in_org(Verb::WriteOrg, org)?;
                 caller.need_active(tx, org)?;
                 unique(tx, org, &space.name, None)?;
                 tx.put(space.clone());

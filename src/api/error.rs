@@ -11,6 +11,10 @@ use serde_json::json;
 
 use crate::{actions::ActionError, blobs::BlobError, wire::Error};
 
+/// What to do about a package that is too large.
+pub(super) const SMALLER: &str = "List what the app does not need in .cfignore, or ask the \
+                                  operator for a larger limit.";
+
 /// Why a request failed, ready to be sent. Internal causes go to the log, not to the client.
 #[derive(Debug)]
 pub struct Failure(Vec<Error>);
@@ -40,7 +44,7 @@ impl From<ActionError> for Failure {
                 "Only one build can be STAGING at a time per application.",
             ),
             ActionError::Blob(error @ BlobError::TooLarge { .. }) => {
-                Error::too_large(error.to_string())
+                Error::too_large(format!("{error}. {SMALLER}"))
             }
             ActionError::Blob(BlobError::Refused(detail)) => Error::unprocessable(detail),
             ActionError::Blob(BlobError::Missing(_)) => {

@@ -163,12 +163,27 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         let bytes = read(request.into_body()).await?;
         let bytes: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         // A syntax error is the client's mistake in form (400), a wrong member in content (422).
-        let value = serde_json::from_slice(bytes).map_err(|error| match error.classify() {
-            serde_json::error::Category::Data => wire::Error::unprocessable(error.to_string()),
-            _ => wire::Error::message_parse(format!("Request invalid due to parse error: {error}")),
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let error = error.into_inner();
+            match error.classify() {
+                serde_json::error::Category::Data if path == "." => {
+                    wire::Error::unprocessable(error.to_string())
+                }
+                serde_json::error::Category::Data => {
+                    wire::Error::unprocessable(format!("'{path}' is wrong: {error}"))
+                }
+                _ => no_json(&error),
+            }
         })?;
+        json.end().map_err(|error| no_json(&error))?;
         Ok(Self(value))
     }
+}
+
+fn no_json(error: &serde_json::Error) -> wire::Error {
+    wire::Error::message_parse(format!("Request invalid due to parse error: {error}"))
 }
 
 /// The whole of a small body.

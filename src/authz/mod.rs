@@ -21,10 +21,14 @@ pub struct Grants {
 pub enum Verb {
     /// See an organization.
     ReadOrg,
+    /// See an organization's private domains.
+    ReadDomains,
     /// Change an organization, its people and private domains.
     WriteOrg,
     /// See a space and what is in it, but no secrets.
     ReadSpace,
+    /// See a space's routes.
+    ReadRoutes,
     /// Rename a space, manage its people and settings.
     UpdateSpace,
     /// Create, change and delete apps, routes, packages, services; open apps to each other.
@@ -76,12 +80,22 @@ pub fn may(grants: &Grants, verb: Verb, place: Place) -> bool {
             grants.roles.contains_key(&RoleScope::Org(org)) || grants.orgs_of_spaces.contains(&org)
         }
         (Verb::ReadOrg, Place::Space { org, .. }) => may(grants, verb, Place::Org(org)),
+        (Verb::ReadDomains, Place::Org(org) | Place::Space { org, .. }) => {
+            has(
+                RoleScope::Org(org),
+                &[R::OrganizationManager, R::OrganizationAuditor],
+            ) || grants.orgs_of_spaces.contains(&org)
+        }
         (Verb::WriteOrg, Place::Org(org) | Place::Space { org, .. }) => {
             has(RoleScope::Org(org), &[R::OrganizationManager])
         }
         (Verb::ReadSpace, Place::Space { space, org }) => {
             grants.roles.contains_key(&RoleScope::Space(space))
                 || has(RoleScope::Org(org), &[R::OrganizationManager])
+        }
+        (Verb::ReadRoutes, Place::Space { org, .. }) => {
+            may(grants, Verb::ReadSpace, place)
+                || has(RoleScope::Org(org), &[R::OrganizationAuditor])
         }
         (Verb::UpdateSpace, Place::Space { space, org }) => {
             has(RoleScope::Space(space), &[R::SpaceManager])

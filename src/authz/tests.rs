@@ -1,9 +1,11 @@
 use super::*;
 
-const VERBS: [Verb; 10] = [
+const VERBS: [Verb; 12] = [
     Verb::ReadOrg,
+    Verb::ReadDomains,
     Verb::WriteOrg,
     Verb::ReadSpace,
+    Verb::ReadRoutes,
     Verb::UpdateSpace,
     Verb::WriteApps,
     Verb::OperateApps,
@@ -55,34 +57,47 @@ impl World {
 fn in_space(kind: RoleKind) -> &'static [Verb] {
     use RoleKind as R;
     match kind {
-        R::OrganizationUser | R::OrganizationAuditor | R::OrganizationBillingManager => {
-            &[Verb::ReadOrg]
-        }
+        R::OrganizationUser | R::OrganizationBillingManager => &[Verb::ReadOrg],
+        R::OrganizationAuditor => &[Verb::ReadOrg, Verb::ReadDomains, Verb::ReadRoutes],
         R::OrganizationManager => &[
             Verb::ReadOrg,
+            Verb::ReadDomains,
             Verb::WriteOrg,
             Verb::ReadSpace,
+            Verb::ReadRoutes,
             Verb::UpdateSpace,
         ],
         R::SpaceDeveloper => &[
             Verb::ReadOrg,
+            Verb::ReadDomains,
             Verb::ReadSpace,
+            Verb::ReadRoutes,
             Verb::WriteApps,
             Verb::OperateApps,
             Verb::ReadSecrets,
             Verb::ReadCredentials,
             Verb::ReadEvents,
         ],
-        R::SpaceAuditor => &[Verb::ReadOrg, Verb::ReadSpace, Verb::ReadEvents],
+        R::SpaceAuditor => &[
+            Verb::ReadOrg,
+            Verb::ReadDomains,
+            Verb::ReadSpace,
+            Verb::ReadRoutes,
+            Verb::ReadEvents,
+        ],
         R::SpaceManager => &[
             Verb::ReadOrg,
+            Verb::ReadDomains,
             Verb::ReadSpace,
+            Verb::ReadRoutes,
             Verb::UpdateSpace,
             Verb::ReadEvents,
         ],
         R::SpaceSupporter => &[
             Verb::ReadOrg,
+            Verb::ReadDomains,
             Verb::ReadSpace,
+            Verb::ReadRoutes,
             Verb::OperateApps,
             Verb::ReadSecrets,
             Verb::ReadEvents,
@@ -93,8 +108,14 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
 /// The verbs that `kind` allows in the organization.
 fn in_org(kind: RoleKind) -> &'static [Verb] {
     match kind {
-        RoleKind::OrganizationManager => &[Verb::ReadOrg, Verb::WriteOrg, Verb::ReadEvents],
-        RoleKind::OrganizationAuditor => &[Verb::ReadOrg, Verb::ReadEvents],
+        RoleKind::OrganizationManager => &[
+            Verb::ReadOrg,
+            Verb::ReadDomains,
+            Verb::WriteOrg,
+            Verb::ReadEvents,
+        ],
+        RoleKind::OrganizationAuditor => &[Verb::ReadOrg, Verb::ReadDomains, Verb::ReadEvents],
+        kind if kind.is_space() => &[Verb::ReadOrg, Verb::ReadDomains],
         _ => &[Verb::ReadOrg],
     }
 }

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
-    body::{Body, Outgoing, Source},
+    body::{Body, Lent, Outgoing, Source},
     headers::{REQUEST_ID, fresh_request_id, strip_hop_by_hop},
     io::ConnState,
     refusal::Refusal,
@@ -49,12 +49,13 @@ pub(super) async fn answer(
         addr: conn.peer,
         tls: conn.tls,
     });
-    let body = body.map_err(Into::into).boxed_unsync();
-    let answer = (worker.shared.api)(Request::from_parts(parts, body));
+    let (body, rest) = Lent::new(body, parts.headers.contains_key(header::EXPECT));
+    let answer = (worker.shared.api)(Request::from_parts(parts, body.boxed_unsync()));
     // The client's leaving drops this future, and with it the task.
     let task = AbortOnDropHandle::new(worker.shared.config.runtime.spawn(answer));
     match task.await {
         Ok(response) => {
+            rest.linger().await;
             let mut response = response.map(|body| Outgoing::new(Source::Api(body)));
             strip_hop_by_hop(response.headers_mut(), None);
             response.headers_mut().entry(REQUEST_ID).or_insert(id);

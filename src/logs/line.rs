@@ -22,7 +22,7 @@ pub struct Line {
     pub at_ns: u64,
     /// Whose log it is in.
     pub app: AppId,
-    /// Cloud Foundry's source type: `APP/PROC/WEB`, `STG`, `RTR`, `API`, `CELL`, `HEALTH`.
+    /// Cloud Foundry's source type: `APP/PROC/WEB`, `STG`, `RTR`, `API`, `CELL`, `HEALTH`, `LGR`.
     pub source: String,
     /// The instance's index, or `0`.
     pub instance: String,

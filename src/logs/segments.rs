@@ -34,6 +34,10 @@ pub(super) struct Appender {
     size: u64,
     positions: BTreeMap<InstanceId, u64>,
     waiting: Vec<u8>,
+    /// Lines in `waiting`.
+    lines: u64,
+    /// Lines that could not be written since they were last asked for.
+    lost: u64,
 }
 
 impl Appender {
@@ -58,6 +62,8 @@ impl Appender {
                 size,
                 positions,
                 waiting,
+                lines: 0,
+                lost: 0,
             });
         };
         let path = path(&dir, *last);
@@ -69,6 +75,8 @@ impl Appender {
             numbers,
             positions,
             waiting,
+            lines: 0,
+            lost: 0,
         };
         appender.size = read_segment(app, &path, |entry| appender.note(entry.origin))?;
         if appender.size == 0 {
@@ -104,6 +112,7 @@ impl Appender {
     pub(super) fn add(&mut self, line: Option<&Line>, origin: Option<Origin>) -> io::Result<()> {
         self.note(origin);
         codec::encode(line, origin, &mut self.waiting);
+        self.lines += u64::from(line.is_some());
         if self.size + self.waiting.len() as u64 >= self.most {
             self.flush()?;
             self.roll()?;
@@ -117,15 +126,36 @@ impl Appender {
             return Ok(());
         }
         let written = self.file.write_all(&self.waiting);
+        let (bytes, lines) = (self.waiting.len() as u64, std::mem::take(&mut self.lines));
+        self.waiting.clear();
         if let Err(error) = written {
+            self.lost += lines;
             // Half a frame would hide everything after it.
-            self.file.set_len(self.size)?;
-            self.waiting.clear();
+            if let Err(error) = self.file.set_len(self.size) {
+                tracing::warn!(dir = %self.dir.display(), %error, "cannot cut off a failed write");
+            }
             return Err(error);
         }
-        self.size += self.waiting.len() as u64;
-        self.waiting.clear();
+        self.size += bytes;
         Ok(())
+    }
+
+    /// How many lines could not be written since this was last asked.
+    pub(super) fn take_lost(&mut self) -> u64 {
+        std::mem::take(&mut self.lost)
+    }
+
+    /// A disk on which nothing finds room, until what this gives is given back.
+    #[cfg(test)]
+    pub(super) fn fill_disk(&mut self) -> File {
+        let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
+        std::mem::replace(&mut self.file, full)
+    }
+
+    /// Makes room again.
+    #[cfg(test)]
+    pub(super) fn make_room(&mut self, file: File) {
+        self.file = file;
     }
 
     fn roll(&mut self) -> io::Result<()> {

@@ -1,6 +1,9 @@
 //! Every runtime that is known: the built-in ones, and an operator's own.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::{Condition, Runtime, template};
 
@@ -68,6 +71,16 @@ impl Catalog {
     /// The runtimes in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Runtime> {
         self.runtimes.values().map(Arc::as_ref)
+    }
+
+    /// The names by which buildpacks are asked for: those of each runtime in its order, none
+    /// twice.
+    pub fn buildpacks(&self) -> impl Iterator<Item = &str> {
+        let mut seen = BTreeSet::new();
+        self.iter()
+            .flat_map(|runtime| &runtime.buildpacks)
+            .map(String::as_str)
+            .filter(move |name| seen.insert(*name))
     }
 
     /// The runtime that answers to a buildpack's name.

@@ -1,7 +1,6 @@
 //! Puts the parts together and keeps them running.
 
 use std::{
-    collections::BTreeSet,
     fs,
     net::SocketAddr,
     os::unix::fs::PermissionsExt as _,
@@ -77,10 +76,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         tracing::warn!(remedy = lack.remedy, "{}: {}", lack.what, lack.reason);
     }
 
-    let (store, opened) = Store::open(&store::Config::new(config.state_dir.join("store")))?;
-    for repair in &opened.repairs {
-        tracing::warn!("the store was put right: {repair:?}");
-    }
+    let (store, _) = Store::open(&store::Config::new(config.state_dir.join("store")))?;
     let blobs = Blobs::open(&config.state_dir.join("blobs"), config.blobs())?;
     let logs = Logs::open(
         &config.state_dir.join("logs"),
@@ -90,7 +86,6 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         },
     )?;
     let catalog = Arc::new(Catalog::load(Some(&config.runtimes_dir))?);
-    let buildpacks = buildpack_names(&catalog);
     let (catalogs, runtimes) = watch::channel(catalog);
 
     let identity = Identity::open(
@@ -111,10 +106,10 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
             domain: config.domain.clone(),
             memory: config.app_memory,
             disk: config.app_disk,
-            buildpacks,
             upload: config.upload.bytes(),
             first_uid: config.app_first_uid.get(),
         }),
+        runtimes: runtimes.clone(),
     };
     let first = actions.bootstrap(&identity, bootstrap(&config)).await?;
 
@@ -245,16 +240,6 @@ fn make_folders(config: &Config) -> anyhow::Result<()> {
             .with_context(|| format!("cannot make the folder {}", dir.display()))?;
     }
     Ok(())
-}
-
-fn buildpack_names(catalog: &Catalog) -> Vec<String> {
-    let mut seen = BTreeSet::new();
-    catalog
-        .iter()
-        .flat_map(|runtime| runtime.buildpacks.iter())
-        .filter(|name| seen.insert(name.as_str()))
-        .cloned()
-        .collect()
 }
 
 /// A first push needs somewhere to go: organization and space are there from the start.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Base, Links, MetadataPatch, ToMany, ToOne, shared};
-use crate::model::Domain;
+use crate::model::{Domain, OrgId};
 
 /// Body of `POST /v3/domains`.
 #[derive(Debug, Deserialize)]
@@ -44,9 +44,15 @@ pub struct Update {
     pub metadata: MetadataPatch,
 }
 
-/// One domain.
+/// One domain, with those of the organizations that it is shared with whom the reader sees.
 #[must_use]
-pub fn present(domain: &Domain, base: &Base) -> Value {
+pub fn present(domain: &Domain, base: &Base, sees: &dyn Fn(OrgId) -> bool) -> Value {
+    let shared_with: Vec<OrgId> = domain
+        .shared_with
+        .iter()
+        .copied()
+        .filter(|org| sees(*org))
+        .collect();
     let path = format!("/v3/domains/{}", domain.id);
     let mut links = Links::new(base)
         .to("self", &path)
@@ -69,7 +75,7 @@ pub fn present(domain: &Domain, base: &Base) -> Value {
         "supported_protocols": ["http"],
         "relationships": {
             "organization": shared::to_maybe(domain.org),
-            "shared_organizations": shared::to_many(&domain.shared_with),
+            "shared_organizations": shared::to_many(&shared_with),
         },
         "metadata": shared::metadata(&domain.metadata),
         "links": links.json(),

@@ -27,10 +27,14 @@ fn upload(api: &Api, package: &str, file: &Path, more: &[&str]) -> Answer {
     )
 }
 
-/// Bytes that hardly compress.
-fn noise(length: u32) -> Vec<u8> {
-    let numbers = (0..length).map(|n| n.wrapping_mul(2_654_435_761));
-    numbers.map(|n| n.to_be_bytes()[0]).collect()
+/// Bytes that do not compress.
+fn noise(length: usize) -> Vec<u8> {
+    let mut seed = 1_u64;
+    let next = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        seed.to_be_bytes()[0]
+    };
+    std::iter::repeat_with(next).take(length).collect()
 }
 
 /// Sees that the daemon answers and that no half of an upload lies about.
@@ -111,7 +115,7 @@ fn more_than_the_limits() {
         .curl("POST", &path, &[announced.as_slice(), &kind].concat())
         .refusal(413);
     assert!(
-        refusal.contains("4M") && refusal.contains(".cfignore"),
+        refusal.contains("limit of 4 MiB") && refusal.contains(".cfignore"),
         "{refusal}"
     );
     well(&daemon, &api);
@@ -139,7 +143,8 @@ fn bodies_names_and_routes_that_are_none() {
     assert!(refusal.contains("parse error"), "{refusal}");
     for name in [json!(""), json!("a\nb"), json!("x".repeat(300)), json!(7)] {
         let body = json!({ "name": name, "relationships": in_space });
-        api.send("POST", "/v3/apps", &body).refusal(422);
+        let refusal = api.send("POST", "/v3/apps", &body).refusal(422);
+        assert!(refusal.to_lowercase().contains("name"), "{name}: {refusal}");
     }
 
     let domains = api.get("/v3/domains").expect(200);
@@ -156,8 +161,18 @@ fn bodies_names_and_routes_that_are_none() {
         if !path.is_empty() {
             body["path"] = path.into();
         }
-        api.send("POST", "/v3/routes", &body).refusal(422);
+        let refusal = api.send("POST", "/v3/routes", &body).refusal(422);
+        let wrong = if path.is_empty() { "host" } else { "path" };
+        assert!(
+            refusal.to_lowercase().contains(wrong),
+            "{host}{path}: {refusal}"
+        );
     }
+    let routes = api.get(&format!("/v3/routes?space_guids={space}&hosts=fine"));
+    assert_eq!(routes.expect(200)["pagination"]["total_results"], 0);
+    let nameless = json!({ "relationships": in_space });
+    let refusal = api.send("POST", "/v3/apps", &nameless).refusal(422);
+    assert!(refusal.contains("name"), "{refusal}");
 
     // Every mistake of a manifest at once, with the app and the attribute.
     let manifest = "applications:\n- name: wrong\n  memory: [1]\n  instances: many\n  routes: 7\n";
@@ -221,6 +236,66 @@ fn tokens_that_are_forged_or_somebody_elses() {
     assert!(matches!(answer.status, 403 | 404), "{answer:?}");
     api.get(&format!("/v3/apps/{app}")).expect(200);
     api.delete(&format!("/v3/apps/{app}")).expect(202);
+    well(&daemon, &api);
+}
+
+#[test]
+fn a_token_that_expired() {
+    let daemon = Daemon::with(Setup {
+        arguments: ["--set", "tokens.access=2s"].map(str::to_owned).to_vec(),
+        ..Setup::default()
+    });
+    let api = Api::login(&daemon);
+    api.get("/v3/apps").expect(200);
+    let answer = eventually("the token to expire", || {
+        let answer = api.get("/v3/apps");
+        (answer.status != 200).then_some(answer)
+    });
+    assert_eq!(answer.refusal(401), "Invalid Auth Token");
+    // Clients renew it by themselves, and nobody notices.
+    let cf = Cf::login(&daemon);
+    eventually("the client's token to have expired", || {
+        (api.get("/v3/apps").status == 401).then_some(())
+    });
+    cf.run(&["apps"]);
+}
+
+#[test]
+fn uploads_that_are_refused_while_they_come() {
+    let limits = ["--set", "limits.upload=4M"].map(str::to_owned);
+    let daemon = Daemon::with(Setup {
+        arguments: limits.to_vec(),
+        ..Setup::default()
+    });
+    let (api, dir) = (Api::login(&daemon), tempfile::tempdir().unwrap());
+    let file = dir.path().join("app.zip");
+    fs::write(&file, noise(24 << 20)).unwrap();
+    let (_, package) = api.app_with_package("two");
+    // The stock command line first, which sends more than the envelope may take, and less.
+    let cf = Cf::login(&daemon);
+    for size in [24 << 20, 6 << 20] {
+        let large = tempfile::tempdir().unwrap();
+        fs::write(large.path().join("noise"), noise(size)).unwrap();
+        let said = cf.fail(&["push", "large", "-p", large.path().to_str().unwrap()]);
+        assert!(
+            said.contains("limit of 4 MiB") && said.contains(".cfignore"),
+            "{said}"
+        );
+    }
+    let path = format!("/v3/packages/{package}/upload");
+    let form = format!("bits=@{}", file.display());
+    let upload = |api: &Api| api.curl("POST", &path, &["--http2", "-F", &form]);
+    // The client is in the midst of sending when it is refused, and has to learn why.
+    let refusal = upload(&api).refusal(413);
+    assert!(
+        refusal.contains("limit of 4 MiB") && refusal.contains(".cfignore"),
+        "{refusal}"
+    );
+    let refusal = upload(&api.with_token("nonsense")).refusal(401);
+    assert_eq!(refusal, "Invalid Auth Token");
+    // Nor without a length, of which much has been read by then.
+    let chunked = api.curl("POST", &path, &["--http2", "-T", file.to_str().unwrap()]);
+    assert!((400..500).contains(&chunked.status), "{chunked:?}");
     well(&daemon, &api);
 }
 

@@ -116,6 +116,12 @@ fn a_new_runtime_and_a_new_certificate_take_effect() {
     });
     cf.run_in(app.path(), &["push", "greeting", "-m", "32M"]);
     assert_eq!(daemon.get_ok("greeting"), "hello");
+    // Its name is one to ask for as well.
+    let buildpacks = cf.run(&["buildpacks"]);
+    assert!(buildpacks.contains("greeting_buildpack"), "{buildpacks}");
+    let push = ["push", "greeting", "-m", "32M", "-b", "greeting_buildpack"];
+    cf.run_in(app.path(), &push);
+    assert_eq!(daemon.get_ok("greeting"), "hello");
 
     let before = reloads(&daemon);
     daemon.signal(Signal::SIGHUP);

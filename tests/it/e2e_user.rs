@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::support::{Daemon, Own, Setup, eventually, example, folder, is_root};
+use crate::support::{Daemon, Own, Setup, example, folder, is_root};
 
 /// Nobody's user id on the machines that tests run on.
 const USER: u32 = 1500;
@@ -37,14 +37,14 @@ fn an_ordinary_user_pushes_with_our_own_command_line() {
 
     let app = own.json(here, &["app", "python-plain"]);
     assert!(app.to_string().contains("python-plain.localhost"), "{app}");
-    own.json(here, &["scale", "python-plain", "-i", "2"]);
-    eventually("both instances to run", || {
-        let app = own
-            .json(here, &["app", "python-plain"])
-            .to_string()
-            .to_lowercase();
-        (app.matches("\"running\"").count() >= 2).then_some(())
-    });
+    // It returns when all of them run.
+    let app = own.json(here, &["scale", "python-plain", "-i", "2"]);
+    let running = app
+        .to_string()
+        .to_lowercase()
+        .matches("\"running\"")
+        .count();
+    assert!(running >= 2, "{app}");
     own.json(here, &["set-env", "python-plain", "COLOUR", "blue"]);
     let env = own.json(here, &["env", "python-plain"]);
     assert!(env.to_string().contains("blue"), "{env}");

@@ -64,11 +64,11 @@ pub(in crate::actions) fn put_internal(tx: &mut Tx, now: Timestamp) {
 /// Whether the caller may see the domain.
 pub(super) fn may_see(caller: &Caller, domain: &Domain) -> bool {
     domain.org.is_none_or(|owner| {
-        caller.may_in_org(Verb::ReadOrg, owner)
+        caller.may_in_org(Verb::ReadDomains, owner)
             || domain
                 .shared_with
                 .iter()
-                .any(|org| caller.may_in_org(Verb::ReadOrg, *org))
+                .any(|org| caller.may_in_org(Verb::ReadDomains, *org))
     })
 }
 
@@ -85,6 +85,29 @@ pub(super) fn owned(state: &State, caller: &Caller, id: DomainId) -> Result<Doma
         Some(_) => return Err(ActionError::Forbidden),
     }
     Ok(Domain::clone(domain))
+}
+
+/// The domain, where the caller may take it from `org`: those may who own it, and those who
+/// got it.
+pub(super) fn returnable(
+    state: &State,
+    caller: &Caller,
+    id: DomainId,
+    org: OrgId,
+) -> Result<Domain, ActionError> {
+    let found = state.domains.get(&id);
+    let domain = found
+        .filter(|domain| may_see(caller, domain))
+        .ok_or(ActionError::NotFound("Domain"))?;
+    let sides = [domain.org, Some(org)].into_iter().flatten();
+    let mut refusal = ActionError::Forbidden;
+    for side in sides.filter(|side| caller.may_in_org(Verb::WriteOrg, *side)) {
+        match caller.need_active(state, side) {
+            Ok(()) => return Ok(Domain::clone(domain)),
+            Err(suspended) => refusal = suspended,
+        }
+    }
+    Err(refusal)
 }
 
 /// The organizations that a domain of `owner` can be shared with.
@@ -111,6 +134,14 @@ pub(super) fn sharable(
                 "Domain cannot be shared with owning organization.".to_owned(),
             ));
         }
+        if !caller.may_in_org(Verb::WriteOrg, org) {
+            let name = state.orgs.get(&org).map(|org| org.name.to_string());
+            return Err(ActionError::Unprocessable(format!(
+                "You do not have sufficient permissions for organization '{}' to share domain.",
+                name.unwrap_or_default()
+            )));
+        }
+        caller.need_active(state, org)?;
         orgs.push(org);
     }
     Ok(orgs)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rules::{check_free, default_domain, may_see, owned, sharable, usable_in};
+use super::rules::{check_free, default_domain, may_see, owned, returnable, sharable, usable_in};
 use crate::{
     actions::{ActionError, Actions, Caller, cascade, jobs::finished_job, roles::readable_org},
     authz::Verb,
@@ -161,7 +161,8 @@ impl Actions {
         id: DomainId,
         body: Update,
     ) -> Result<Domain, ActionError> {
-        self.change_domain(caller, id, move |_, domain| {
+        let may = move |state: &State| owned(state, caller, id);
+        self.change_domain(may, move |_, domain| {
             body.metadata
                 .apply(&mut domain.metadata)
                 .map_err(ActionError::Unprocessable)
@@ -179,7 +180,8 @@ impl Actions {
         id: DomainId,
         with: ToMany,
     ) -> Result<Domain, ActionError> {
-        self.change_domain(caller, id, move |state, domain| {
+        let may = move |state: &State| owned(state, caller, id);
+        self.change_domain(may, move |state, domain| {
             let Some(owner) = domain.org else {
                 return Err(ActionError::Unprocessable(
                     "Domains can not be shared with other organizations unless they are scoped \
@@ -207,7 +209,8 @@ impl Actions {
         id: DomainId,
         org: OrgId,
     ) -> Result<(), ActionError> {
-        self.change_domain(caller, id, move |state, domain| {
+        let may = move |state: &State| returnable(state, caller, id, org);
+        self.change_domain(may, move |state, domain| {
             if !domain.shared_with.contains(&org) {
                 return Err(ActionError::Unprocessable(
                     "Unable to unshare domain from organization. Ensure the domain is shared \
@@ -235,14 +238,13 @@ impl Actions {
 
     async fn change_domain(
         &self,
-        caller: &Caller,
-        id: DomainId,
+        may: impl FnOnce(&State) -> Result<Domain, ActionError>,
         change: impl FnOnce(&State, &mut Domain) -> Result<(), ActionError>,
     ) -> Result<Domain, ActionError> {
         let now = self.now();
         self.store
             .commit(move |tx| {
-                let mut domain = owned(tx, caller, id)?;
+                let mut domain = may(tx)?;
                 change(tx, &mut domain)?;
                 domain.updated_at = now;
                 tx.put(domain.clone());

@@ -84,7 +84,7 @@ impl Apply<'_> {
 
     fn lifecycle(self, app: &mut App, manifest: &AppManifest) -> Result<(), String> {
         if let Some(buildpacks) = &manifest.buildpacks {
-            lifecycle::check_buildpacks(&self.actions.config, buildpacks)?;
+            lifecycle::check_buildpacks(&self.actions.catalog(), buildpacks)?;
             app.lifecycle.buildpacks.clone_from(buildpacks);
         }
         if let Some(stack) = &manifest.stack {

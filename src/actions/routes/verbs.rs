@@ -25,7 +25,7 @@ impl Actions {
         let state = self.store.state();
         let routes = state.routes.values();
         routes
-            .filter(|route| caller.may_in_space(&state, Verb::ReadSpace, route.space))
+            .filter(|route| caller.may_in_space(&state, Verb::ReadRoutes, route.space))
             .cloned()
             .collect()
     }
@@ -57,7 +57,7 @@ impl Actions {
         let state = self.store.state();
         let route = state.routes.get(&id).cloned();
         let route = route.ok_or(ActionError::NotFound("Route"))?;
-        caller.need_in_space(&state, Verb::ReadSpace, route.space, "Route")?;
+        need(caller, &state, Verb::ReadRoutes, &route)?;
         Ok(route)
     }
 
@@ -194,13 +194,18 @@ impl Actions {
     }
 }
 
+/// Passes where the caller may do `verb` to the route, which more people see than its space.
+fn need(caller: &Caller, state: &State, verb: Verb, route: &Route) -> Result<(), ActionError> {
+    caller.need_seen(state, Verb::ReadRoutes, verb, route.space, "Route")
+}
+
 /// The route, where the caller may change it.
 fn writable(state: &State, caller: &Caller, id: RouteId) -> Result<Route, ActionError> {
     let route = state
         .routes
         .get(&id)
         .ok_or(ActionError::NotFound("Route"))?;
-    caller.need_in_space(state, Verb::OperateApps, route.space, "Route")?;
+    need(caller, state, Verb::OperateApps, route)?;
     Ok(Route::clone(route))
 }
 

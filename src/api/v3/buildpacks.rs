@@ -23,7 +23,8 @@ pub(super) fn router() -> Router<Api> {
 
 /// The runtimes with their positions, from 1.
 fn all(api: &Api) -> Vec<(usize, String)> {
-    let names = api.actions.config.buildpacks.iter().cloned();
+    let catalog = api.actions.catalog();
+    let names = catalog.buildpacks().map(str::to_owned);
     names.enumerate().map(|(at, name)| (at + 1, name)).collect()
 }
 

@@ -17,6 +17,7 @@ use crate::{
         Api, Failure,
         extract::{Auth, Body, Id, Ids, RawQuery},
     },
+    authz::Verb,
     model::{Domain, DomainId, OrgId},
     wire::{Query, ToMany, domain, shared},
 };
@@ -35,6 +36,11 @@ pub(super) fn router() -> Router<Api> {
             "/domains/{guid}/relationships/shared_organizations/{org}",
             delete_at(unshare),
         )
+}
+
+/// Whether the caller sees an organization, and so learns that a domain is shared with it.
+pub(super) fn sees(caller: &Caller) -> impl Fn(OrgId) -> bool {
+    |org| caller.may_in_org(Verb::ReadOrg, org)
 }
 
 impl Resource for Domain {
@@ -56,7 +62,7 @@ impl Resource for Domain {
     }
 
     fn present(&self, view: &View<'_>) -> Value {
-        domain::present(self, view.base)
+        domain::present(self, view.base, &sees(view.caller))
     }
 }
 
@@ -86,7 +92,9 @@ async fn share(
     Body(body): Body<ToMany>,
 ) -> Result<Json<Value>, Failure> {
     let changed = api.actions.share_domain(&caller, id, body).await?;
-    Ok(Json(shared::to_many(&changed.shared_with)))
+    let mut orgs = changed.shared_with;
+    orgs.retain(|org| sees(&caller)(*org));
+    Ok(Json(shared::to_many(&orgs)))
 }
 
 async fn unshare(

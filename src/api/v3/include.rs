@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::domains::sees;
 use crate::{
+    actions::Caller,
     model::{DomainId, OrgId, SpaceId, UserId},
     store::State,
     wire::{self, Base},
@@ -52,10 +54,11 @@ pub(super) fn domains(
     state: &State,
     ids: impl IntoIterator<Item = DomainId>,
     base: &Base,
+    caller: &Caller,
 ) -> Vec<Value> {
     let ids: BTreeSet<_> = ids.into_iter().collect();
     let found = ids.iter().filter_map(|id| state.domains.get(id));
     found
-        .map(|domain| wire::domain::present(domain, base))
+        .map(|domain| wire::domain::present(domain, base, &sees(caller)))
         .collect()
 }

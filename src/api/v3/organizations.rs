@@ -5,13 +5,17 @@ use std::sync::Arc;
 use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
-use super::resource::{Resource, View, create, delete, list, show, update, verbs};
+use super::{
+    domains::sees,
+    resource::{Resource, View, create, delete, list, show, update, verbs},
+};
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
         extract::{Auth, Base, Body, Id, RawQuery},
     },
+    authz::Verb,
     model::{Domain, Org, OrgId},
     wire::{Error, Query, ToOne, domain, organization, platform::QUOTA},
 };
@@ -81,7 +85,7 @@ async fn default_domain(
     Id(id): Id<OrgId>,
 ) -> Result<Json<Value>, Failure> {
     let found = api.actions.default_domain(&caller, id)?;
-    Ok(Json(domain::present(&found, &base)))
+    Ok(Json(domain::present(&found, &base, &sees(&caller))))
 }
 
 async fn users(
@@ -150,7 +154,7 @@ async fn set_isolation_segment(
     Body(body): Body<ToOne>,
 ) -> Result<Json<Value>, Failure> {
     api.actions.organization(&caller, id)?;
-    caller.need_admin()?;
+    caller.need_in_org(Verb::WriteOrg, id)?;
     if body.data.is_some() {
         return Err(Error::unprocessable(
             "This platform has the one isolation segment 'shared', which needs no assigning.",

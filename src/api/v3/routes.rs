@@ -106,7 +106,7 @@ impl Resource for Route {
         let mut parts = Vec::new();
         if query.names("include", "domain") {
             let ids = items.iter().map(|route| route.domain);
-            parts.push(("domains", include::domains(state, ids, base)));
+            parts.push(("domains", include::domains(state, ids, base, view.caller)));
         }
         let wants_orgs = query.names("include", "space.organization");
         if wants_orgs || query.names("include", "space") {

@@ -21,6 +21,7 @@ use crate::{
         answer::accepted,
         extract::{Auth, Base, Body, Id, RawQuery},
     },
+    authz::Verb,
     model::{Space, SpaceId},
     store,
     wire::{self, Error, Query, ToOne, included, space},
@@ -166,8 +167,8 @@ async fn set_isolation_segment(
     Id(id): Id<SpaceId>,
     Body(body): Body<ToOne>,
 ) -> Result<Json<Value>, Failure> {
-    api.actions.space(&caller, id)?;
-    caller.need_admin()?;
+    let found = api.actions.space(&caller, id)?;
+    caller.need_in_org(Verb::WriteOrg, found.org)?;
     if body.data.is_some() {
         return Err(Error::unprocessable(
             "This platform has the one isolation segment 'shared', which needs no assigning.",

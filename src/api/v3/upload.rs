@@ -1,28 +1,28 @@
 //! Uploads: the bits of a package, streamed to the disk and never held in memory.
 
-use std::{io, sync::Arc, time::Duration};
+use std::io;
 
 use axum::{
     Json,
-    body::{Body, BodyDataStream},
+    body::Body,
     extract::State,
     http::{HeaderMap, header},
 };
-use bytes::Bytes;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::TryStreamExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
 use serde_json::Value;
-use tokio::sync::Mutex;
 use tokio_util::io::StreamReader;
 
 use crate::{
     actions::{ActionError, Actions, Upload},
     api::{
         Api, Failure,
+        error::SMALLER,
         extract::{Auth, Base, Id},
     },
     blobs::{Blob, BlobError},
     model::PackageId,
+    stdx::bytes,
     wire::{
         self,
         package::{self, Resource},
@@ -33,9 +33,6 @@ use crate::{
 const MOST_LISTED: u64 = 16 * 1024 * 1024;
 /// What the envelope of an upload may take besides the bits: boundaries, headers, the list.
 const ENVELOPE: u64 = MOST_LISTED + 64 * 1024;
-/// How long a refused upload is still read: some gigabytes from near, and not so long that a
-/// hostile client could keep much busy.
-const LINGER: Duration = Duration::from_secs(4);
 
 /// `POST /v3/packages/:guid/upload`.
 pub(super) async fn upload(
@@ -47,48 +44,13 @@ pub(super) async fn upload(
     body: Body,
 ) -> Result<Json<Value>, Failure> {
     api.actions.check_upload(&caller, id)?;
-    let incoming = Incoming::new(body);
     let limit = api.actions.config.upload;
     if length(&headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
-        // A client that asks first has not begun to send (RFC 9110, 10.1.1).
-        if !headers.contains_key(header::EXPECT) {
-            incoming.linger().await;
-        }
         return Err(too_large(limit).into());
     }
-    let upload = match receive(&api.actions, &headers, &incoming).await {
-        Ok(upload) => upload,
-        Err(failure) => {
-            incoming.linger().await;
-            return Err(failure);
-        }
-    };
+    let upload = receive(&api.actions, &headers, body).await?;
     let package = api.actions.finish_upload(&caller, id, upload).await?;
     Ok(Json(package::present(&package, &base)))
-}
-
-/// A body that can still be read by the one who refused it.
-#[derive(Debug, Clone)]
-struct Incoming(Arc<Mutex<BodyDataStream>>);
-
-impl Incoming {
-    fn new(body: Body) -> Self {
-        Self(Arc::new(Mutex::new(body.into_data_stream())))
-    }
-
-    async fn next(self) -> Option<(Result<Bytes, axum::Error>, Self)> {
-        let chunk = self.0.lock().await.next().await?;
-        Some((chunk, self))
-    }
-
-    /// Goes on reading for a moment before the refusal is told. Clients that hear an answer, or
-    /// lose the connection, while they still send report that instead of the answer's words;
-    /// the stock command line is one of them.
-    async fn linger(&self) {
-        let rest = stream::unfold(self.clone(), Self::next);
-        // Whether the body ended or the time did, the answer is the same.
-        let _ = tokio::time::timeout(LINGER, rest.for_each(async |chunk| drop(chunk))).await;
-    }
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {
@@ -101,18 +63,13 @@ fn length(headers: &HeaderMap) -> Option<u64> {
 }
 
 fn too_large(limit: u64) -> wire::Error {
-    let mebibytes = limit / (1024 * 1024);
+    let limit = bytes::display(limit);
     wire::Error::too_large(format!(
-        "The package is larger than the limit of {mebibytes}M. List what the app does not need \
-         in .cfignore, or ask the operator for a larger limit."
+        "the upload is larger than the limit of {limit}. {SMALLER}"
     ))
 }
 
-async fn receive(
-    actions: &Actions,
-    headers: &HeaderMap,
-    incoming: &Incoming,
-) -> Result<Upload, Failure> {
+async fn receive(actions: &Actions, headers: &HeaderMap, body: Body) -> Result<Upload, Failure> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -128,8 +85,7 @@ async fn receive(
         .whole_stream(actions.config.upload.saturating_add(ENVELOPE))
         .for_field("resources", MOST_LISTED);
     let constraints = Constraints::new().size_limit(most);
-    let stream = stream::unfold(incoming.clone(), Incoming::next);
-    let mut parts = Multipart::with_constraints(stream, boundary, constraints);
+    let mut parts = Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
     let mut upload = Upload::default();
     let mut parted = false;
     loop {

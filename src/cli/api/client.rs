@@ -302,8 +302,7 @@ impl<'a> Api<'a> {
     fn answer(&self, response: Response<Bytes>) -> Outcome<Answer> {
         let (head, body) = response.into_parts();
         for warning in warnings(&head.headers) {
-            let label = crate::cli::output::paint(crate::cli::output::WARN, "warning:");
-            self.output.note(format!("{label} {warning}"));
+            self.output.warning(warning);
         }
         if head.status.is_success() {
             let head = head.headers;

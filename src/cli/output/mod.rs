@@ -101,6 +101,11 @@ impl Output {
         let _ = writeln!(self.err.borrow_mut(), "{text}");
     }
 
+    /// What went well and was perhaps not meant so.
+    pub(super) fn warning(&self, text: impl fmt::Display) {
+        self.note(format!("{} {text}", paint(WARN, "warning:")));
+    }
+
     /// The result: as JSON where that was asked for, else in the words of `text`.
     pub(super) fn result<T: Serialize>(&self, value: &T, text: impl FnOnce(&T) -> String) {
         if self.json() {

@@ -9,7 +9,7 @@ mod upload;
 mod vars;
 
 pub(super) use stage::build;
-pub(super) use start::await_start;
+pub(super) use start::{await_all, await_start};
 
 use std::env;
 
@@ -24,12 +24,16 @@ use super::{
     output::{BOLD, paint},
     verbs,
 };
+use crate::wire::manifest::unknown_keys;
 use manifest::Planned;
 
 pub(super) async fn push(context: &Context<'_>, args: &Push) -> Outcome<()> {
     let space = context.space()?;
     let folder = env::current_dir().context("cannot tell the current folder")?;
     let planned = manifest::plan(args, &folder)?;
+    for app in &planned {
+        warn_of_unknown_keys(context, app);
+    }
     // What cannot be packed is told before anything is changed.
     let packed = planned
         .iter()
@@ -41,6 +45,20 @@ pub(super) async fn push(context: &Context<'_>, args: &Push) -> Outcome<()> {
         one(context, &found, files, args.no_start).await?;
     }
     Ok(())
+}
+
+/// The platform passes over keys that it does not know, as Cloud Foundry does, so whoever
+/// misspelt one would never learn why it had no effect.
+fn warn_of_unknown_keys(context: &Context<'_>, app: &Planned) {
+    for unknown in unknown_keys(&app.entry) {
+        let (place, key) = (unknown.place, unknown.key);
+        let meant = match unknown.meant {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "it has no effect".to_owned(),
+        };
+        let text = format!("the manifest has an unknown key `{key}` in {place}: {meant}");
+        context.output.warning(text);
+    }
 }
 
 /// Makes or changes the apps as the manifest wants them.

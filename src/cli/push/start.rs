@@ -29,19 +29,36 @@ const QUOTED: usize = 15;
 #[derive(Debug, PartialEq, Eq)]
 enum Progress {
     Running,
-    Starting,
+    /// So many instances run, and that is not enough.
+    Starting(usize),
     Crashed(Option<String>),
 }
 
-fn progress(instances: &[Stats]) -> Progress {
-    if instances.is_empty() || instances.iter().any(|one| one.state == "RUNNING") {
+/// How many instances are enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Enough {
+    One,
+    All,
+}
+
+fn progress(instances: &[Stats], enough: Enough) -> Progress {
+    let count = |state: &str| instances.iter().filter(|one| one.state == state).count();
+    let (running, crashed) = (count("RUNNING"), count("CRASHED"));
+    let (wanted, hopeless) = match enough {
+        Enough::One => (instances.len().min(1), instances.len()),
+        Enough::All => (instances.len(), 1),
+    };
+    if running >= wanted {
         return Progress::Running;
     }
-    if instances.iter().all(|one| one.state == "CRASHED") {
-        let details = instances.iter().find_map(|one| one.details.clone());
+    if crashed >= hopeless {
+        let details = instances
+            .iter()
+            .filter(|one| one.state == "CRASHED")
+            .find_map(|one| one.details.clone());
         return Progress::Crashed(details);
     }
-    Progress::Starting
+    Progress::Starting(running)
 }
 
 /// Sees that instances are begun again: their clocks start anew.
@@ -63,27 +80,48 @@ impl Clocks {
 
 /// Waits until every process of an app has an instance that runs.
 pub(crate) async fn await_start(context: &Context<'_>, app: &str, name: &str) -> Outcome<()> {
-    let (begin, begin_ns) = (Instant::now(), now_ns());
-    let wait = async {
-        let mut said = false;
+    wait(context, app, name, None).await
+}
+
+/// Waits until every instance of one of an app's processes runs, and says how many do.
+pub(crate) async fn await_all(
+    context: &Context<'_>,
+    app: &str,
+    name: &str,
+    process: &str,
+) -> Outcome<()> {
+    wait(context, app, name, Some(process)).await
+}
+
+/// `all` names the process of which every instance has to run; without, one of each has to.
+async fn wait(context: &Context<'_>, app: &str, name: &str, all: Option<&str>) -> Outcome<()> {
+    let begin_ns = now_ns();
+    let enough = if all.is_some() {
+        Enough::All
+    } else {
+        Enough::One
+    };
+    let watch = async {
+        let mut words = Words::new(name);
         let path = format!("/v3/apps/{app}/processes");
         let processes: Vec<Process> = context.api.all(&path).await?;
-        for process in processes.iter().filter(|process| process.instances > 0) {
+        let wanted = |process: &&Process| {
+            process.instances > 0 && all.is_none_or(|kind| process.kind == kind)
+        };
+        for process in processes.iter().filter(wanted) {
             let mut pause = FIRST_LOOK;
             let mut clocks = Clocks::default();
             loop {
                 let path = format!("/v3/processes/{}/stats", process.guid);
                 let stats: Resources<Stats> = context.api.get(&path).await?;
-                match progress(&stats.resources) {
+                match progress(&stats.resources, enough) {
                     Progress::Running => break,
-                    Progress::Starting if clocks.given_up(&stats.resources) => {
+                    Progress::Starting(_) if clocks.given_up(&stats.resources) => {
                         return Ok(Some(None));
                     }
-                    Progress::Starting if !said && begin.elapsed() > SILENCE => {
-                        said = true;
-                        still_starting(context, name);
+                    Progress::Starting(running) => {
+                        words.still(context, enough, running, stats.resources.len());
                     }
-                    Progress::Starting => {}
                     Progress::Crashed(details) => return Ok(Some(details)),
                 }
                 tokio::time::sleep(pause).await;
@@ -92,11 +130,16 @@ pub(crate) async fn await_start(context: &Context<'_>, app: &str, name: &str) ->
         }
         Ok::<_, Failure>(None)
     };
-    let details = match tokio::time::timeout(PATIENCE, wait).await {
+    let details = match tokio::time::timeout(PATIENCE, watch).await {
         Ok(Ok(None)) => return Ok(()),
         Ok(Ok(Some(details))) => details,
         Ok(Err(failure)) => return Err(failure),
-        Err(_) => Some("no instance became healthy within 5 minutes (health check)".to_owned()),
+        Err(_) => Some(match enough {
+            Enough::One => "no instance became healthy within 5 minutes (health check)".to_owned(),
+            Enough::All => {
+                "some instances did not become healthy within 5 minutes (health check)".to_owned()
+            }
+        }),
     };
     quote(context, app, begin_ns).await;
     let reason = match details.filter(|details| !details.is_empty()) {
@@ -107,6 +150,38 @@ pub(crate) async fn await_start(context: &Context<'_>, app: &str, name: &str) ->
     Err(Failure::Start { app, reason })
 }
 
+/// What is said while it takes its time.
+struct Words<'a> {
+    name: &'a str,
+    begin: Instant,
+    hinted: bool,
+    counted: Option<usize>,
+}
+
+impl<'a> Words<'a> {
+    fn new(name: &'a str) -> Self {
+        Self {
+            name,
+            begin: Instant::now(),
+            hinted: false,
+            counted: None,
+        }
+    }
+
+    fn still(&mut self, context: &Context<'_>, enough: Enough, running: usize, of: usize) {
+        if enough == Enough::All && self.counted != Some(running) {
+            self.counted = Some(running);
+            context
+                .output
+                .note(format!("{running} of {of} instances run"));
+        }
+        if !self.hinted && self.begin.elapsed() > SILENCE {
+            self.hinted = true;
+            still_starting(context, self.name, enough);
+        }
+    }
+}
+
 /// Nanoseconds since the Unix epoch, by our own clock.
 fn now_ns() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
@@ -115,9 +190,13 @@ fn now_ns() -> i64 {
     })
 }
 
-fn still_starting(context: &Context<'_>, name: &str) {
+fn still_starting(context: &Context<'_>, name: &str, enough: Enough) {
+    let who = match enough {
+        Enough::One => format!("{name} runs, and its health check has"),
+        Enough::All => format!("The new instances of {name} run, and their health checks have"),
+    };
     context.output.note(format!(
-        "{name} runs, and its health check has not passed yet: a web app has to listen on 0.0.0.0 \
+        "{who} not passed yet: a web app has to listen on 0.0.0.0 \
          at the port in $PORT. Waiting; `pastina logs {name}` shows what it says"
     ));
 }
@@ -168,20 +247,35 @@ async fn last_crash(context: &Context<'_>, app: &str) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_running_instance_is_enough_and_all_must_crash() {
-        let check = |states: &[&str], expected: Progress| {
-            let stats = |state: &&str| -> Stats {
-                let json = serde_json::json!({"index": 0, "state": state, "details": "oops"});
-                serde_json::from_value(json).unwrap()
-            };
-            let instances: Vec<Stats> = states.iter().map(stats).collect();
-            assert_eq!(progress(&instances), expected, "{states:?}");
+    fn check(states: &[&str], enough: Enough, expected: &Progress) {
+        let stats = |state: &&str| -> Stats {
+            let json = serde_json::json!({"index": 0, "state": state, "details": "oops"});
+            serde_json::from_value(json).unwrap()
         };
+        let instances: Vec<Stats> = states.iter().map(stats).collect();
+        assert_eq!(progress(&instances, enough), *expected, "{states:?}");
+    }
+
+    fn crashed() -> Progress {
+        Progress::Crashed(Some("oops".to_owned()))
+    }
+
+    #[test]
+    fn for_a_start_one_running_instance_is_enough_and_all_must_crash() {
+        let check = |states: &[&str], expected| check(states, Enough::One, &expected);
         check(&["RUNNING", "CRASHED"], Progress::Running);
-        check(&["STARTING", "CRASHED"], Progress::Starting);
-        check(&["DOWN"], Progress::Starting);
-        check(&["CRASHED"], Progress::Crashed(Some("oops".to_owned())));
+        check(&["STARTING", "CRASHED"], Progress::Starting(0));
+        check(&["DOWN"], Progress::Starting(0));
+        check(&["CRASHED"], crashed());
+        check(&[], Progress::Running);
+    }
+
+    #[test]
+    fn for_a_change_of_size_all_must_run_and_one_may_not_crash() {
+        let check = |states: &[&str], expected| check(states, Enough::All, &expected);
+        check(&["RUNNING", "RUNNING"], Progress::Running);
+        check(&["RUNNING", "DOWN"], Progress::Starting(1));
+        check(&["RUNNING", "STARTING", "CRASHED"], crashed());
         check(&[], Progress::Running);
     }
 

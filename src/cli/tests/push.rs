@@ -263,6 +263,85 @@ async fn an_app_that_does_not_start_is_quoted() {
 }
 
 #[tokio::test]
+async fn a_misspelt_key_is_warned_of_and_pushed_all_the_same() {
+    let fake = platform().await;
+    let dir = folder();
+    let manifest = "applications:\n- name: shop\n  memmory: 1G\n  colour: red\n";
+    fs::write(dir.path().join("manifest.yml"), manifest).unwrap();
+    let file = dir.path().join("manifest.yml");
+    let path = dir.path().to_str().unwrap();
+    let (_, _, err) = fake
+        .run(&["push", "-f", file.to_str().unwrap(), "-p", path])
+        .await;
+    for told in [
+        "warning: the manifest has an unknown key `memmory` in app shop: did you mean `memory`?",
+        "warning: the manifest has an unknown key `colour` in app shop: it has no effect",
+    ] {
+        assert!(err.contains(told), "no {told:?} in {err}");
+    }
+    let sent = fake.one("POST /v3/spaces/space-id/actions/apply_manifest ");
+    assert_eq!(sent.json()["applications"][0]["memmory"], "1G");
+}
+
+/// A started app with one process, of which `stats` are told one after the other.
+async fn scaled(stats: &[&[&str]]) -> Fake {
+    let fake = Fake::new().await;
+    let app = json!({"guid": "a", "name": "shop", "state": "STARTED"});
+    let web = json!({"guid": "a", "type": "web", "command": null, "instances": 3,
+        "memory_in_mb": 256, "disk_in_mb": 1024});
+    fake.logged_in()
+        .teach("GET /v3/apps?names=shop", 200, page(json!([app])))
+        .teach("GET /v3/apps/a ", 200, app)
+        .teach("GET /v3/apps/a/processes ", 200, page(json!([web])))
+        .teach("GET /v3/apps/a/routes ", 200, page(json!([])))
+        .teach(
+            "POST /v3/apps/a/processes/web/actions/scale ",
+            202,
+            json!({}),
+        )
+        .teach("GET /logs/", 200, json!({"envelopes": {"batch": []}}));
+    for states in stats {
+        let all = states.iter().zip(0..).map(|(state, index)| {
+            json!({"type": "web", "index": index, "state": state, "uptime": 5,
+                "details": "Exit status 3"})
+        });
+        let all: Vec<Value> = all.collect();
+        fake.teach("GET /v3/processes/a/stats ", 200, json!({"resources": all}));
+    }
+    fake
+}
+
+#[tokio::test]
+async fn scale_waits_until_all_run_and_counts_them() {
+    let fake = scaled(&[
+        &["RUNNING", "DOWN", "DOWN"],
+        &["RUNNING", "STARTING", "STARTING"],
+        &["RUNNING", "STARTING", "RUNNING"],
+        &["RUNNING", "RUNNING", "RUNNING"],
+    ])
+    .await;
+    let (outcome, _, err) = fake.run(&["scale", "shop", "-i", "3"]).await;
+    outcome.unwrap();
+    let counts: Vec<&str> = err
+        .lines()
+        .filter(|line| line.ends_with("instances run"))
+        .collect();
+    assert_eq!(counts, ["1 of 3 instances run", "2 of 3 instances run"]);
+}
+
+#[tokio::test]
+async fn scale_fails_when_one_of_the_new_ones_crashes() {
+    let fake = scaled(&[
+        &["RUNNING", "STARTING", "STARTING"],
+        &["RUNNING", "CRASHED", "STARTING"],
+    ])
+    .await;
+    let (outcome, _, err) = fake.run(&["scale", "shop", "-i", "3"]).await;
+    assert_eq!(outcome.unwrap_err().number(), code::START);
+    assert!(err.contains("Exit status 3"), "{err}");
+}
+
+#[tokio::test]
 async fn a_failed_job_tells_its_reason() {
     let fake = Fake::new().await;
     let job = json!({"location": format!("{}/v3/jobs/1", fake.api)});

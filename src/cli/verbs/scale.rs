@@ -37,7 +37,10 @@ pub(crate) async fn scale(context: &Context<'_>, args: &Scale) -> Outcome<()> {
         lifecycle::act(context, guid, "restart").await?;
     }
     if found.started() {
-        push::await_start(context, guid, &found.name).await?;
+        if restart {
+            push::await_start(context, guid, &found.name).await?;
+        }
+        push::await_all(context, guid, &found.name, process).await?;
     }
     app::show(context, guid).await
 }

@@ -133,6 +133,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_full_disk_took_is_told_once_when_there_is_room() {
+        let dir = folder();
+        let mut writer = writer(dir.path());
+        write(&mut writer, lines(0..1));
+        let file = writer.fill_disk();
+        write(&mut writer, lines(1..4));
+        writer.make_room(file);
+        write(&mut writer, lines(4..6));
+        let mut reader = Reader::open(dir.path(), 0).unwrap();
+        let found = read(&mut reader);
+        let bytes = 3 * (RECORD_HEADER + lines(1..2)[0].len());
+        let told = format!("Here the platform lost {bytes} bytes of output: the disk was full");
+        let expected = [lines(0..1), vec![told], lines(4..6)].concat();
+        assert_eq!(found, expected);
+        assert_eq!(reader.offset(), writer.end());
+    }
+
+    #[test]
     fn a_folder_without_a_log_has_no_records() {
         assert_eq!(
             Reader::open(folder().path(), 0).unwrap().next().unwrap(),

@@ -21,6 +21,8 @@ pub(in crate::sandbox) struct Writer {
     base: u64,
     len: u64,
     limit: u64,
+    /// Bytes of output that could not be written since something last was.
+    lost: u64,
 }
 
 /// Puts one record at the end of `batch`. `line` is at most [`MAX_LINE`] long.
@@ -49,6 +51,7 @@ impl Writer {
             base: 0,
             len: 0,
             limit,
+            lost: 0,
         })
     }
 
@@ -58,8 +61,37 @@ impl Writer {
     }
 
     /// Appends whole records. What cannot be written (a full disk) is dropped: an app must not
-    /// stand still because its log cannot be kept.
+    /// stand still because its log cannot be kept. A line says so as soon as one can be written.
     pub(in crate::sandbox) fn append(&mut self, batch: &[u8]) {
+        let size = batch.len() as u64;
+        if self.lost == 0 {
+            if !self.write(batch) {
+                self.lost = size;
+            }
+            return;
+        }
+        let at_ns = batch.get(4..12).and_then(|bytes| bytes.try_into().ok());
+        let told = format!(
+            "Here the platform lost {} bytes of output: the disk was full",
+            self.lost
+        );
+        let mut all = Vec::new();
+        encode(
+            &mut all,
+            at_ns.map_or(0, u64::from_le_bytes),
+            Stream::Err,
+            told.as_bytes(),
+        );
+        all.extend_from_slice(batch);
+        self.lost = if self.write(&all) {
+            0
+        } else {
+            self.lost.saturating_add(size)
+        };
+    }
+
+    /// Writes whole records; false where that was not possible, and then none is there.
+    fn write(&mut self, batch: &[u8]) -> bool {
         let size = batch.len() as u64;
         if self.len > 0 && self.len + size > self.limit {
             let next = 1 - self.index;
@@ -67,16 +99,31 @@ impl Writer {
                 (self.file, self.index) = (file, next);
                 (self.base, self.len) = (self.end(), 0);
             } else {
-                return;
+                return false;
             }
         }
         let at = self.len + FILE_HEADER as u64;
-        if self.file.write_all_at(batch, at).is_ok() {
+        let written = self.file.write_all_at(batch, at).is_ok();
+        if written {
             self.len += size;
         } else {
             // Half a record would hide all that follow.
             let _ = self.file.set_len(at);
         }
+        written
+    }
+
+    /// A disk on which nothing finds room, until what this gives is given back.
+    #[cfg(test)]
+    pub(super) fn fill_disk(&mut self) -> File {
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        std::mem::replace(&mut self.file, full)
+    }
+
+    /// Makes room again.
+    #[cfg(test)]
+    pub(super) fn make_room(&mut self, file: File) {
+        self.file = file;
     }
 }
 

@@ -3,12 +3,14 @@
 
 mod diff;
 mod document;
+mod keys;
 mod present;
 mod reader;
 mod route;
 
 pub use diff::diff;
 pub use document::{Document, MAX_BYTES};
+pub use keys::{UnknownKey, unknown_keys};
 pub use present::{RouteView, View, present, yaml};
 pub use reader::read;
 pub use route::RouteUrl;

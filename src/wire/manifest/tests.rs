@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{AppManifest, Document, Routing, View, diff, present, read, yaml};
+use super::{AppManifest, Document, Routing, View, diff, present, read, unknown_keys, yaml};
 use crate::model::{
     App, AppId, AppName, AppState, HealthCheck, Lifecycle, Megabytes, Metadata, Process,
     ProcessType, ReadinessCheck, SpaceId, Timestamp,
@@ -169,8 +169,7 @@ fn a_route_is_read_as_domain_and_as_host_with_domain() {
 
 #[test]
 fn everything_that_a_manifest_can_say_is_read() {
-    let manifest = parse(
-        "
+    let text = "
 applications:
 - name: shop
   path: ./dist
@@ -194,9 +193,11 @@ applications:
     command: null
     disk_quota: 1024MB
     health-check-type: process
-",
-    )
-    .unwrap();
+";
+    let manifest = parse(text).unwrap();
+    // A key that is read is a key that is known.
+    let document = Document::parse(text.as_bytes()).unwrap();
+    assert_eq!(unknown_keys(&document.applications.0[0]), []);
     insta::assert_debug_snapshot!((&manifest, &manifest.env.0));
 }
 

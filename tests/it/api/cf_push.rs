@@ -190,21 +190,6 @@ applications:
         "strategy",
     );
     refused("push z -o image", "Docker");
-    let large = folder.join("large");
-    std::fs::create_dir(&large).unwrap();
-    // Nothing that a zip could make small: the platform of the test takes 1 MiB.
-    let mut seed = 1_u64;
-    let noise: Vec<u8> = std::iter::repeat_with(|| {
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        seed.to_be_bytes()[0]
-    })
-    .take(40 << 20)
-    .collect();
-    // Refused by its length, and while it comes.
-    for size in [noise.len(), 6 << 20] {
-        std::fs::write(large.join("noise"), &noise[..size]).unwrap();
-        refused(&format!("push z -p {}", large.display()), "limit of 1");
-    }
     check("delete z -f", &["OK"]);
     check("delete site -r -f", &["OK"]);
     check("delete site -f", &["does not exist"]);

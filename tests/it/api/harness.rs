@@ -17,6 +17,7 @@ use pastina::{
         App, AppId, AppName, AppState, DomainName, InstanceRestart, Lifecycle, Megabytes, Metadata,
         Observed, OrgName, SpaceId, SpaceName, Timestamp, Username,
     },
+    runtimes::Catalog,
     store::{Store, StoreError},
 };
 use serde_json::{Value, json};
@@ -83,9 +84,6 @@ impl Platform {
             domain: DomainName::parse("apps.test").unwrap(),
             memory: Megabytes(256),
             disk: Megabytes(512),
-            buildpacks: ["staticfile_buildpack", "python_buildpack"]
-                .map(str::to_owned)
-                .to_vec(),
             upload: LIMITS.upload,
             first_uid: 100_000,
         };
@@ -94,6 +92,7 @@ impl Platform {
             blobs: Blobs::open(dir.path(), LIMITS).unwrap(),
             logs: Logs::default(),
             config: Arc::new(config),
+            runtimes: watch::channel(Arc::new(Catalog::load(None).unwrap())).1,
         };
         let bootstrap = || Bootstrap {
             admin: Username::parse("admin").unwrap(),

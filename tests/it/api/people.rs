@@ -224,17 +224,13 @@ async fn roles_are_given_by_name_and_taken_again() {
     let role = give(body("space_developer", by_name, "space", &space))
         .await
         .expect(201);
-    let text = give(body(
-        "space_auditor",
-        json!({ "username": "eve" }),
-        "space",
-        &space,
-    ))
-    .await
-    .refusal(422);
+    let eve = json!({ "username": "eve" });
+    let text = give(body("organization_auditor", eve, "organization", &org))
+        .await
+        .refusal(422);
     assert_eq!(text, "No user exists with the username 'eve'.");
     let eve = json!({ "username": "eve", "origin": "uaa" });
-    let text = give(body("space_auditor", eve, "space", &space))
+    let text = give(body("organization_auditor", eve, "organization", &org))
         .await
         .refusal(422);
     assert_eq!(

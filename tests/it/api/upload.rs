@@ -198,7 +198,7 @@ async fn too_much_is_refused_before_and_while_it_comes_and_leaves_nothing() {
         >()))
         .unwrap();
     let refused = platform.send(ten_gigabytes).await;
-    assert!(refused.refusal(413).contains("limit of 1M"));
+    assert!(refused.refusal(413).contains("limit of 1 MiB"));
     // Without a length it is seen while it comes, long before the stream would end.
     let head = format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"bits\"; filename=\"x\"\r\n\r\n"
