@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     api::Api,
-    args::{Format, Route, Verb},
+    args::{Format, NetworkPolicy, Route, SecurityGroup, Service, Verb},
     context::Context,
     failure::{Failure, Outcome},
     output::Output,
@@ -82,6 +82,53 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
         }
         Verb::Route(Route::Delete { address, force }) => {
             verbs::route::delete(context, &address, force).await
+        }
+        Verb::Service(verb) => service(context, verb).await,
+        Verb::NetworkPolicy(verb) => match verb {
+            NetworkPolicy::List { source } => {
+                verbs::network_policy::list(context, source.as_deref()).await
+            }
+            NetworkPolicy::Add(ends) => verbs::network_policy::add(context, &ends).await,
+            NetworkPolicy::Remove(ends) => verbs::network_policy::remove(context, &ends).await,
+        },
+        Verb::SecurityGroup(verb) => security_group(context, verb).await,
+    }
+}
+
+async fn service(context: &Context<'_>, verb: Service) -> Outcome<()> {
+    match verb {
+        Service::List => verbs::service::list(context).await,
+        Service::Show { name } => verbs::service::show(context, &name).await,
+        Service::Create { name, settings } => {
+            verbs::service::create(context, &name, &settings).await
+        }
+        Service::Update {
+            name,
+            rename,
+            settings,
+        } => verbs::service::update(context, &name, rename.as_deref(), &settings).await,
+        Service::Bind { app, service, name } => {
+            verbs::service::bind(context, &app, &service, name.as_deref()).await
+        }
+        Service::Unbind { app, service } => verbs::service::unbind(context, &app, &service).await,
+        Service::Delete { name, force } => verbs::service::delete(context, &name, force).await,
+    }
+}
+
+async fn security_group(context: &Context<'_>, verb: SecurityGroup) -> Outcome<()> {
+    match verb {
+        SecurityGroup::List => verbs::security_group::list(context).await,
+        SecurityGroup::Show { name } => verbs::security_group::show(context, &name).await,
+        SecurityGroup::Create { name, rules } => {
+            verbs::security_group::create(context, &name, &rules).await
+        }
+        SecurityGroup::Update { name, rules } => {
+            verbs::security_group::update(context, &name, &rules).await
+        }
+        SecurityGroup::Bind(place) => verbs::security_group::bind(context, &place).await,
+        SecurityGroup::Unbind(place) => verbs::security_group::unbind(context, &place).await,
+        SecurityGroup::Delete { name, force } => {
+            verbs::security_group::delete(context, &name, force).await
         }
     }
 }

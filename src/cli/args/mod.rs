@@ -1,5 +1,11 @@
 //! The client's verbs and flags.
 
+mod reach;
+
+pub(super) use reach::{
+    GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup, Service, ServiceSettings,
+};
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -54,6 +60,15 @@ pub enum Verb {
     /// Addresses of apps
     #[command(subcommand)]
     Route(Route),
+    /// Services that run elsewhere, and the apps that are bound to them
+    #[command(subcommand, visible_alias = "services")]
+    Service(Service),
+    /// Which app may reach which other
+    #[command(subcommand, visible_alias = "network-policies")]
+    NetworkPolicy(NetworkPolicy),
+    /// Rules about what apps and builds may reach
+    #[command(subcommand, visible_alias = "security-groups")]
+    SecurityGroup(SecurityGroup),
 }
 
 /// Arguments of `login`.
