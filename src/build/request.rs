@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     model::{
-        App, BuildId, DropletBuildpack, DropletId, DropletKind, Lifecycle, Megabytes, ProcessType,
+        App, BuildId, DropletBuildpack, DropletId, DropletKind, Lifecycle, Megabytes,
+        NetworkPolicy, ProcessType,
     },
     sandbox::Ids,
 };
@@ -29,6 +30,8 @@ pub struct Request {
     /// Whether the app's web process has a start command of its own, so that none has to be
     /// found in the package.
     pub own_command: bool,
+    /// What the build may reach.
+    pub network: NetworkPolicy,
     /// Who the build is on the host.
     pub ids: Ids,
 }

@@ -70,6 +70,7 @@ pub(super) async fn run(
         hostname: "build".to_owned(),
         ids: request.ids,
         network: Network::Host,
+        egress: request.network.clone(),
         limits: Limits {
             memory: Some(memory.bytes()),
             cpu_weight: Some(CPU_WEIGHT),

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     logs::Logs,
-    model::{Exit, InstanceId},
+    model::{Exit, InstanceId, NetworkPolicy},
     sandbox::{SandboxError, Status, Usage, log},
     stdx::clock::Clock,
 };
@@ -27,6 +27,8 @@ use crate::{
 #[derive(Debug, Clone, Default)]
 pub(crate) struct World {
     running: Arc<Mutex<HashMap<InstanceId, watch::Sender<Status>>>>,
+    /// What each was told last that it may reach, and how often it was told something.
+    pub(crate) told: Arc<Mutex<HashMap<InstanceId, (NetworkPolicy, usize)>>>,
     /// What the next starts fail with.
     pub(crate) refuse: Arc<Mutex<Option<String>>>,
 }
@@ -133,6 +135,17 @@ impl Running for One {
     fn stop(&self, _grace: Duration) {
         self.status
             .send_replace(Status::Ended(Exit::Stopped { killed: false }));
+    }
+
+    fn set_network<'a>(
+        &'a self,
+        policy: &'a NetworkPolicy,
+    ) -> BoxFuture<'a, Result<(), SandboxError>> {
+        let mut told = self.world.told.lock().unwrap();
+        let (last, times) = told.entry(self.instance).or_default();
+        *last = policy.clone();
+        *times += 1;
+        Box::pin(future::ready(Ok(())))
     }
 
     fn usage(&self) -> Option<Usage> {

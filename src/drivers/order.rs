@@ -3,7 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use super::{Slot, Version};
-use crate::model::{App, Droplet, InstanceId, Process};
+use crate::model::{App, Droplet, InstanceId, NetworkPolicy, Process};
 
 /// An instance to start.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Order {
     pub droplet: Arc<Droplet>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
+    /// What it may reach at first.
+    pub network: NetworkPolicy,
 }
 
 // The environment often holds secrets.

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
-    model::{DropletKind, DropletState, Megabytes},
+    model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
     sandbox::{
         self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Usage, log,
     },
@@ -151,6 +151,7 @@ fn spec(
         env: order.env.clone(),
         ids,
         network: Network::Tunnel,
+        egress: order.network.clone(),
         limits: Limits {
             memory: Some(process.memory.bytes()),
             cpu_weight: Some(cpu_weight(process.memory)),
@@ -215,6 +216,13 @@ impl Running for Process {
 
     fn stop(&self, grace: Duration) {
         self.0.stop(grace);
+    }
+
+    fn set_network<'a>(
+        &'a self,
+        policy: &'a NetworkPolicy,
+    ) -> BoxFuture<'a, Result<(), SandboxError>> {
+        Box::pin(self.0.set_network(policy))
     }
 
     fn usage(&self) -> Option<Usage> {

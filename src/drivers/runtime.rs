@@ -11,7 +11,10 @@ use futures_util::future::BoxFuture;
 use tokio::sync::watch;
 
 use super::{Order, record::Record};
-use crate::sandbox::{SandboxError, Status, Usage, log};
+use crate::{
+    model::NetworkPolicy,
+    sandbox::{SandboxError, Status, Usage, log},
+};
 
 /// Where requests for an instance go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +59,12 @@ pub(crate) trait Running: Send + Sync + fmt::Debug {
 
     /// Asks it to stop, and kills it after `grace`. A second call can only shorten.
     fn stop(&self, grace: Duration);
+
+    /// Says what it may reach from now on, where it reaches anything by itself.
+    fn set_network<'a>(
+        &'a self,
+        policy: &'a NetworkPolicy,
+    ) -> BoxFuture<'a, Result<(), SandboxError>>;
 
     /// What it uses now, where that can be told. Blocks on the kernel.
     fn usage(&self) -> Option<Usage>;

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
-    model::Exit,
+    model::{Exit, NetworkPolicy},
     sandbox::{SandboxError, Status, Usage, log},
 };
 
@@ -98,6 +98,14 @@ impl Running for Folder {
     fn stop(&self, _grace: Duration) {
         self.status
             .send_replace(Status::Ended(Exit::Stopped { killed: false }));
+    }
+
+    /// Nothing runs that could reach anything.
+    fn set_network<'a>(
+        &'a self,
+        _policy: &'a NetworkPolicy,
+    ) -> BoxFuture<'a, Result<(), SandboxError>> {
+        Box::pin(future::ready(Ok(())))
     }
 
     fn usage(&self) -> Option<Usage> {

@@ -6,6 +6,7 @@ mod build;
 mod domain;
 mod droplet;
 mod event;
+mod grants;
 mod health;
 mod id;
 mod instance;
@@ -32,6 +33,7 @@ pub use build::{Build, BuildState, Failure};
 pub use domain::Domain;
 pub use droplet::{Droplet, DropletBuildpack, DropletKind, DropletState};
 pub use event::{Actor, Event, EventTarget};
+pub use grants::named_in;
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
     AppId, BindingId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
-use super::{Config, builds, cleanup, driver::Driver, handle::Handle, routes::Routes};
+use super::{Config, builds, cleanup, driver::Driver, handle::Handle, network, routes::Routes};
 use crate::{
     blobs::Blobs,
     build::Builder,
@@ -66,6 +66,7 @@ impl Reconciler {
         };
         tasks.spawn("processes", driver.run(asked));
         tasks.spawn("builds", builds::run(deps.clone(), Arc::clone(&config)));
+        tasks.spawn("network", network::run(deps.clone()));
         let drivers = deps.drivers.clone();
         tasks.spawn("cleanup", cleanup::run(deps, config));
         (

@@ -26,7 +26,8 @@ use super::{
 use crate::{
     blobs::Blobs,
     logs::Logs,
-    model::{AppId, DropletKind, Exit, InstanceId, ProcessType, Usage},
+    model::{AppId, DropletKind, Exit, InstanceId, NetworkPolicy, ProcessType, Usage},
+    sandbox::SandboxError,
     stdx::{
         clock::{Clock, Moment},
         tasks::Tasks,
@@ -311,6 +312,26 @@ impl Drivers {
         entry.wish.send_modify(|wish| wish.stop = Some(stop));
         drop(table);
         self.changed();
+    }
+
+    /// Says what an instance may reach from now on; one that has not been started so far, or is
+    /// gone, is told nothing.
+    ///
+    /// # Errors
+    /// Where it could not be told.
+    pub async fn set_network(
+        &self,
+        instance: InstanceId,
+        policy: &NetworkPolicy,
+    ) -> Result<(), SandboxError> {
+        let running = {
+            let table = self.table();
+            table.get(&instance).and_then(|entry| entry.running.clone())
+        };
+        match running {
+            Some(running) => running.set_network(policy).await,
+            None => Ok(()),
+        }
     }
 
     /// Marks that the instance's crash is in the audit events.

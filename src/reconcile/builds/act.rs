@@ -16,7 +16,7 @@ use crate::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
         EventTarget, Failure, Metadata, PackageState, Timestamp,
     },
-    reconcile::{Config, Deps},
+    reconcile::{Config, Deps, network},
     stdx::clock::Clock,
     store::{State, Store, StoreError},
 };
@@ -113,6 +113,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         own_command: state
             .process_by_type(app.id, "web")
             .is_some_and(|web| web.command.is_some()),
+        network: network::plan::staging(&state, app.id),
         ids: deps
             .drivers
             .config()

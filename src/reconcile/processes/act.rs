@@ -7,7 +7,7 @@ use super::plan::Action;
 use crate::{
     drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
     model::{Actor, App, AppId, Event, EventId, EventTarget, InstanceId, Timestamp},
-    reconcile::routes::Routes,
+    reconcile::{network, routes::Routes},
     store::{State, Store, StoreError},
 };
 
@@ -43,7 +43,15 @@ pub(in crate::reconcile) async fn perform(
                 version,
                 crashes,
             } => {
-                starts.push(start(slot, instance, version, crashes, store, drivers));
+                let order = order(
+                    &store.state(),
+                    drivers,
+                    instances,
+                    slot,
+                    (instance, version, crashes),
+                );
+                // What the plan saw may be gone by now; then the next plan is another one.
+                starts.extend(order.map(|order| drivers.start(order)));
             }
             Action::Report { instance } => {
                 crashed.extend(instances.iter().find(|seen| seen.instance == instance));
@@ -57,27 +65,12 @@ pub(in crate::reconcile) async fn perform(
     }
 }
 
-async fn start(
-    slot: Slot,
-    instance: InstanceId,
-    version: Version,
-    crashes: u32,
-    store: &Store,
-    drivers: &Drivers,
-) {
-    // What the plan saw may be gone by now; then the next plan is another one.
-    if let Some(order) = order(&store.state(), drivers, slot, instance, version, crashes) {
-        drivers.start(order).await;
-    }
-}
-
 fn order(
     state: &State,
     drivers: &Drivers,
+    instances: &[Instance],
     slot: Slot,
-    instance: InstanceId,
-    version: Version,
-    crashes: u32,
+    (instance, version, crashes): (InstanceId, Version, u32),
 ) -> Option<Order> {
     let process = state.processes.get(&slot.process)?;
     let app = state.apps.get(&process.app)?;
@@ -102,6 +95,7 @@ fn order(
         process: process.clone(),
         droplet: droplet.clone(),
         env,
+        network: network::plan::running(state, instances, app.id),
     })
 }
 

@@ -8,7 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use self::samples::{app, build, change, commit, package, process};
-use super::{Config, Deps, Handle, Reconciler};
+use super::{Config, Deps, Handle, Reconciler, network};
 use crate::{
     blobs::{self, Blobs},
     build::{self as staging, Builder},
@@ -404,4 +404,51 @@ async fn an_unchanged_route_stays_the_same_object() {
     daemon.running(blog, 1).await;
     assert!(Arc::ptr_eq(&before, &entry(&daemon)));
     daemon.handle.stop().await;
+}
+
+#[tokio::test]
+async fn instances_are_told_what_they_may_reach_once_and_whenever_it_changes() {
+    let (store, world, dir) = (
+        Store::in_memory(),
+        World::default(),
+        tempfile::tempdir().unwrap(),
+    );
+    let mut daemon = start(&store, &world, dir.path());
+    let (shop, other) = (app(&store, "shop", 1).await, app(&store, "other", 1).await);
+    let ids = [
+        daemon.running(shop, 1).await[0].id.unwrap(),
+        daemon.running(other, 1).await[0].id.unwrap(),
+    ];
+    let times =
+        |world: &World| ids.map(|id| world.told.lock().unwrap().get(&id).map(|told| told.1));
+    let until = async |law: &dyn Fn(&World) -> bool| {
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
+        while !law(&world) {
+            assert!(tokio::time::Instant::now() < deadline, "{:?}", world.told);
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    until(&|world| times(world) == [Some(1), Some(1)]).await;
+
+    // What concerns one of them is told to it alone; what changes nothing, to nobody.
+    let space = store.state().apps[&shop].space;
+    let mut group = network::tests::group("mine", space);
+    commit(&store, |tx| tx.put(group.clone())).await;
+    until(&|world| times(world) == [Some(2), Some(1)]).await;
+    let rules = |world: &World| world.told.lock().unwrap()[&ids[0]].0.rules.len();
+    assert_eq!(rules(&world), 1);
+    change(&store, shop, |app| {
+        app.env.insert("A".to_owned(), "b".to_owned());
+    })
+    .await;
+    group.rules.clear();
+    commit(&store, |tx| tx.put(group)).await;
+    until(&|world| times(world) == [Some(3), Some(1)]).await;
+    assert_eq!(rules(&world), 0);
+
+    // The next daemon cannot know what its predecessor told.
+    daemon.handle.stop().await;
+    let next = start(&store, &world, dir.path());
+    until(&|world| times(world) == [Some(4), Some(2)]).await;
+    next.handle.stop().await;
 }

@@ -17,7 +17,7 @@ use pastina::{
     logs::{Logs, Query},
     model::{
         App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, Failure, Lifecycle,
-        Metadata, ProcessType, SpaceId, Timestamp,
+        Metadata, NetworkPolicy, ProcessType, SpaceId, Timestamp,
     },
     runtimes::Catalog,
     sandbox::{self, Disks, Ids, Limits, Sandbox, Spec, Status},
@@ -131,6 +131,7 @@ impl Place {
             memory: None,
             env: BTreeMap::new(),
             own_command: self.own_command,
+            network: NetworkPolicy::default(),
             ids: self.ids,
         }
     }

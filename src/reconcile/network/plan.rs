@@ -1,0 +1,179 @@
+//! What each app and build may reach.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use crate::{
+    drivers::{Backend, Instance},
+    model::{
+        AppId, EgressRule, Grant, NetworkPolicy, Peer, PeerInstance, PeerProtocol, PortRange,
+        ProcessType, SpaceId, Workload, named_in,
+    },
+    store::State,
+};
+
+/// What every app with an instance may reach.
+#[must_use]
+pub fn policies(state: &State, instances: &[Instance]) -> BTreeMap<AppId, NetworkPolicy> {
+    let apps: BTreeSet<AppId> = instances.iter().map(|instance| instance.app).collect();
+    let mut plan = Plan::new(state, instances);
+    apps.into_iter()
+        .map(|app| (app, plan.running(app)))
+        .collect()
+}
+
+/// What instances of `app` may reach.
+#[must_use]
+pub fn running(state: &State, instances: &[Instance], app: AppId) -> NetworkPolicy {
+    Plan::new(state, instances).running(app)
+}
+
+/// What builds of `app` may reach.
+#[must_use]
+pub fn staging(state: &State, app: AppId) -> NetworkPolicy {
+    let space = state.apps.get(&app).map(|app| app.space);
+    NetworkPolicy {
+        rules: space.map_or_else(Vec::new, |space| rules(state, space, Workload::Staging)),
+        ..NetworkPolicy::default()
+    }
+}
+
+/// What is the same for many apps, worked out once.
+struct Plan<'a> {
+    state: &'a State,
+    /// Instances that are ready, by app.
+    ready: HashMap<AppId, Vec<&'a Instance>>,
+    rules: HashMap<SpaceId, Arc<[EgressRule]>>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(state: &'a State, instances: &'a [Instance]) -> Self {
+        let mut ready: HashMap<AppId, Vec<&Instance>> = HashMap::new();
+        for instance in instances {
+            if instance.phase.is_routable() {
+                ready.entry(instance.app).or_default().push(instance);
+            }
+        }
+        Self {
+            state,
+            ready,
+            rules: HashMap::new(),
+        }
+    }
+
+    /// An app that is gone may reach nothing any more, even while its instances stop.
+    fn running(&mut self, app: AppId) -> NetworkPolicy {
+        let Some(space) = self.state.apps.get(&app).map(|app| app.space) else {
+            return NetworkPolicy::default();
+        };
+        let state = self.state;
+        let rules = self
+            .rules
+            .entry(space)
+            .or_insert_with(|| rules(state, space, Workload::Running).into());
+        NetworkPolicy {
+            rules: rules.to_vec(),
+            grants: grants(state, app),
+            peers: self.peers(app),
+            bytes_per_second: None,
+        }
+    }
+
+    /// The apps that network policies open to `app`: one for each of their processes that an
+    /// internal route leads to.
+    fn peers(&self, app: AppId) -> Vec<Peer> {
+        let mut opened: BTreeMap<AppId, [BTreeSet<(u16, u16)>; 2]> = BTreeMap::new();
+        for policy in self.state.policies_of(app) {
+            if policy.source == app {
+                let [tcp, udp] = opened.entry(policy.destination).or_default();
+                let into = match policy.protocol {
+                    PeerProtocol::Tcp => tcp,
+                    PeerProtocol::Udp => udp,
+                };
+                into.insert((policy.ports.first, policy.ports.last));
+            }
+        }
+        let mut peers = Vec::new();
+        for (peer, [tcp, udp]) in opened {
+            for (process_type, names) in internal_names(self.state, peer) {
+                peers.push(Peer {
+                    app: peer,
+                    names: names.into_iter().collect(),
+                    tcp: ranges(&tcp),
+                    udp: ranges(&udp),
+                    instances: self.instances(peer, process_type),
+                });
+            }
+        }
+        peers
+    }
+
+    /// The instances of a process that are ready, by index.
+    fn instances(&self, app: AppId, process_type: &ProcessType) -> Vec<PeerInstance> {
+        let ready = self.ready.get(&app).into_iter().flatten();
+        let of_process = ready.filter(|instance| instance.process_type == *process_type);
+        let found: BTreeSet<_> = of_process
+            .filter_map(|instance| match &instance.backend {
+                Some(Backend::Sandbox { dir }) => Some((instance.slot.index, dir)),
+                // Files that the gateway serves listen on no port.
+                Some(Backend::Static { .. }) | None => None,
+            })
+            .collect();
+        let found = found.into_iter();
+        found
+            .map(|(index, dir)| PeerInstance {
+                index,
+                dir: dir.clone(),
+            })
+            .collect()
+    }
+}
+
+/// What security groups open in `space`, in the order of their ids.
+fn rules(state: &State, space: SpaceId, workload: Workload) -> Vec<EgressRule> {
+    let groups = state.security_groups.values();
+    groups
+        .filter(|group| group.reach(workload).holds_in(space))
+        .flat_map(|group| group.egress())
+        .collect()
+}
+
+/// What the app's bindings open: the addresses that admins named.
+fn grants(state: &State, app: AppId) -> Vec<Grant> {
+    let services = state.bindings_of_app(app).map(|(_, service)| service);
+    let named: BTreeSet<(String, u16)> = services
+        .filter(|service| service.vouched)
+        .flat_map(|service| named_in(&service.credentials().0))
+        .map(|grant| (grant.host, grant.port))
+        .collect();
+    let named = named.into_iter();
+    named.map(|(host, port)| Grant { host, port }).collect()
+}
+
+/// The names of `app` for other apps, by the process that they lead to.
+fn internal_names(state: &State, app: AppId) -> BTreeMap<&ProcessType, BTreeSet<String>> {
+    let mut names: BTreeMap<&ProcessType, BTreeSet<String>> = BTreeMap::new();
+    for route in state.routes_of_app(app) {
+        let Some(domain) = state.domains.get(&route.domain).filter(|d| d.internal) else {
+            continue;
+        };
+        for destination in route.destinations.iter().filter(|to| to.app == app) {
+            names
+                .entry(&destination.process_type)
+                .or_default()
+                .insert(route.fqdn(&domain.name).to_lowercase());
+        }
+    }
+    names
+}
+
+fn ranges(ports: &BTreeSet<(u16, u16)>) -> Vec<PortRange> {
+    let each = ports.iter();
+    each.map(|(first, last)| PortRange {
+        first: *first,
+        last: *last,
+    })
+    .collect()
+}
