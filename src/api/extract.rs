@@ -129,6 +129,7 @@ pub(super) fn resource(path: &str) -> &'static str {
         "buildpacks" => "Buildpack",
         "tasks" => "Task",
         "service_instances" => "Service instance",
+        "service_credential_bindings" => "Service credential binding",
         _ => "Resource",
     }
 }

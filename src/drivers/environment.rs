@@ -11,6 +11,7 @@ use super::{
 use crate::{
     model::{App, AppId, Droplet, InstanceId, Megabytes, Org, Process, Space},
     store::State,
+    wire::binding::vcap_services,
 };
 
 /// The port on which an app has to listen.
@@ -30,6 +31,8 @@ pub struct Subject<'a> {
     pub org: &'a Org,
     /// The addresses of its routes, without a scheme.
     pub uris: &'a [String],
+    /// `VCAP_SERVICES`: what it is bound to.
+    pub services: &'a Value,
 }
 
 /// The addresses of the app's routes, without a scheme, in order.
@@ -53,11 +56,13 @@ pub fn with_subject<T>(
     let space = state.spaces.get(&app.space)?;
     let org = state.orgs.get(&space.org)?;
     let uris = uris(state, app.id);
+    let services = vcap_services(state.bindings_of_app(app.id));
     Some(with(&Subject {
         app,
         space,
         org,
         uris: &uris,
+        services: &services,
     }))
 }
 
@@ -83,6 +88,7 @@ pub fn vcap_application(
         space,
         org,
         uris,
+        ..
     } = subject;
     let version = version_of(app, process);
     let mut value = json!({
@@ -133,12 +139,6 @@ fn version_of(app: &App, process: Option<&Process>) -> String {
         .to_string()
 }
 
-/// `VCAP_SERVICES`: nothing is bound.
-#[must_use]
-pub fn vcap_services() -> Value {
-    json!({})
-}
-
 /// What a process of an instance sees. Later wins: the runtime's, the user's, the platform's,
 /// the instance's own.
 #[must_use]
@@ -152,7 +152,7 @@ pub fn running(
     let mut env = defaults();
     env.extend(droplet.env.clone());
     env.extend(subject.app.env.clone());
-    common(&mut env, process.memory);
+    common(&mut env, subject, process.memory);
     let vcap = vcap_application(platform, subject, Some(process), Some(place));
     let (index, instance) = (place.index.to_string(), place.instance.to_string());
     let port = PORT.to_string();
@@ -194,7 +194,7 @@ pub fn staging(
     memory: Megabytes,
 ) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
-    common(&mut env, memory);
+    common(&mut env, subject, memory);
     let vcap = vcap_application(platform, subject, None, None);
     set(
         &mut env,
@@ -224,11 +224,11 @@ fn defaults() -> BTreeMap<String, String> {
     env
 }
 
-fn common(env: &mut BTreeMap<String, String>, memory: Megabytes) {
+fn common(env: &mut BTreeMap<String, String>, subject: &Subject<'_>, memory: Megabytes) {
     set(
         env,
         [
-            ("VCAP_SERVICES", vcap_services().to_string()),
+            ("VCAP_SERVICES", subject.services.to_string()),
             ("MEMORY_LIMIT", format!("{}m", memory.0)),
             ("USER", "vcap".to_owned()),
             (
@@ -337,11 +337,13 @@ mod tests {
             updated_at: AT,
         };
         let uris = ["shop.example.kr".to_owned()];
+        let services = json!({});
         let subject = Subject {
             app: &app,
             space: &space,
             org: &org,
             uris: &uris,
+            services: &services,
         };
         test(&subject, &process, &droplet)
     }

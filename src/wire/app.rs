@@ -179,6 +179,8 @@ pub struct EnvView<'a> {
     pub org: &'a Org,
     /// Its routes: host name and path.
     pub uris: Vec<String>,
+    /// `VCAP_SERVICES`.
+    pub services: Value,
 }
 
 /// Everything that the app will find in its environment, by origin.
@@ -188,7 +190,7 @@ pub fn env(view: &EnvView<'_>, base: &Base) -> Value {
         "environment_variables": view.app.env,
         "staging_env_json": {},
         "running_env_json": {},
-        "system_env_json": { "VCAP_SERVICES": {} },
+        "system_env_json": { "VCAP_SERVICES": view.services },
         "application_env_json": { "VCAP_APPLICATION": vcap_application(view, base) },
     })
 }

@@ -64,6 +64,10 @@ table! {
     bits_uploaded = 400 150004 "CF-PackageBitsAlreadyUploaded";
     /// Another build of the app is running.
     staging_in_progress = 422 170017 "CF-StagingInProgress";
+    /// What the instance was made with is not kept.
+    no_instance_parameters = 400 120004 "CF-ServiceFetchInstanceParametersNotSupported";
+    /// What the binding was made with is not kept.
+    no_binding_parameters = 502 120005 "CF-ServiceFetchBindingParametersNotSupported";
     /// A feature flag forbids it.
     feature_disabled = 403 330002 "CF-FeatureDisabled";
     /// There is no such feature flag.

@@ -2,6 +2,7 @@
 //! resources share: lists, links, errors. Pure: strings in, values out.
 
 pub mod app;
+pub mod binding;
 pub mod build;
 pub mod buildpack;
 pub mod domain;
@@ -22,6 +23,7 @@ pub mod role;
 pub mod route;
 pub mod security_group;
 pub mod select;
+pub mod service;
 pub mod shared;
 pub mod space;
 pub mod stats;

@@ -17,7 +17,7 @@ use crate::{
     },
     authz::Verb,
     model::{AppId, ProcessType},
-    wire::{self, app, droplet, shared},
+    wire::{self, app, binding, droplet, shared},
 };
 
 /// Whether there is a way in by SSH at all.
@@ -66,6 +66,7 @@ async fn env(
         space,
         org,
         uris: uris.collect(),
+        services: binding::vcap_services(state.bindings_of_app(id)),
     };
     Ok(Json(app::env(&view, &base)))
 }

@@ -2,6 +2,7 @@
 
 mod app_parts;
 mod apps;
+mod bindings;
 mod buildpacks;
 mod builds;
 mod domains;
@@ -21,6 +22,7 @@ mod resource;
 mod roles;
 mod routes;
 mod security_groups;
+mod services;
 mod spaces;
 mod upload;
 mod users;
@@ -34,6 +36,7 @@ pub(super) fn router() -> Router<Api> {
     Router::new()
         .merge(app_parts::router())
         .merge(apps::router())
+        .merge(bindings::router())
         .merge(buildpacks::router())
         .merge(builds::router())
         .merge(domains::router())
@@ -49,6 +52,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(roles::router())
         .merge(routes::router())
         .merge(security_groups::router())
+        .merge(services::router())
         .merge(spaces::router())
         .merge(users::router())
 }

@@ -20,11 +20,9 @@ use crate::{
 };
 
 /// Lists that are empty, and whether one sees them without logging in.
-const EMPTY: [(&str, bool); 9] = [
+const EMPTY: [(&str, bool); 7] = [
     ("/app_usage_events", false),
     ("/service_brokers", false),
-    ("/service_credential_bindings", false),
-    ("/service_instances", false),
     ("/service_offerings", true),
     ("/service_plans", true),
     ("/service_route_bindings", false),

@@ -24,6 +24,7 @@ async fn the_stock_command_line_rules_what_apps_may_reach() {
         cf.good("target -o dev -s dev");
         groups(&cf);
         policies(&cf);
+        services(&cf);
     };
     tokio::task::spawn_blocking(story).await.unwrap();
 }
@@ -140,4 +141,35 @@ fn policies(cf: &Cf) {
         "unmap-route orders apps.internal --hostname orders",
         &["OK"],
     );
+}
+
+fn services(cf: &Cf) {
+    let check = |line: &str, expected: &[&str]| check(cf, line, expected);
+    let uri = r#"{"uri":"postgres://u:s3cret@db.lan:5432/x"}"#;
+    check(&format!("cups db -p {uri} -t sql,orders"), &["OK"]);
+    check(&format!("cups db -p {uri}"), &["already exists"]);
+    check("services", &["db", "user-provided"]);
+    check(
+        "service db",
+        &["user-provided", "sql, orders", "no bound apps"],
+    );
+    check("bind-service shop db --binding-name orders", &["OK"]);
+    check("bind-service shop db", &["already bound", "OK"]);
+    check("services", &["db", "shop"]);
+    check("service db", &["shop", "orders"]);
+    check(
+        "env shop",
+        &["VCAP_SERVICES", "s3cret", "binding_name", "orders"],
+    );
+    check("uups db -l syslog://logs.example.kr:514", &["OK"]);
+    check("service db", &["syslog://logs.example.kr:514"]);
+    check("rename-service db database", &["OK"]);
+    check("service database --guid", &["-"]);
+    check("unbind-service shop database", &["OK"]);
+    check("unbind-service shop database", &["OK"]);
+    lacks(cf, "env shop", "s3cret");
+    lacks(cf, "events shop", "s3cret");
+    check("delete-service database -f", &["OK"]);
+    check("delete-service database -f", &["OK"]);
+    check("services", &["No service instances found"]);
 }

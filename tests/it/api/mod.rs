@@ -15,4 +15,5 @@ mod roots;
 mod routing;
 mod rules;
 mod security_groups;
+mod services;
 mod upload;
