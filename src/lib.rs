@@ -19,6 +19,7 @@ pub mod wire;
 // Level 3: each owns one kind of effect.
 pub mod blobs;
 pub mod certs;
+pub mod images;
 pub mod logs;
 pub mod sandbox;
 pub mod store;

@@ -60,12 +60,12 @@ impl Actions {
         let mut env = std::collections::BTreeMap::new();
         let variables = app_env::texts(body.environment_variables.unwrap_or_default().0)?;
         app_env::apply(&mut env, variables).map_err(ActionError::Several)?;
-        let mut how = Lifecycle::default();
-        lifecycle::apply(
-            &self.catalog(),
-            &mut how,
-            &body.lifecycle.unwrap_or_default(),
-        )?;
+        let lifecycle = body.lifecycle.unwrap_or_default();
+        let mut how = Lifecycle {
+            kind: lifecycle::kind(&self.config, lifecycle.kind.as_deref())?,
+            ..Lifecycle::default()
+        };
+        lifecycle::apply(&self.catalog(), &mut how, &lifecycle)?;
         let now = self.now();
         let app = self
             .store

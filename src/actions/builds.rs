@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{ActionError, Actions, Caller, apps, lifecycle, packages};
 use crate::{
     authz::Verb,
-    model::{App, Build, BuildId, BuildState, Megabytes, Metadata, PackageState},
+    model::{App, Build, BuildId, BuildState, LifecycleKind, Megabytes, Metadata, PackageState},
     store::State,
     wire::{build::Create, package::Update},
 };
@@ -70,7 +70,11 @@ impl Actions {
                         ActionError::NotFound(_) => no_package(),
                         other => other,
                     })?;
-                if !matches!(package.state, PackageState::Ready { .. }) {
+                let ready = matches!(
+                    package.state,
+                    PackageState::Ready { .. } | PackageState::Remote
+                );
+                if !ready {
                     // Clients compare the whole text.
                     return Err(ActionError::BadRequest(
                         "Bad request: Cannot stage package whose state is not ready.".to_owned(),
@@ -85,6 +89,9 @@ impl Actions {
                 let mut how = app.lifecycle.clone();
                 if let Some(patch) = &body.lifecycle {
                     lifecycle::apply(&self.catalog(), &mut how, patch)?;
+                }
+                if how.kind == LifecycleKind::Docker && !self.config.images {
+                    return Err(ActionError::DockerDisabled);
                 }
                 let build = Build {
                     id: BuildId::random(),

@@ -92,6 +92,11 @@ impl Actions {
     pub fn droplet_bits(&self, caller: &Caller, id: DropletId) -> Result<String, ActionError> {
         let (_, droplet) = find(&self.store.state(), caller, Verb::ReadSecrets, id)?;
         match &droplet.state {
+            DropletState::Staged { .. } if droplet.launch.is_some() => {
+                Err(ActionError::Unprocessable(
+                    "Cannot download droplets with 'docker' lifecycle.".to_owned(),
+                ))
+            }
             DropletState::Staged { sha256, .. } => Ok(sha256.clone()),
             DropletState::Expired => Err(ActionError::Unprocessable(
                 "Only staged droplets can be downloaded.".to_owned(),

@@ -30,6 +30,9 @@ pub enum ActionError {
     /// The request as such is wrong.
     #[error("{0}")]
     BadRequest(String),
+    /// Images may not be pushed here.
+    #[error("Docker support has not been enabled.")]
+    DockerDisabled,
     /// The package has its bits already.
     #[error("bits have already been uploaded")]
     BitsUploaded,

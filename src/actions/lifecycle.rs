@@ -1,33 +1,77 @@
 //! How apps are built: which buildpacks and stacks there are.
 
-use super::ActionError;
+use super::{ActionError, Config};
 use crate::{
-    model::Lifecycle,
+    model::{Lifecycle, LifecycleKind},
     runtimes::Catalog,
     wire::{app::LifecyclePatch, platform::STACK_NAME},
 };
 
+/// The kind of lifecycle that a new app gets.
+///
+/// # Errors
+/// Where there is no such kind here.
+pub(super) fn kind(config: &Config, name: Option<&str>) -> Result<LifecycleKind, ActionError> {
+    match named(name)? {
+        LifecycleKind::Docker if !config.images => Err(ActionError::DockerDisabled),
+        kind => Ok(kind),
+    }
+}
+
+fn named(name: Option<&str>) -> Result<LifecycleKind, ActionError> {
+    match name {
+        None | Some("buildpack") => Ok(LifecycleKind::Buildpack),
+        Some("docker") => Ok(LifecycleKind::Docker),
+        Some("cnb") => Err(ActionError::Unprocessable(
+            "Lifecycle type 'cnb' is not supported on this platform; use 'buildpack' or 'docker'."
+                .to_owned(),
+        )),
+        Some(kind) => Err(ActionError::Unprocessable(format!(
+            "Lifecycle type '{kind}' is not included in the list: buildpack, docker"
+        ))),
+    }
+}
+
+/// Passes where an app of `kind` may be told that it is of the kind `name`: none changes.
+///
+/// # Errors
+/// Where it is another one.
+pub(super) fn stays(was: LifecycleKind, name: Option<&str>) -> Result<(), ActionError> {
+    let other = match name {
+        None => false,
+        name => named(name)? != was,
+    };
+    if !other {
+        return Ok(());
+    }
+    let words = match was {
+        LifecycleKind::Buildpack => "of files",
+        LifecycleKind::Docker => "of an image",
+    };
+    Err(ActionError::Unprocessable(format!(
+        "Lifecycle type cannot be changed: the app is made {words}. Delete it first, or push under \
+         another name."
+    )))
+}
+
 /// `lifecycle` with the changes of `patch`.
 ///
 /// # Errors
-/// Where it names a kind, buildpack or stack that there is not.
+/// Where it names another kind, or a buildpack or stack that there is not.
 pub(super) fn apply(
     catalog: &Catalog,
     lifecycle: &mut Lifecycle,
     patch: &LifecyclePatch,
 ) -> Result<(), ActionError> {
-    match patch.kind.as_deref() {
-        None | Some("buildpack") => {}
-        Some(kind @ ("docker" | "cnb")) => {
-            return Err(ActionError::Unprocessable(format!(
-                "Lifecycle type '{kind}' is not supported on this platform; use 'buildpack'."
-            )));
+    stays(lifecycle.kind, patch.kind.as_deref())?;
+    if lifecycle.kind == LifecycleKind::Docker {
+        let nothing = |list: &Option<Vec<String>>| list.as_ref().is_none_or(Vec::is_empty);
+        if !patch.data.buildpacks.as_ref().is_none_or(nothing) {
+            return Err(ActionError::Unprocessable(
+                "Lifecycle data of a Docker app has no buildpacks.".to_owned(),
+            ));
         }
-        Some(kind) => {
-            return Err(ActionError::Unprocessable(format!(
-                "Lifecycle type '{kind}' is not included in the list: buildpack"
-            )));
-        }
+        return Ok(());
     }
     if let Some(buildpacks) = &patch.data.buildpacks {
         let buildpacks = buildpacks.clone().unwrap_or_default();

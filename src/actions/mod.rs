@@ -68,6 +68,8 @@ pub struct Config {
     pub upload: u64,
     /// First user id on the host of the first app's range; each further app gets the next.
     pub first_uid: u32,
+    /// Whether images may be pushed (Cloud Foundry's feature flag `diego_docker`).
+    pub images: bool,
 }
 
 /// The door to desired state; clones share it.

@@ -8,10 +8,20 @@ use super::{ActionError, Actions, Caller, apps, jobs::finished_job};
 use crate::{
     authz::Verb,
     blobs::{Blob, BlobError, Resource},
-    model::{App, AppId, Job, Metadata, Package, PackageId, PackageState},
+    images::Reference,
+    model::{
+        App, AppId, ImageSource, Job, LifecycleKind, Metadata, Package, PackageId, PackageState,
+        RegistryLogin,
+    },
     store::State,
-    wire::package::{Create, Update},
+    wire::{
+        self,
+        package::{Create, ImageData, Update},
+    },
 };
+
+/// Bytes of a user's name or password at a registry; tokens in their place have some thousand.
+const MAX_LOGIN: usize = 64 * 1024;
 
 /// What arrived for a package.
 #[derive(Debug, Clone, Default)]
@@ -57,23 +67,23 @@ impl Actions {
         body: Create,
     ) -> Result<Package, ActionError> {
         match body.kind.as_deref() {
-            Some("bits") => {}
+            Some("bits") => {
+                self.new_package(caller, &body, PackageState::AwaitingUpload, None)
+                    .await
+            }
             Some("docker") => {
-                return Err(ActionError::Unprocessable(
-                    "Docker images are not supported on this platform; push the app's files \
-                     instead (type 'bits')."
-                        .to_owned(),
-                ));
+                if !self.config.images {
+                    return Err(ActionError::DockerDisabled);
+                }
+                let image = image(&body.data)?;
+                self.new_package(caller, &body, PackageState::Remote, Some(image))
+                    .await
             }
-            other => {
-                return Err(ActionError::Unprocessable(format!(
-                    "Type must be one of 'bits', not '{}'",
-                    other.unwrap_or_default()
-                )));
-            }
+            other => Err(ActionError::Unprocessable(format!(
+                "Type must be one of 'bits', 'docker', not '{}'",
+                other.unwrap_or_default()
+            ))),
         }
-        self.new_package(caller, &body, PackageState::AwaitingUpload)
-            .await
     }
 
     /// Makes a package with the bits of another one.
@@ -99,15 +109,16 @@ impl Actions {
                 )
             })?
             .1;
-        let PackageState::Ready { sha256 } = &source.state else {
-            return Err(ActionError::Unprocessable(
-                "The source package has no bits: copy one that is READY.".to_owned(),
-            ));
+        let state = match &source.state {
+            state @ (PackageState::Ready { .. } | PackageState::Remote) => state.clone(),
+            PackageState::AwaitingUpload | PackageState::Failed { .. } | PackageState::Expired => {
+                return Err(ActionError::Unprocessable(
+                    "The source package has no bits: copy one that is READY.".to_owned(),
+                ));
+            }
         };
-        let state = PackageState::Ready {
-            sha256: sha256.clone(),
-        };
-        self.new_package(caller, &body, state).await
+        self.new_package(caller, &body, state, source.image.clone())
+            .await
     }
 
     async fn new_package(
@@ -115,6 +126,7 @@ impl Actions {
         caller: &Caller,
         body: &Create,
         state: PackageState,
+        image: Option<ImageSource>,
     ) -> Result<Package, ActionError> {
         let app = body.relationships.app.data.as_ref();
         let app: Option<AppId> = app.and_then(|app| app.guid.parse().ok());
@@ -131,10 +143,12 @@ impl Actions {
                         ActionError::NotFound(_) => no_app(),
                         other => other,
                     })?;
+                fits(&app, image.is_some())?;
                 let package = Package {
                     id: PackageId::random(),
                     app: app.id,
                     state,
+                    image,
                     metadata,
                     created_at: now,
                     updated_at: now,
@@ -142,7 +156,7 @@ impl Actions {
                 tx.put(package.clone());
                 let data = json!({
                     "package_guid": package.id.to_string(),
-                    "request": { "type": "bits" },
+                    "request": { "type": wire::package::kind(&package) },
                 });
                 apps::note(tx, caller, "audit.app.package.create", &app, data, now);
                 Ok(package)
@@ -267,6 +281,9 @@ impl Actions {
         let (_, package) = find(&self.store.state(), caller, Verb::ReadSecrets, id)?;
         match &package.state {
             PackageState::Ready { sha256 } => Ok(sha256.clone()),
+            PackageState::Remote => Err(ActionError::Unprocessable(
+                "Package type must be bits: an image is in its registry.".to_owned(),
+            )),
             _ => Err(ActionError::Unprocessable(
                 "Package has no bits to download.".to_owned(),
             )),
@@ -290,6 +307,49 @@ pub(super) fn find(
         other => other,
     })?;
     Ok((app, Arc::clone(package)))
+}
+
+/// Passes where the app is of the kind that such a package is for.
+fn fits(app: &App, image: bool) -> Result<(), ActionError> {
+    let words = match (app.lifecycle.kind, image) {
+        (LifecycleKind::Buildpack, true) => "Cannot create Docker package for a buildpack app.",
+        (LifecycleKind::Docker, false) => "Cannot create bits package for a Docker app.",
+        _ => return Ok(()),
+    };
+    Err(ActionError::Unprocessable(words.to_owned()))
+}
+
+/// The image that a request names.
+fn image(data: &ImageData) -> Result<ImageSource, ActionError> {
+    let refuse = |words: &str| ActionError::Unprocessable(words.to_owned());
+    let named = data.image.as_deref().filter(|image| !image.is_empty());
+    let reference = named.ok_or_else(|| refuse("Data Image required"))?;
+    Reference::parse(reference).map_err(|error| ActionError::Unprocessable(error.to_string()))?;
+    let username = data.username.as_deref().filter(|name| !name.is_empty());
+    let password = data.password.0.as_deref().filter(|word| !word.is_empty());
+    let login = match (username, password) {
+        (None, None) => None,
+        (Some(username), Some(password)) => {
+            let plain = |text: &str| text.len() <= MAX_LOGIN && !text.contains(char::is_control);
+            // Between them a colon stands.
+            if !plain(username) || !plain(password) || username.contains(':') {
+                return Err(refuse(
+                    "Username and password have at most 64 KiB each, without control characters, and \
+                     the username no colon",
+                ));
+            }
+            Some(RegistryLogin {
+                username: username.to_owned(),
+                password: password.to_owned(),
+            })
+        }
+        (Some(_), None) => return Err(refuse("Password required: the registry asks for both")),
+        (None, Some(_)) => return Err(refuse("Username required: the registry asks for both")),
+    };
+    Ok(ImageSource {
+        reference: reference.to_owned(),
+        login,
+    })
 }
 
 fn awaits(package: &Package) -> Result<(), ActionError> {

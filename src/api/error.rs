@@ -40,6 +40,9 @@ impl From<ActionError> for Failure {
             ActionError::BitsUploaded => Error::bits_uploaded(
                 "Bits may be uploaded only once. Create a new package to upload different bits.",
             ),
+            ActionError::DockerDisabled => {
+                Error::docker_disabled("Docker support has not been enabled.")
+            }
             ActionError::StagingInProgress => Error::staging_in_progress(
                 "Only one build can be STAGING at a time per application.",
             ),

@@ -1,6 +1,7 @@
 //! From a package to a droplet.
 
 use std::{
+    collections::BTreeSet,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{
-    Config, Request, Staged,
+    Config, Request, Source, Staged,
     cache::{self, Cache, Caches},
     decision::{Decision, conclude, decide},
     environment::stack,
@@ -22,17 +23,19 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
+    images::{ImageError, Images, Lease, Reference},
     logs::Logs,
-    model::{AppId, DropletBuildpack, Failure, ProcessType},
+    model::{AppId, DropletBuildpack, Failure, LayerId, ProcessType},
     runtimes::{Catalog, PlacedFile, Release},
 };
 
 /// Runs builds; clones share it.
 #[derive(Debug, Clone)]
 pub struct Builder {
-    config: Arc<Config>,
+    pub(super) config: Arc<Config>,
     blobs: Blobs,
     logs: Logs,
+    pub(super) images: Images,
     runtimes: watch::Receiver<Arc<Catalog>>,
     versions: Arc<Versions>,
     caches: Caches,
@@ -45,7 +48,7 @@ impl Builder {
     #[must_use]
     pub fn new(
         config: Config,
-        blobs: Blobs,
+        (blobs, images): (Blobs, Images),
         logs: Logs,
         runtimes: watch::Receiver<Arc<Catalog>>,
     ) -> Self {
@@ -55,6 +58,7 @@ impl Builder {
             caches: Caches::new(config.dir.join(cache::FOLDER), config.disks.clone()),
             config: Arc::new(config),
             blobs,
+            images,
             logs,
             runtimes,
             versions: Arc::default(),
@@ -63,17 +67,24 @@ impl Builder {
     }
 
     /// Stages a package. Its output goes to the app's log as `STG` lines while it happens.
-    /// Dropping the future kills the build and leaves nothing behind.
+    /// Dropping the future kills the build and leaves nothing behind. The lease keeps the layers
+    /// of an image until what was staged is in the state that says what is in use.
     ///
     /// # Errors
     /// Words for the user: which step failed, which command, its last lines, what to do.
-    pub async fn stage(&self, request: Request) -> Result<Staged, Failure> {
+    pub async fn stage(&self, request: Request) -> Result<(Staged, Option<Lease>), Failure> {
         let log = StagingLog::new(self.logs.clone(), request.app.id);
         let start = Instant::now();
         let dir = self.config.dir.join(request.build.to_string());
-        let mut guard = Guard::new(self.leftovers.clone(), dir.clone());
-        let outcome = self.build(&Arc::new(request), dir, &mut guard, &log).await;
-        guard.clear().await;
+        let outcome = if let Source::Image(source) = &request.source {
+            let pulled = self.pull(&request, source, &log).await;
+            pulled.map(|(staged, lease)| (staged, Some(lease)))
+        } else {
+            let mut guard = Guard::new(self.leftovers.clone(), dir.clone());
+            let outcome = self.build(&Arc::new(request), dir, &mut guard, &log).await;
+            guard.clear().await;
+            outcome
+        };
         match &outcome {
             Ok(_) => log.say(format!("Staged in {}", seconds(start.elapsed()))),
             Err(failure) => log.complain(&failure.detail),
@@ -87,7 +98,7 @@ impl Builder {
         dir: PathBuf,
         guard: &mut Guard,
         log: &StagingLog,
-    ) -> Result<Staged, Failure> {
+    ) -> Result<(Staged, Option<Lease>), Failure> {
         let (disks, size) = (self.config.disks.clone(), self.config.disk);
         let folder = blocking("make the build's folder", move || {
             Folder::create(dir, &disks, size)
@@ -95,9 +106,7 @@ impl Builder {
         })
         .await?;
         let app = folder.app();
-        let unpacked = self
-            .blobs
-            .unpack_package(&request.package_sha256, &app, None);
+        let unpacked = self.blobs.unpack_package(request.archive()?, &app, None);
         unpacked.await.map_err(|error| {
             // Only what is on the build's own disk.
             if error.is_disk_full() && folder.disk().root().is_some() {
@@ -115,10 +124,20 @@ impl Builder {
             ));
         }
         let decision = self.prepare(decision, &folder).await?;
+        let runtime = decision.runtimes.last();
+        let toolchain = match runtime {
+            Some(runtime) => self.toolchain(runtime, log).await?,
+            None => None,
+        };
         if !decision.steps.is_empty() {
             let cache = self.cache(request.app.id, &decision, &folder).await?;
-            let (config, steps, kept) = (&self.config, &decision, cache.as_ref());
-            let ran = run::run(config, request, steps, &folder, kept, guard, log).await;
+            let (config, steps) = (&self.config, &decision);
+            let place = run::Place {
+                folder: &folder,
+                cache: cache.as_ref(),
+                toolchain: toolchain.as_ref(),
+            };
+            let ran = run::run(config, request, steps, place, guard, log).await;
             if let Some(cache) = cache {
                 guard.end().await;
                 cache.put_back(log.clone()).await;
@@ -132,20 +151,31 @@ impl Builder {
             .put_droplet(request.app.id, request.droplet, &home)
             .await
             .map_err(|error| failure::blob("keep the droplet", &error))?;
-        let env = decision
+        // The app runs where it was built, unless it needs nothing of that.
+        let runs_there = |runtime: &crate::runtimes::Runtime| runtime.run_in_image;
+        let toolchain = toolchain.filter(|_| decision.runtimes.last().is_some_and(runs_there));
+        let (image, variables, lease) = match toolchain {
+            Some(toolchain) => (Some(toolchain.image), toolchain.env, Some(toolchain.lease)),
+            None => (None, Vec::new(), None),
+        };
+        let of_runtimes = decision
             .runtimes
             .iter()
             .flat_map(|runtime| runtime.env.clone());
-        Ok(Staged {
+        let env = variables.into_iter().chain(of_runtimes);
+        let staged = Staged {
             sha256: blob.sha256,
             size: blob.size,
             kind: kind(&decision),
             process_types: release.process_types,
             env: env.collect(),
             static_root: release.root,
+            image,
+            launch: None,
             buildpacks,
             stack: stack(request),
-        })
+        };
+        Ok((staged, lease))
     }
 
     async fn decide(&self, request: &Arc<Request>, folder: &Folder) -> Result<Decision, Failure> {
@@ -238,6 +268,23 @@ impl Builder {
         Ok(concluded)
     }
 
+    /// Removes the layers of images that are not in `keep`, unless a runtime is built with them
+    /// or somebody needs them right now.
+    ///
+    /// # Errors
+    /// Where one could not be removed.
+    pub async fn retain_layers(&self, keep: BTreeSet<LayerId>) -> Result<(), ImageError> {
+        let catalog = self.runtimes.borrow().clone();
+        let named = catalog
+            .iter()
+            .filter_map(|runtime| runtime.image.as_deref());
+        let toolchains = named
+            .filter_map(|name| Reference::parse(name).ok())
+            .map(|reference| reference.to_string());
+        let toolchains = toolchains.collect();
+        self.images.retain(keep, toolchains).await
+    }
+
     /// Removes what is kept for the builds of `app`.
     ///
     /// # Errors
@@ -270,7 +317,7 @@ fn staging_info(decision: &Decision, release: &Release) -> PlacedFile {
 }
 
 /// Does what blocks on the disk elsewhere.
-async fn blocking<R: Send + 'static>(
+pub(super) async fn blocking<R: Send + 'static>(
     what: &str,
     work: impl FnOnce() -> Result<R, Failure> + Send + 'static,
 ) -> Result<R, Failure> {

@@ -15,7 +15,7 @@ pub(super) struct Decision {
     pub(super) runtimes: Vec<Runtime>,
     /// The steps of all of them.
     pub(super) steps: Vec<PlannedStep>,
-    /// Where the tools that they need are.
+    /// Where the tools that they need are, or in an image may be.
     pub(super) tools: Vec<PathBuf>,
     /// Of each runtime, the tool that tells its version.
     pub(super) tellers: Vec<Option<PathBuf>>,
@@ -30,6 +30,8 @@ pub(super) fn decide(
     with_facts(request, app, |facts| {
         let found = detect(catalog, facts, &request.lifecycle.buildpacks)
             .map_err(|error| failure::undetected(&error))?;
+        // Where the tools are an image's, nothing has to be on the host.
+        let in_image = found.last().is_some_and(|runtime| runtime.image.is_some());
         let mut decision = Decision {
             runtimes: Vec::new(),
             steps: Vec::new(),
@@ -40,6 +42,10 @@ pub(super) fn decide(
             let mut teller = None;
             for tool in &runtime.tools {
                 if tool.when.holds(facts).is_none() {
+                    continue;
+                }
+                if in_image {
+                    decision.tools.extend(tool.paths.iter().cloned());
                     continue;
                 }
                 let path = tools::find(tool).ok_or_else(|| failure::missing_tool(runtime, tool))?;

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{Config, Request};
-use crate::{model::Megabytes, runtimes::Runtime};
+use super::{Config, Request, decision::Decision, image::Toolchain};
+use crate::model::Megabytes;
 
 /// Where programs are looked up, behind the folders of the runtime's own tools.
 pub const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -20,17 +20,20 @@ pub(super) fn stack(request: &Request) -> String {
     asked.unwrap_or_else(|| STACK.to_owned())
 }
 
-/// Of two that set a variable the later wins: the operator, the runtimes, the user, the
+/// Of two that set a variable the later wins: the operator, the image, the runtimes, the user, the
 /// platform.
 pub(super) fn environment(
     config: &Config,
-    runtimes: &[Runtime],
-    tools: &[PathBuf],
+    decision: &Decision,
+    toolchain: Option<&Toolchain>,
     request: &Request,
     memory: Megabytes,
 ) -> Vec<(String, String)> {
     let mut env = config.env.clone();
-    for runtime in runtimes {
+    let of_image = toolchain.map_or(&[][..], |toolchain| &toolchain.env);
+    env.extend(of_image.iter().cloned());
+    let usual = env.get("PATH").cloned().unwrap_or_else(|| PATH.to_owned());
+    for runtime in &decision.runtimes {
         env.extend(runtime.build.env.clone());
         let caches = runtime.build.caches.iter();
         env.extend(caches.map(|(variable, folder)| {
@@ -50,7 +53,7 @@ pub(super) fn environment(
             ("HOME", "/home/vcap".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
             ("MEMORY_LIMIT", format!("{}m", memory.0)),
-            ("PATH", path(tools)),
+            ("PATH", path(&decision.tools, &usual)),
             ("PWD", "/home/vcap/app".to_owned()),
             ("TMPDIR", "/home/vcap/tmp".to_owned()),
             ("USER", "vcap".to_owned()),
@@ -63,10 +66,10 @@ pub(super) fn environment(
         .collect()
 }
 
-fn path(tools: &[PathBuf]) -> String {
+fn path(tools: &[PathBuf], usual: &str) -> String {
     let mut folders: Vec<&str> = Vec::new();
     let tools = tools.iter().filter_map(|tool| tool.parent()?.to_str());
-    for folder in tools.chain(PATH.split(':')) {
+    for folder in tools.chain(usual.split(':')) {
         if !folders.contains(&folder) {
             folders.push(folder);
         }
@@ -86,7 +89,7 @@ mod tests {
             "/usr/local/go/bin/gofmt",
         ];
         assert_eq!(
-            path(&tools.map(PathBuf::from)),
+            path(&tools.map(PathBuf::from), PATH),
             "/usr/local/go/bin:/usr/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/sbin:/bin"
         );
     }

@@ -5,6 +5,7 @@ use std::{error::Error, io};
 use super::output::Output;
 use crate::{
     blobs::BlobError,
+    images::Reference,
     model::{Exit, Failure, Megabytes},
     runtimes::{DetectError, PlannedStep, ReleaseError, Runtime, Tool},
 };
@@ -76,6 +77,39 @@ pub(super) fn blob(what: &str, error: &BlobError) -> Failure {
         ),
         _ => host(what, error),
     }
+}
+
+/// An image that could not be had, where the host is not at fault.
+pub(super) fn image(what: &str, error: &(dyn Error + 'static)) -> Failure {
+    failure("StagingError", format!("cannot {what}: {}", chain(error)))
+}
+
+/// An error and its causes in one line.
+pub(super) fn line(error: &(dyn Error + 'static)) -> String {
+    chain(error)
+}
+
+/// An image that did not come in time.
+pub(super) fn slow_registry(registry: &str, limit: std::time::Duration) -> Failure {
+    failure(
+        "StagingTimeExpired",
+        format!(
+            "pulling the image was stopped: a build may take {} here. Layers that have come from \
+             {registry} are kept, so pushing again goes on from there.",
+            minutes(limit)
+        ),
+    )
+}
+
+/// An image that says nothing to run.
+pub(super) fn image_without_command(reference: &Reference) -> Failure {
+    failure(
+        "StagingError",
+        format!(
+            "image {reference} has neither an ENTRYPOINT nor a CMD: push it with a start command \
+             (-c COMMAND)"
+        ),
+    )
 }
 
 /// Where and under which limits a build ran.

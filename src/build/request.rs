@@ -4,11 +4,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::{
     model::{
-        App, BuildId, DropletBuildpack, DropletId, DropletKind, Lifecycle, Megabytes,
-        NetworkPolicy, ProcessType,
+        App, BuildId, DropletBuildpack, DropletId, DropletKind, Image, ImageSource, Launch,
+        Lifecycle, Megabytes, NetworkPolicy, ProcessType,
     },
     sandbox::Ids,
 };
+
+/// What is staged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// An archive in the blob store.
+    Bits {
+        /// Its digest.
+        sha256: String,
+    },
+    /// An image in its registry.
+    Image(ImageSource),
+}
 
 /// One staging.
 #[derive(Clone)]
@@ -19,8 +31,8 @@ pub struct Request {
     pub droplet: DropletId,
     /// The app.
     pub app: Arc<App>,
-    /// Digest of the package's archive.
-    pub package_sha256: String,
+    /// What is staged.
+    pub source: Source,
     /// How to stage.
     pub lifecycle: Lifecycle,
     /// Memory of the build, where the request says.
@@ -43,6 +55,7 @@ impl std::fmt::Debug for Request {
             .field("build", &self.build)
             .field("droplet", &self.droplet)
             .field("app", &self.app)
+            .field("source", &self.source)
             .field("lifecycle", &self.lifecycle)
             .field("memory", &self.memory)
             .field("own_command", &self.own_command)
@@ -66,6 +79,10 @@ pub struct Staged {
     pub env: BTreeMap<String, String>,
     /// For a static droplet, the served folder relative to the app.
     pub static_root: String,
+    /// The image whose root it runs in.
+    pub image: Option<Image>,
+    /// Of an image that is the app itself, how it is run.
+    pub launch: Option<Launch>,
     /// Runtimes that had a part.
     pub buildpacks: Vec<DropletBuildpack>,
     /// The stack.

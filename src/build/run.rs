@@ -9,6 +9,7 @@ use super::{
     environment::environment,
     failure::{self, Ran},
     folder::Folder,
+    image::Toolchain,
     leftovers::Guard,
     log::StagingLog,
     output::{Output, Shown},
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     logs,
     model::{Exit, Failure, Megabytes},
-    sandbox::{self, Bind, Kind, Limits, Network, Sandbox, Spec, Status, log},
+    sandbox::{self, Bind, ImageRoot, Kind, Limits, Network, Sandbox, Spec, Status, log},
 };
 
 /// Processes and threads of a build; a JVM that compiles has hundreds.
@@ -46,16 +47,36 @@ fn granted(asked: Option<Megabytes>, most: Megabytes) -> Megabytes {
     asked.map_or(most, |asked| asked.min(most))
 }
 
+/// Where a build happens.
+pub(super) struct Place<'a> {
+    pub(super) folder: &'a Folder,
+    pub(super) cache: Option<&'a Cache>,
+    /// In place of the host's programs.
+    pub(super) toolchain: Option<&'a Toolchain>,
+}
+
+fn root(toolchain: &Toolchain) -> ImageRoot {
+    ImageRoot {
+        layers: toolchain.layers.clone(),
+        user: None,
+        stop_signal: None,
+    }
+}
+
 /// Does all steps, its output going to `staging` while it happens.
 pub(super) async fn run(
     config: &Config,
     request: &Request,
     decision: &Decision,
-    folder: &Folder,
-    cache: Option<&Cache>,
+    place: Place<'_>,
     guard: &mut Guard,
     staging: &StagingLog,
 ) -> Result<(), Failure> {
+    let Place {
+        folder,
+        cache,
+        toolchain,
+    } = place;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let memory = memory(config, request, decision);
     let id = format!("build-{}", request.build);
@@ -65,12 +86,13 @@ pub(super) async fn run(
         home: Some(folder.home()),
         home_writable: true,
         binds: vec![program(config)],
-        env: environment(config, &decision.runtimes, &decision.tools, request, memory),
+        env: environment(config, decision, toolchain, request, memory),
         cwd: "/home/vcap/app".to_owned(),
         hostname: "build".to_owned(),
         ids: request.ids,
         network: Network::Host,
         egress: request.network.clone(),
+        root: toolchain.map(root),
         limits: Limits {
             memory: Some(memory.bytes()),
             cpu_weight: Some(CPU_WEIGHT),

@@ -9,13 +9,10 @@ use super::{
     config::{FILES, Platform},
 };
 use crate::{
-    model::{App, AppId, Droplet, InstanceId, Megabytes, Org, Process, Space},
+    model::{App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, Space},
     store::State,
     wire::binding::vcap_services,
 };
-
-/// The port on which an app has to listen.
-pub const PORT: u16 = 8080;
 
 /// Where the app is inside.
 const APP: &str = "/home/vcap/app";
@@ -73,6 +70,8 @@ pub struct Place {
     pub instance: InstanceId,
     /// The slot's number.
     pub index: u32,
+    /// The port on which the app has to listen.
+    pub port: u16,
 }
 
 /// `VCAP_APPLICATION`: of a running instance, or, without a place, of a build and of `cf env`.
@@ -117,7 +116,7 @@ pub fn vcap_application(
             value["instance_id"] = place.instance.to_string().into();
             value["instance_index"] = place.index.into();
             value["host"] = "0.0.0.0".into();
-            value["port"] = PORT.into();
+            value["port"] = place.port.into();
         }
         None => value["users"] = Value::Null,
     }
@@ -149,15 +148,32 @@ pub fn running(
     droplet: &Droplet,
     place: Place,
 ) -> Vec<(String, String)> {
-    let mut env = defaults();
+    // An image is a world of its own, to which nothing here has to fit.
+    let mut env = match droplet.launch {
+        Some(_) => BTreeMap::new(),
+        None => defaults(),
+    };
     env.extend(droplet.env.clone());
     env.extend(subject.app.env.clone());
     common(&mut env, subject, process.memory);
+    match &droplet.launch {
+        Some(launch) => of_image(&mut env, droplet, launch),
+        None => set(
+            &mut env,
+            [
+                ("USER", "vcap".to_owned()),
+                ("HOME", APP.to_owned()),
+                ("PWD", APP.to_owned()),
+                ("TMPDIR", "/home/vcap/tmp".to_owned()),
+                ("DEPS_DIR", "/home/vcap/deps".to_owned()),
+            ],
+        ),
+    }
     let vcap = vcap_application(platform, subject, Some(process), Some(place));
     let (index, instance) = (place.index.to_string(), place.instance.to_string());
-    let port = PORT.to_string();
+    let port = place.port.to_string();
     let ports = json!([{
-        "external": PORT, "internal": PORT,
+        "external": place.port, "internal": place.port,
         "external_tls_proxy": null, "internal_tls_proxy": null,
     }]);
     set(
@@ -176,10 +192,6 @@ pub fn running(
             ("CF_INSTANCE_ADDR", format!("{}:{port}", platform.address)),
             ("CF_INSTANCE_PORT", port),
             ("CF_INSTANCE_PORTS", ports.to_string()),
-            ("HOME", APP.to_owned()),
-            ("PWD", APP.to_owned()),
-            ("TMPDIR", "/home/vcap/tmp".to_owned()),
-            ("DEPS_DIR", "/home/vcap/deps".to_owned()),
         ],
     );
     env.into_iter().collect()
@@ -195,6 +207,7 @@ pub fn staging(
 ) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     common(&mut env, subject, memory);
+    set(&mut env, [("USER", "vcap".to_owned())]);
     let vcap = vcap_application(platform, subject, None, None);
     set(
         &mut env,
@@ -230,11 +243,27 @@ fn common(env: &mut BTreeMap<String, String>, subject: &Subject<'_>, memory: Meg
         [
             ("VCAP_SERVICES", subject.services.to_string()),
             ("MEMORY_LIMIT", format!("{}m", memory.0)),
-            ("USER", "vcap".to_owned()),
             (
                 "CF_SYSTEM_CERT_PATH",
                 "/etc/cf-system-certificates".to_owned(),
             ),
+        ],
+    );
+}
+
+/// Who and where the app is in its image; what the image or the user says of a home counts.
+fn of_image(env: &mut BTreeMap<String, String>, droplet: &Droplet, launch: &Launch) {
+    let name = match launch.user.split(':').next() {
+        None | Some("") => "root",
+        Some(name) => name,
+    };
+    let said = |name: &str| droplet.env.get(name).cloned();
+    set(
+        env,
+        [
+            ("USER", name.to_owned()),
+            ("HOME", said("HOME").unwrap_or_else(|| launch.home.clone())),
+            ("PWD", launch.workdir.clone()),
         ],
     );
 }
@@ -299,6 +328,8 @@ mod tests {
                 ("MODE", "runtime"),
             ]),
             static_root: String::new(),
+            image: None,
+            launch: None,
             buildpacks: Vec::new(),
             stack: "pastina".to_owned(),
             metadata: Metadata::default(),
@@ -360,6 +391,7 @@ mod tests {
         let place = Place {
             instance: bits(5, InstanceId::from_uuid),
             index: 2,
+            port: crate::model::APP_PORT,
         };
         let env = with(|subject, process, droplet| {
             running(&platform(), subject, process, droplet, place)

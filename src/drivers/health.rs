@@ -7,7 +7,6 @@ use tokio::{
     time::timeout,
 };
 
-use super::environment::PORT;
 use crate::{
     model::{HealthCheck, HealthKind, ReadinessCheck},
     sandbox,
@@ -30,6 +29,7 @@ pub(super) struct Check {
     pub(super) kind: HealthKind,
     pub(super) interval: Duration,
     invocation: Duration,
+    port: u16,
 }
 
 fn seconds(given: Option<u32>, otherwise: Duration) -> Duration {
@@ -39,22 +39,24 @@ fn seconds(given: Option<u32>, otherwise: Duration) -> Duration {
     })
 }
 
-impl From<&HealthCheck> for Check {
-    fn from(check: &HealthCheck) -> Self {
+impl Check {
+    /// The check of start-up and liveness of what listens on `port`.
+    pub(super) fn health(check: &HealthCheck, port: u16) -> Self {
         Self {
             kind: check.kind.clone(),
             interval: seconds(check.interval, INTERVAL),
             invocation: seconds(check.invocation_timeout, INVOCATION),
+            port,
         }
     }
-}
 
-impl From<&ReadinessCheck> for Check {
-    fn from(check: &ReadinessCheck) -> Self {
+    /// The check of readiness of what listens on `port`.
+    pub(super) fn readiness(check: &ReadinessCheck, port: u16) -> Self {
         Self {
             kind: check.kind.clone(),
             interval: seconds(check.interval, INTERVAL),
             invocation: seconds(check.invocation_timeout, INVOCATION),
+            port,
         }
     }
 }
@@ -68,13 +70,14 @@ impl Check {
     /// Looks once at the instance whose sandbox is in `dir`; where it is not well, says why in
     /// Cloud Foundry's words.
     pub(super) async fn look(&self, dir: &Path) -> Result<(), String> {
+        let port = self.port;
         match &self.kind {
             HealthKind::Process => Ok(()),
             HealthKind::Port => {
-                let dial = timeout(self.invocation, sandbox::dial(dir, PORT));
+                let dial = timeout(self.invocation, sandbox::dial(dir, port));
                 let failed = |why: &str| {
                     Err(format!(
-                        "Failed to make TCP connection to port {PORT}: {why}"
+                        "Failed to make TCP connection to port {port}: {why}"
                     ))
                 };
                 match dial.await {
@@ -86,10 +89,10 @@ impl Check {
             HealthKind::Http { endpoint } => {
                 let failed = |why: &str| {
                     Err(format!(
-                        "Failed to make HTTP request to '{endpoint}' on port {PORT}: {why}"
+                        "Failed to make HTTP request to '{endpoint}' on port {port}: {why}"
                     ))
                 };
-                match timeout(self.invocation, status(dir, endpoint)).await {
+                match timeout(self.invocation, status(dir, port, endpoint)).await {
                     Ok(Ok(200)) => Ok(()),
                     Ok(Ok(status)) => failed(&format!("received status code {status}")),
                     Ok(Err(error)) => failed(&words(&error)),
@@ -116,10 +119,10 @@ fn words(error: &std::io::Error) -> String {
 }
 
 /// The status of a plain GET.
-async fn status(dir: &Path, endpoint: &str) -> std::io::Result<u16> {
-    let mut stream = sandbox::dial(dir, PORT).await?;
+async fn status(dir: &Path, port: u16, endpoint: &str) -> std::io::Result<u16> {
+    let mut stream = sandbox::dial(dir, port).await?;
     let request = format!(
-        "GET {endpoint} HTTP/1.1\r\nHost: localhost:{PORT}\r\nUser-Agent: diego-healthcheck\r\n\
+        "GET {endpoint} HTTP/1.1\r\nHost: localhost:{port}\r\nUser-Agent: diego-healthcheck\r\n\
          Accept: */*\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).await?;
@@ -166,7 +169,7 @@ mod tests {
             invocation_timeout: Some(0),
             interval: Some(0),
         };
-        let check = Check::from(&check);
+        let check = Check::health(&check, 8080);
         assert_eq!(check.interval, Duration::from_secs(1));
         assert_eq!(check.invocation, Duration::from_secs(1));
     }

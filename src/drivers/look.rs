@@ -38,7 +38,10 @@ pub(super) async fn watch(
         drivers.happens(instance, Happening::Healthy { ready: true });
         return;
     };
-    let (health, readiness) = (Check::from(&record.health), Check::from(&record.readiness));
+    let (health, readiness) = (
+        Check::health(&record.health, record.port),
+        Check::readiness(&record.readiness, record.port),
+    );
     let always_ready = readiness.kind == HealthKind::Process;
     if !drivers.is_healthy(instance) {
         voice.monitor("Starting health monitoring of container");

@@ -9,6 +9,7 @@ pub mod environment;
 #[cfg(test)]
 pub(crate) mod fake;
 mod health;
+mod image;
 mod launcher;
 mod look;
 mod order;

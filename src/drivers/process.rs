@@ -13,12 +13,14 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{
     Config, Order,
     config::{FILES, owner},
+    image,
     launcher::Shell,
     record::Record,
     runtime::{Backend, Running, Runtime},
 };
 use crate::{
     blobs::Blobs,
+    images::Images,
     model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
     sandbox::{
         self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Usage, log,
@@ -38,16 +40,18 @@ const PROGRAM: &str = "/.pastina/pastina";
 pub(super) struct Processes {
     config: Arc<Config>,
     blobs: Blobs,
+    images: Images,
     shell: Shell,
 }
 
 impl Processes {
-    pub(super) fn new(config: Arc<Config>, blobs: Blobs) -> Self {
+    pub(super) fn new(config: Arc<Config>, blobs: Blobs, images: Images) -> Self {
         let bash = Path::new("/bin/bash").exists();
         let shell = if bash { Shell::Bash } else { Shell::Posix };
         Self {
             config,
             blobs,
+            images,
             shell,
         }
     }
@@ -58,14 +62,15 @@ impl Processes {
             .identity
             .of(&order.app)
             .ok_or("the app has no range of user ids yet")?;
-        let home = tree(&self.blobs, order, owner(ids)).await?;
-        let mut spec = spec(
-            &self.config,
-            order,
-            (dir.join(SANDBOX), home),
-            ids,
-            self.shell,
-        )?;
+        let home = match order.droplet.kind {
+            DropletKind::Image => None,
+            _ => Some(tree(&self.blobs, order, owner(ids)).await?),
+        };
+        // Held until the sandbox has the layers; the record keeps them from then on.
+        let (root, _lease) = image::root(&self.images, &order.droplet)?.unzip();
+        let command = command(order, self.shell)?;
+        let mut spec = spec(&self.config, order, (dir.join(SANDBOX), home), ids, command);
+        spec.root = root;
         let (folder, disks) = (spec.dir.clone(), self.config.disks.clone());
         let bytes = order.process.disk.bytes();
         let disk = spawn_blocking(move || {
@@ -113,15 +118,12 @@ fn make_private(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().mode(0o700).create(dir)
 }
 
-/// The sandbox of an instance: `dir` is its folder, `home` the droplet's tree.
-fn spec(
-    config: &Config,
-    order: &Order,
-    (dir, home): (PathBuf, PathBuf),
-    ids: Ids,
-    shell: Shell,
-) -> Result<Spec, String> {
+/// What is run, and where.
+fn command(order: &Order, shell: Shell) -> Result<(Vec<String>, String), String> {
     let process = &order.process;
+    if let Some(launch) = &order.droplet.launch {
+        return image::command(process, launch);
+    }
     let command = process
         .command
         .as_ref()
@@ -134,6 +136,24 @@ fn spec(
                 process.process_type
             )
         })?;
+    let shell = match order.droplet.image {
+        // What it was built with.
+        Some(_) => Shell::Bash,
+        None => shell,
+    };
+    Ok((shell.argv(command), "/home/vcap".to_owned()))
+}
+
+/// The sandbox of an instance that runs `argv` in `cwd`: `dir` is its folder, `home` the
+/// droplet's tree.
+fn spec(
+    config: &Config,
+    order: &Order,
+    (dir, home): (PathBuf, Option<PathBuf>),
+    ids: Ids,
+    (argv, cwd): (Vec<String>, String),
+) -> Spec {
+    let process = &order.process;
     let mut binds = Vec::new();
     let mut kind = Kind::Process;
     if order.droplet.kind == DropletKind::Wasm {
@@ -144,11 +164,12 @@ fn spec(
             writable: false,
         });
     }
-    Ok(Spec {
+    Spec {
         kind,
-        home: Some(home),
+        home,
         binds,
         env: order.env.clone(),
+        cwd,
         ids,
         network: Network::Tunnel,
         egress: order.network.clone(),
@@ -162,8 +183,8 @@ fn spec(
         disk: None,
         volumes: Vec::new(),
         log_bytes: config.log_bytes,
-        ..Spec::new(order.instance.to_string(), dir, shell.argv(command))
-    })
+        ..Spec::new(order.instance.to_string(), dir, argv)
+    }
 }
 
 /// Processor time in proportion to memory: the kernel's default for a gigabyte.

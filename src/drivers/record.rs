@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Phase, Slot, Version};
 use crate::model::{
-    AppId, DropletKind, HealthCheck, InstanceId, Process, ProcessType, ReadinessCheck,
+    APP_PORT, AppId, Droplet, DropletKind, HealthCheck, InstanceId, LayerId, Process, ProcessType,
+    ReadinessCheck,
 };
 
 /// The version of [`Record`] that this binary writes and reads.
@@ -41,6 +42,16 @@ pub(crate) struct Record {
     pub(crate) phase: Phase,
     /// Whether its crash is in the audit events.
     pub(crate) reported: bool,
+    /// The port that it listens on.
+    #[serde(default = "app_port")]
+    pub(crate) port: u16,
+    /// The layers of images that it runs in: they stay while it does.
+    #[serde(default)]
+    pub(crate) layers: Vec<LayerId>,
+}
+
+const fn app_port() -> u16 {
+    APP_PORT
 }
 
 impl Record {
@@ -50,11 +61,14 @@ impl Record {
         slot: Slot,
         (instance, version, crashes): (InstanceId, Version, u32),
         process: &Process,
-        kind: DropletKind,
+        droplet: &Droplet,
         phase: Phase,
     ) -> Self {
+        let kind = droplet.kind;
         let memory_mb = match kind {
-            DropletKind::Process | DropletKind::Wasm => u64::from(process.memory.0),
+            DropletKind::Process | DropletKind::Wasm | DropletKind::Image => {
+                u64::from(process.memory.0)
+            }
             DropletKind::Static => 0,
         };
         Self {
@@ -74,6 +88,8 @@ impl Record {
             log_rate_limit: process.log_rate_limit,
             phase,
             reported: false,
+            port: droplet.port(),
+            layers: droplet.layers().to_vec(),
         }
     }
 

@@ -16,9 +16,31 @@ pub enum AppState {
     Stopped,
 }
 
+/// What an app's packages are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LifecycleKind {
+    /// Source, which a runtime builds.
+    #[default]
+    Buildpack,
+    /// Images, which are pulled from a registry.
+    Docker,
+}
+
+impl LifecycleKind {
+    /// Whether it is the one for which nothing is written down.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// How an app's packages become droplets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lifecycle {
+    /// What they are.
+    #[serde(default, skip_serializing_if = "LifecycleKind::is_default")]
+    pub kind: LifecycleKind,
     /// Buildpacks by name, in order; empty for detection.
     pub buildpacks: Vec<String>,
     /// The stack that was asked for; none for the default.

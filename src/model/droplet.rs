@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, BuildId, DropletId, Metadata, PackageId, ProcessType, Timestamp};
+use super::{
+    AppId, BuildId, DropletId, Image, Launch, LayerId, Metadata, PackageId, ProcessType, Timestamp,
+};
 
 /// What runs a droplet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +18,8 @@ pub enum DropletKind {
     Static,
     /// A component in the Wasm host, in the process sandbox.
     Wasm,
+    /// An image, in the process sandbox: its root is the app's root.
+    Image,
 }
 
 /// Where a droplet stands.
@@ -24,9 +28,9 @@ pub enum DropletKind {
 pub enum DropletState {
     /// Runnable; kept under `sha256` (hexadecimal).
     Staged {
-        /// Digest of the stored archive.
+        /// Digest of the stored archive; of an image, that of its manifest.
         sha256: String,
-        /// Length of the stored archive in bytes.
+        /// Length of the stored archive in bytes; of an image, that of its layers.
         size: u64,
     },
     /// The bits were removed because newer ones are kept.
@@ -67,6 +71,12 @@ pub struct Droplet {
     /// For a static droplet, the served folder relative to the app; empty for the app itself.
     #[serde(default)]
     pub static_root: String,
+    /// The image whose root it runs in; none for the host's programs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<Image>,
+    /// Of an image that is the app itself, how it is run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch: Option<Launch>,
     /// Runtimes that had a part in it.
     pub buildpacks: Vec<DropletBuildpack>,
     /// The stack it was built for.
@@ -77,4 +87,22 @@ pub struct Droplet {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// The port on which an app has to listen where its image exposes none.
+pub const APP_PORT: u16 = 8080;
+
+impl Droplet {
+    /// The port on which the app has to listen.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let exposed = self.launch.as_ref().and_then(|launch| launch.ports.first());
+        exposed.copied().unwrap_or(APP_PORT)
+    }
+
+    /// The layers of the root that it runs in.
+    #[must_use]
+    pub fn layers(&self) -> &[LayerId] {
+        self.image.as_ref().map_or(&[], |image| &image.layers)
+    }
 }

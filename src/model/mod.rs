@@ -9,6 +9,7 @@ mod event;
 mod grants;
 mod health;
 mod id;
+mod image;
 mod instance;
 mod job;
 mod metadata;
@@ -28,10 +29,10 @@ mod space;
 mod timestamp;
 mod user;
 
-pub use app::{App, AppState, Lifecycle};
+pub use app::{App, AppState, Lifecycle, LifecycleKind};
 pub use build::{Build, BuildState, Failure};
 pub use domain::Domain;
-pub use droplet::{Droplet, DropletBuildpack, DropletKind, DropletState};
+pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState};
 pub use event::{Actor, Event, EventTarget};
 pub use grants::named_in;
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
@@ -40,6 +41,7 @@ pub use id::{
     JobId, OrgId, PackageId, PeerPolicyId, ProcessId, RoleId, RouteId, SecurityGroupId, SeedId,
     ServiceId, SpaceId, TokenId, UserId,
 };
+pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
 pub use job::{Job, JobError, JobState};
 pub use metadata::Metadata;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, Metadata, PackageId, Timestamp};
+use super::{AppId, ImageSource, Metadata, PackageId, Timestamp};
 
 /// Where an upload stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,8 @@ pub enum PackageState {
         /// Digest of the stored archive.
         sha256: String,
     },
+    /// There are no bits: the image is in its registry, from where a build pulls it.
+    Remote,
     /// The bits could not be used.
     Failed {
         /// Why, for the user.
@@ -24,7 +26,7 @@ pub enum PackageState {
     Expired,
 }
 
-/// An uploaded source archive of an app.
+/// An uploaded source archive of an app, or the name of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
     /// Identity.
@@ -33,6 +35,9 @@ pub struct Package {
     pub app: AppId,
     /// Where the upload stands.
     pub state: PackageState,
+    /// The image that it is, in place of source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<ImageSource>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

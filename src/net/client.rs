@@ -64,6 +64,7 @@ type Inner = legacy::Client<HttpsConnector<HttpConnector<Lookup>>, Body>;
 #[derive(Clone)]
 pub struct Client {
     inner: Inner,
+    lookup: Lookup,
     config: Arc<Config>,
 }
 
@@ -82,7 +83,7 @@ impl Client {
     /// [`NetError::CaFile`] or [`NetError::Tls`] where trust could not be set up.
     pub fn try_new(config: Config, lookup: Lookup) -> Result<Self, NetError> {
         let tls = tls::client_config(&config.verify)?;
-        let mut tcp = HttpConnector::new_with_resolver(lookup);
+        let mut tcp = HttpConnector::new_with_resolver(lookup.clone());
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
         tcp.set_connect_timeout(Some(config.connect_timeout));
@@ -92,6 +93,7 @@ impl Client {
             .build(https);
         Ok(Self {
             inner,
+            lookup,
             config: Arc::new(config),
         })
     }
@@ -132,6 +134,15 @@ impl Client {
         sent: &AtomicU64,
     ) -> Result<Response<Incoming>, NetError> {
         let server = server(request.uri());
+        // The connector asks the lookup for names alone.
+        if let Some(host) = request.uri().host() {
+            self.lookup
+                .check_address(host)
+                .map_err(|source| NetError::Refused {
+                    server: server.clone(),
+                    source,
+                })?;
+        }
         let mut answer = self.inner.request(request);
         let mut seen = 0;
         loop {

@@ -2,6 +2,8 @@
 
 use std::{error::Error, io, path::PathBuf, time::Duration};
 
+use super::LookupError;
+
 type Cause = Box<dyn Error + Send + Sync>;
 
 /// Why a request has no answer.
@@ -25,6 +27,14 @@ pub enum NetError {
         server: String,
         /// What is wrong with it.
         source: Cause,
+    },
+    /// Nobody is asked at such an address.
+    #[error("{server} is not asked")]
+    Refused {
+        /// Host and port.
+        server: String,
+        /// Why not.
+        source: LookupError,
     },
     /// There is no connection.
     #[error("cannot connect to {server}")]
@@ -63,6 +73,12 @@ pub enum NetError {
 impl NetError {
     /// The error of a request to `server` that the HTTP client gave up on.
     pub(super) fn of_request(server: String, source: hyper_util::client::legacy::Error) -> Self {
+        if let Some(private) = private_address(&source) {
+            return Self::Refused {
+                server,
+                source: private,
+            };
+        }
         if certificate_is_at_fault(&source) {
             return Self::Certificate {
                 server,
@@ -81,6 +97,21 @@ impl NetError {
             }
         }
     }
+}
+
+/// What the lookup said of an address that nobody is to be asked at.
+fn private_address(error: &(dyn Error + 'static)) -> Option<LookupError> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(LookupError::Private { host, address }) = current.downcast_ref() {
+            return Some(LookupError::Private {
+                host: host.clone(),
+                address: *address,
+            });
+        }
+        next = current.source();
+    }
+    None
 }
 
 /// Whether a rejected certificate stands somewhere among the causes of `error`.

@@ -18,6 +18,8 @@ use hickory_resolver::{
 use hyper_util::client::legacy::connect::dns::Name;
 use tower_service::Service;
 
+use super::is_public;
+
 /// Why a name has no address.
 #[derive(Debug, thiserror::Error)]
 pub enum LookupError {
@@ -28,6 +30,14 @@ pub enum LookupError {
         host: String,
         /// What the lookup said.
         source: Box<DnsError>,
+    },
+    /// It is none of the internet's, and nothing else was wanted.
+    #[error("{host} is at {address}, which is not on the internet")]
+    Private {
+        /// The name.
+        host: String,
+        /// One of its addresses.
+        address: IpAddr,
     },
     /// There is no address behind the name.
     #[error("{host} has no address")]
@@ -44,6 +54,8 @@ pub enum LookupError {
 #[derive(Clone, Default)]
 pub struct Lookup {
     resolver: Arc<OnceLock<TokioResolver>>,
+    /// Whether names of this machine and of private networks are refused.
+    public: bool,
 }
 
 impl fmt::Debug for Lookup {
@@ -53,11 +65,47 @@ impl fmt::Debug for Lookup {
 }
 
 impl Lookup {
+    /// One with the same cache that refuses what is not on the internet, whatever name it goes
+    /// by: for addresses that somebody else chose.
+    #[must_use]
+    pub fn public_only(&self) -> Self {
+        Self {
+            resolver: Arc::clone(&self.resolver),
+            public: true,
+        }
+    }
+
+    /// Passes where `host` is no address, or one that may be connected to.
+    pub(super) fn check_address(&self, host: &str) -> Result<(), LookupError> {
+        match bare(host).parse() {
+            Ok(address) => self.check(host, &[address]),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// All must be on the internet: of two, somebody else's choice could be either.
+    fn check(&self, host: &str, addresses: &[IpAddr]) -> Result<(), LookupError> {
+        let private = addresses.iter().find(|address| !is_public(**address));
+        match private.filter(|_| self.public) {
+            Some(address) => Err(LookupError::Private {
+                host: host.to_owned(),
+                address: *address,
+            }),
+            None => Ok(()),
+        }
+    }
+
     /// The addresses of `host`, which may be a name or an address with or without brackets.
     ///
     /// # Errors
     /// [`LookupError`] where there is none.
     pub async fn addresses(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
+        let found = self.find(host).await?;
+        self.check(host, &found)?;
+        Ok(found)
+    }
+
+    async fn find(&self, host: &str) -> Result<Vec<IpAddr>, LookupError> {
         if let Some(local) = local(host) {
             return Ok(local);
         }
@@ -97,13 +145,16 @@ impl Lookup {
     }
 }
 
+/// A host without the brackets of an address.
+fn bare(host: &str) -> &str {
+    host.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host)
+}
+
 /// The addresses of what needs no lookup.
 fn local(host: &str) -> Option<Vec<IpAddr>> {
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
-    if let Ok(address) = bare.parse::<IpAddr>() {
+    if let Ok(address) = bare(host).parse::<IpAddr>() {
         return Some(vec![address]);
     }
     let name = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();

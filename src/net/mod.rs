@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod error;
 mod lookup;
+mod public;
 mod tls;
 
 #[cfg(test)]
@@ -13,4 +14,5 @@ pub use body::{Body, Part, Upload, empty, full};
 pub use client::{Client, Config};
 pub use error::NetError;
 pub use lookup::{Lookup, LookupError};
+pub use public::is_public;
 pub use tls::{Verify, certificates};

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::{Condition, Runtime, template};
+use crate::model::DropletKind;
 
 /// The built-in files by name. `tests::every_file_is_built_in` holds the list complete.
 pub const BUILT_IN: &[(&str, &str)] = &[
@@ -110,6 +111,25 @@ fn parse(file: &str, text: &str) -> Result<Runtime, RuntimeError> {
                 at,
                 format!("nothing in its `when` has `as = \"{name}\"`, so {{{{{name}}}}} is empty"),
             ));
+        }
+    }
+    if runtime.kind == DropletKind::Image {
+        let at = text.find("kind").unwrap_or(0);
+        let message = "the kind is \"process\", \"static\" or \"wasm\"; an image with its tools is named by \
+                       `image`";
+        return Err(invalid(at, message.to_owned()));
+    }
+    if let Some(image) = &runtime.image {
+        let at = text.find("image").unwrap_or(0);
+        if image.trim().is_empty() || image.contains(char::is_whitespace) {
+            return Err(invalid(
+                at,
+                format!("{image:?} is not the name of an image"),
+            ));
+        }
+        if runtime.kind == DropletKind::Wasm {
+            let message = "a component is compiled by the platform itself, so it has no image";
+            return Err(invalid(at, message.to_owned()));
         }
     }
     if let Some(version) = &runtime.version

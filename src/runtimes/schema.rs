@@ -28,6 +28,11 @@ pub struct Runtime {
     /// What the host must have.
     #[serde(default)]
     pub tools: Vec<Tool>,
+    /// An image whose root has the tools, in place of the host's own.
+    pub image: Option<String>,
+    /// Whether the app runs in that root as well.
+    #[serde(default = "yes")]
+    pub run_in_image: bool,
     /// How to ask for the language's version.
     pub version: Option<Version>,
     /// What a build needs.
@@ -175,6 +180,10 @@ pub struct Root {
     pub when: Condition,
     /// The folder relative to the app; empty for the app itself.
     pub path: String,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 fn pattern<'de, D: Deserializer<'de>>(deserializer: D) -> Result<regex::Regex, D::Error> {

@@ -17,6 +17,7 @@ mod dial;
 mod disk;
 mod files;
 mod handle;
+mod image;
 mod init;
 mod landlock;
 pub mod log;
@@ -38,6 +39,7 @@ pub use dial::dial;
 pub use disk::{BUILT, Disks, Mounted, Space};
 pub use files::raise_open_files;
 pub use handle::Sandbox;
+pub use image::{ImageRoot, User};
 pub use probe::{Capabilities, Finding, Verdict, probe};
 pub use spawn::{set_executable, spawn};
 pub use spec::{

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::ImageRoot;
 use crate::model::NetworkPolicy;
 
 /// The version of [`Spec`] that this binary writes.
@@ -50,6 +51,9 @@ pub struct Spec {
     /// [`Sandbox::set_network`](super::Sandbox::set_network) says otherwise.
     #[serde(default)]
     pub egress: NetworkPolicy,
+    /// The image whose root it gets; none for the host's programs.
+    #[serde(default)]
+    pub root: Option<ImageRoot>,
     /// What it may use.
     pub limits: Limits,
     /// How much the private writable layer may hold, and a writable home with it; none for no
@@ -83,6 +87,7 @@ impl Spec {
             ids: Ids::Own,
             network: Network::Isolated,
             egress: NetworkPolicy::default(),
+            root: None,
             limits: Limits::default(),
             disk: None,
             volumes: Vec::new(),

@@ -278,9 +278,9 @@ pub(super) fn set_capabilities(keep: u64) -> io::Result<()> {
     .map(drop)
 }
 
-/// Takes every capability out of the bounding set.
-pub(super) fn empty_bounding_set() -> io::Result<()> {
-    for capability in 0..64 {
+/// Takes every capability out of the bounding set but those of `keep`.
+pub(super) fn limit_bounding_set(keep: u64) -> io::Result<()> {
+    for capability in (0..64).filter(|capability| keep >> capability & 1 == 0) {
         match prctl(libc::PR_CAPBSET_DROP, capability) {
             Ok(_) => {}
             // One past the last that this kernel knows.
@@ -302,11 +302,14 @@ pub(super) fn keep_capabilities(keep: bool) -> io::Result<()> {
     .map(drop)
 }
 
-/// Makes id 0 an id like any other, for good: exec and id changes give no capabilities.
-pub(super) fn lock_securebits() -> io::Result<()> {
+/// Makes id 0 an id like any other, for good: exec and id changes give no capabilities. With
+/// `root`, id 0 keeps across exec what it has, and loses it by becoming somebody else.
+pub(super) fn lock_securebits(root: bool) -> io::Result<()> {
     // uapi/linux/securebits.h: NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock.
     const BITS: u64 = 0b1100_1111;
-    prctl(libc::PR_SET_SECUREBITS, BITS).map(drop)
+    // Of these, NO_CAP_AMBIENT_RAISE alone.
+    const OF_ROOT: u64 = 0b1100_0000;
+    prctl(libc::PR_SET_SECUREBITS, if root { OF_ROOT } else { BITS }).map(drop)
 }
 
 fn prctl(option: c_int, value: u64) -> io::Result<c_long> {

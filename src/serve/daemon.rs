@@ -34,6 +34,7 @@ use crate::{
     drivers::{self, Drivers},
     gateway::{self, Gateway, access_log},
     identity::{self, Identity},
+    images::Images,
     logs::{self, Logs},
     model::{OrgName, SpaceName},
     reconcile::{self, Reconciler},
@@ -108,6 +109,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
             disk: config.app_disk,
             upload: config.upload.bytes(),
             first_uid: config.app_first_uid.get(),
+            images: config.images,
         }),
         runtimes: runtimes.clone(),
     };
@@ -125,6 +127,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     })?;
 
     let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
+    let images = Images::open(config.images(), capabilities.ranges)?;
     let building = build_config(&config, disks.clone());
     let driving = drivers_config(
         &config,
@@ -132,9 +135,19 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         building.program.clone(),
         disks,
     );
-    let builder = Builder::new(building, blobs.clone(), logs.clone(), runtimes);
+    let builder = Builder::new(
+        building,
+        (blobs.clone(), images.clone()),
+        logs.clone(),
+        runtimes,
+    );
     let clock = Clock::system();
-    let drivers = Drivers::new(driving, blobs.clone(), logs.clone(), clock.clone());
+    let drivers = Drivers::new(
+        driving,
+        (blobs.clone(), images),
+        logs.clone(),
+        clock.clone(),
+    );
     let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
         store: store.clone(),
         drivers,
@@ -223,7 +236,7 @@ async fn stay(signals: &mut Signals, mut reload: Reload) -> Wish {
 
 /// What of the state folder is nobody else's to see: source code, logs, environments. A sandbox
 /// is handed what it may see of it, and walks no path to it.
-const PRIVATE: [&str; 4] = ["blobs", "builds", "instances", "logs"];
+const PRIVATE: [&str; 5] = ["blobs", "builds", "images", "instances", "logs"];
 
 /// Makes the folders. As root others may pass through the state folder, to the certificate of
 /// the platform's authority; what is secret is closed one level down.

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Base, Links, MetadataPatch, Relationship, ToOne, platform::STACK_NAME, shared, shared::Hidden,
 };
-use crate::model::{App, AppState, Lifecycle, Org, Process, Space};
+use crate::model::{App, AppState, Lifecycle, LifecycleKind, Org, Process, Space};
 
 /// Most open files of an instance, as `VCAP_APPLICATION` tells it.
 const FDS: u32 = 16_384;
@@ -53,7 +53,7 @@ pub struct Update {
 /// A lifecycle as it comes in.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct LifecyclePatch {
-    /// `buildpack`; Cloud Foundry also knows `docker` and `cnb`.
+    /// `buildpack` or `docker`; Cloud Foundry also knows `cnb`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The rest.
@@ -144,6 +144,9 @@ pub const fn state(state: AppState) -> &'static str {
 /// A lifecycle as the API shows it.
 #[must_use]
 pub fn lifecycle(lifecycle: &Lifecycle) -> Value {
+    if lifecycle.kind == LifecycleKind::Docker {
+        return json!({ "type": "docker", "data": {} });
+    }
     json!({
         "type": "buildpack",
         "data": {

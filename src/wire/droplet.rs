@@ -3,16 +3,19 @@
 use serde_json::{Value, json};
 
 use super::{Base, Links, shared};
-use crate::model::{Droplet, DropletState};
+use crate::model::{Droplet, DropletState, Image, Launch};
 
 /// One droplet.
 #[must_use]
 pub fn present(droplet: &Droplet, base: &Base) -> Value {
     let path = format!("/v3/droplets/{}", droplet.id);
     let app = format!("/v3/apps/{}", droplet.app);
+    let launch = droplet.launch.as_ref();
     let checksum = match &droplet.state {
-        DropletState::Staged { sha256, .. } => json!({ "type": "sha256", "value": sha256 }),
-        DropletState::Expired => Value::Null,
+        DropletState::Staged { sha256, .. } if launch.is_none() => {
+            json!({ "type": "sha256", "value": sha256 })
+        }
+        DropletState::Staged { .. } | DropletState::Expired => Value::Null,
     };
     let buildpacks: Vec<Value> = droplet
         .buildpacks
@@ -34,24 +37,55 @@ pub fn present(droplet: &Droplet, base: &Base) -> Value {
     if let Some(package) = droplet.package {
         links = links.to("package", &format!("/v3/packages/{package}"));
     }
-    links = links.to("download", &format!("{path}/download"));
+    if launch.is_none() {
+        links = links.to("download", &format!("{path}/download"));
+    }
+    let kind = if launch.is_some() {
+        "docker"
+    } else {
+        "buildpack"
+    };
     json!({
         "guid": droplet.id.to_string(),
         "created_at": droplet.created_at.to_string(),
         "updated_at": droplet.updated_at.to_string(),
         "state": state(&droplet.state),
         "error": null,
-        "lifecycle": { "type": "buildpack", "data": {} },
-        "execution_metadata": "",
+        "lifecycle": { "type": kind, "data": {} },
+        "execution_metadata": launch.map(execution_metadata).unwrap_or_default(),
         "process_types": droplet.process_types,
         "checksum": checksum,
-        "buildpacks": buildpacks,
-        "stack": droplet.stack,
-        "image": null,
+        "buildpacks": launch.is_none().then_some(buildpacks),
+        "stack": launch.is_none().then_some(&droplet.stack),
+        "image": launch.and(droplet.image.as_ref()).map(pinned),
         "relationships": { "app": shared::to_one(droplet.app) },
         "metadata": shared::metadata(&droplet.metadata),
         "links": links.json(),
     })
+}
+
+/// The image by its tag and the digest that the tag had.
+fn pinned(image: &Image) -> String {
+    if image.reference.contains('@') {
+        return image.reference.clone();
+    }
+    format!("{}@{}", image.reference, image.digest)
+}
+
+/// How an image is run, as Cloud Foundry's own stagers write it.
+fn execution_metadata(launch: &Launch) -> String {
+    let ports = launch.ports.iter();
+    let ports: Vec<Value> = ports
+        .map(|port| json!({ "Port": port, "Protocol": "tcp" }))
+        .collect();
+    json!({
+        "entrypoint": launch.entrypoint,
+        "cmd": launch.cmd,
+        "workdir": launch.workdir,
+        "ports": ports,
+        "user": launch.user,
+    })
+    .to_string()
 }
 
 /// A droplet's state as the API spells it.

@@ -68,6 +68,8 @@ table! {
     no_instance_parameters = 400 120004 "CF-ServiceFetchInstanceParametersNotSupported";
     /// What the binding was made with is not kept.
     no_binding_parameters = 502 120005 "CF-ServiceFetchBindingParametersNotSupported";
+    /// Images may not be pushed.
+    docker_disabled = 400 320003 "CF-DockerDisabled";
     /// A feature flag forbids it.
     feature_disabled = 403 330002 "CF-FeatureDisabled";
     /// There is no such feature flag.

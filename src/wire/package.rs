@@ -3,20 +3,35 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Base, Links, MetadataPatch, ToOne, shared};
+use super::{Base, Links, MetadataPatch, ToOne, shared, shared::Hidden};
 use crate::model::{Package, PackageState};
 
 /// Body of `POST /v3/packages`. Copying (`?source_guid=`) needs the relationship only.
 #[derive(Debug, Deserialize)]
 pub struct Create {
-    /// `bits`; Cloud Foundry also knows `docker`.
+    /// `bits` or `docker`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
+    /// Of an image, which one.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub data: ImageData,
     /// What it is for.
     pub relationships: CreateRelationships,
     /// Labels and annotations.
     #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
+}
+
+/// Which image, and who asks its registry for it.
+#[derive(Debug, Default, Deserialize)]
+pub struct ImageData {
+    /// Its name.
+    pub image: Option<String>,
+    /// The user's name at the registry.
+    pub username: Option<String>,
+    /// The password.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub password: Hidden<Option<String>>,
 }
 
 /// What a new package belongs to.
@@ -83,24 +98,45 @@ pub fn present(package: &Package, base: &Base) -> Value {
     let (sha256, error) = match &package.state {
         PackageState::Ready { sha256 } => (Some(sha256), None),
         PackageState::Failed { error } => (None, Some(error)),
-        PackageState::AwaitingUpload | PackageState::Expired => (None, None),
+        PackageState::AwaitingUpload | PackageState::Remote | PackageState::Expired => (None, None),
+    };
+    let mut links = Links::new(base).to("self", &path);
+    let data = match &package.image {
+        None => {
+            links = links
+                .action("upload", &format!("{path}/upload"), "POST")
+                .action("download", &format!("{path}/download"), "GET");
+            json!({ "error": error, "checksum": { "type": "sha256", "value": sha256 } })
+        }
+        Some(image) => {
+            let login = image.login.as_ref();
+            json!({
+                "image": image.reference,
+                "username": login.map(|login| &login.username),
+                "password": login.map(|_| "***"),
+            })
+        }
     };
     json!({
         "guid": package.id.to_string(),
         "created_at": package.created_at.to_string(),
         "updated_at": package.updated_at.to_string(),
-        "type": "bits",
+        "type": kind(package),
         "state": state(&package.state),
-        "data": { "error": error, "checksum": { "type": "sha256", "value": sha256 } },
+        "data": data,
         "relationships": { "app": shared::to_one(package.app) },
         "metadata": shared::metadata(&package.metadata),
-        "links": Links::new(base)
-            .to("self", &path)
-            .action("upload", &format!("{path}/upload"), "POST")
-            .action("download", &format!("{path}/download"), "GET")
-            .to("app", &format!("/v3/apps/{}", package.app))
-            .json(),
+        "links": links.to("app", &format!("/v3/apps/{}", package.app)).json(),
     })
+}
+
+/// `bits` or `docker`.
+#[must_use]
+pub const fn kind(package: &Package) -> &'static str {
+    match package.image {
+        None => "bits",
+        Some(_) => "docker",
+    }
 }
 
 /// A package's state as filters spell it.
@@ -108,7 +144,7 @@ pub fn present(package: &Package, base: &Base) -> Value {
 pub const fn state(state: &PackageState) -> &'static str {
     match state {
         PackageState::AwaitingUpload => "AWAITING_UPLOAD",
-        PackageState::Ready { .. } => "READY",
+        PackageState::Ready { .. } | PackageState::Remote => "READY",
         PackageState::Failed { .. } => "FAILED",
         PackageState::Expired => "EXPIRED",
     }

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Every folder of `src/` and its level. A module imports only from levels below its own.
-const LEVELS: [(&str, u32); 29] = [
+const LEVELS: [(&str, u32); 30] = [
     ("stdx", 0),
     ("model", 1),
     ("authz", 2),
@@ -21,6 +21,7 @@ const LEVELS: [(&str, u32); 29] = [
     ("brokers", 3),
     ("certs", 3),
     ("cluster", 3),
+    ("images", 3),
     ("logs", 3),
     ("sandbox", 3),
     ("store", 3),
@@ -42,7 +43,7 @@ const LEVELS: [(&str, u32); 29] = [
 ];
 
 /// Crates that only certain modules may name, so that each can be exchanged at one place.
-const DOORS: [(&str, &[&str]); 10] = [
+const DOORS: [(&str, &[&str]); 11] = [
     ("sled", &["store"]),
     ("wasmtime", &["wasm"]),
     ("wasmtime_wasi", &["wasm"]),
@@ -50,6 +51,7 @@ const DOORS: [(&str, &[&str]); 10] = [
     ("nix", &["sandbox"]),
     ("seccompiler", &["sandbox"]),
     ("landlock", &["sandbox"]),
+    ("rustix", &["images"]),
     ("axum", &["api", "portal"]),
     ("clap", &["cli", "serve", "main"]),
     ("hickory_resolver", &["net"]),

@@ -9,6 +9,7 @@ mod e2e_doctor;
 mod e2e_kill;
 mod e2e_reload;
 mod e2e_user;
+mod images;
 mod isolation;
 mod layers;
 mod reconcile;

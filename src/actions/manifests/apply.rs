@@ -5,7 +5,7 @@ use serde_json::json;
 use super::routes;
 use crate::{
     actions::{Actions, Caller, Feature, app_env, apps, lifecycle, process_rules, processes},
-    model::{App, AppId, Process, ProcessType, SpaceId, Timestamp},
+    model::{App, AppId, LifecycleKind, Process, ProcessType, SpaceId, Timestamp},
     store::Tx,
     wire::{
         manifest::{AppManifest, ProcessManifest},
@@ -45,6 +45,10 @@ impl Apply<'_> {
                 .fresh_app(tx, self.space, manifest.name.clone(), now)
                 .map_err(|error| vec![error.to_string()])?,
         };
+        if new {
+            let kind = lifecycle::kind(&self.actions.config, manifest.lifecycle());
+            app.lifecycle.kind = kind.map_err(|error| vec![error.to_string()])?;
+        }
         for service in &manifest.services {
             errors.push(format!("Service instance '{service}' not found"));
         }
@@ -83,6 +87,11 @@ impl Apply<'_> {
     }
 
     fn lifecycle(self, app: &mut App, manifest: &AppManifest) -> Result<(), String> {
+        lifecycle::stays(app.lifecycle.kind, manifest.lifecycle())
+            .map_err(|error| error.to_string())?;
+        if app.lifecycle.kind == LifecycleKind::Docker {
+            return Ok(());
+        }
         if let Some(buildpacks) = &manifest.buildpacks {
             lifecycle::check_buildpacks(&self.actions.catalog(), buildpacks)?;
             app.lifecycle.buildpacks.clone_from(buildpacks);

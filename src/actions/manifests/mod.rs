@@ -129,8 +129,20 @@ fn view<'a>(state: &'a State, app: &'a App) -> View<'a> {
             options: route.options.clone(),
         })
     });
+    // What runs, else what was last said.
+    let current = app.current_droplet.and_then(|id| state.droplets.get(&id));
+    let current = current.and_then(|droplet| state.packages.get(&droplet.package?));
+    let package = current.map(|package| &**package);
+    let image = package
+        .or_else(|| state.packages_of(app.id).next_back())
+        .and_then(|package| package.image.as_ref());
     View {
         app,
+        docker: image.map(|image| {
+            let login = image.login.as_ref();
+            let username = login.map(|login| login.username.as_str());
+            (image.reference.as_str(), username)
+        }),
         processes: state.processes_of(app.id).collect(),
         routes: routes.collect(),
     }

@@ -69,7 +69,7 @@ impl Resource for Package {
         let [spaces, orgs] = ["space_guids", "organization_guids"].map(|key| query.filter(key));
         items.retain(|found| {
             states.passes(package::state(&found.state))
-                && types.passes("bits")
+                && types.passes(package::kind(found))
                 && (apps.is_open() || apps.passes_id(found.app))
                 && place::passes(&view.state, found.app, &spaces, &orgs)
         });

@@ -243,10 +243,15 @@ async fn stack(
     Ok(Json(platform::stack(&base)))
 }
 
-async fn flags(_: Auth, Base(base): Base, query: RawQuery) -> Result<Json<Value>, Failure> {
+async fn flags(
+    State(api): State<Api>,
+    _: Auth,
+    Base(base): Base,
+    query: RawQuery,
+) -> Result<Json<Value>, Failure> {
     let all = platform::FEATURE_FLAGS
         .iter()
-        .map(|(name, enabled)| platform::feature_flag(name, *enabled, &base));
+        .map(|(name, enabled)| platform::feature_flag(name, is_on(&api, name, *enabled), &base));
     page(
         all.collect(),
         &query.parse(&[])?,
@@ -255,15 +260,30 @@ async fn flags(_: Auth, Base(base): Base, query: RawQuery) -> Result<Json<Value>
     )
 }
 
-fn find_flag(name: &str) -> Result<(&'static str, bool), Failure> {
+fn find_flag(api: &Api, name: &str) -> Result<(&'static str, bool), Failure> {
     let flag = platform::FEATURE_FLAGS
         .into_iter()
         .find(|(known, _)| *known == name);
-    Ok(flag.ok_or_else(|| Error::feature_flag_not_found("Feature flag not found"))?)
+    let (name, enabled) =
+        flag.ok_or_else(|| Error::feature_flag_not_found("Feature flag not found"))?;
+    Ok((name, is_on(api, name, enabled)))
 }
 
-async fn flag(_: Auth, Base(base): Base, Path(name): Path<String>) -> Result<Json<Value>, Failure> {
-    let (name, enabled) = find_flag(&name)?;
+/// Whether a flag is on: one of them is the operator's to set.
+fn is_on(api: &Api, name: &str, usual: bool) -> bool {
+    match name {
+        "diego_docker" => api.actions.config.images,
+        _ => usual,
+    }
+}
+
+async fn flag(
+    State(api): State<Api>,
+    _: Auth,
+    Base(base): Base,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Failure> {
+    let (name, enabled) = find_flag(&api, &name)?;
     Ok(Json(platform::feature_flag(name, enabled, &base)))
 }
 
@@ -274,13 +294,14 @@ struct FlagUpdate {
 }
 
 async fn set_flag(
+    State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
     Path(name): Path<String>,
     Body(body): Body<FlagUpdate>,
 ) -> Result<Json<Value>, Failure> {
     caller.need_admin()?;
-    let (name, enabled) = find_flag(&name)?;
+    let (name, enabled) = find_flag(&api, &name)?;
     if body.enabled != enabled {
         let is = if enabled { "enabled" } else { "disabled" };
         return Err(Error::unprocessable(format!(

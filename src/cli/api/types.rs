@@ -126,6 +126,7 @@ pub(crate) struct Build {
 pub(crate) struct Droplet {
     pub(crate) stack: Option<String>,
     pub(crate) buildpacks: Option<Vec<Buildpack>>,
+    pub(crate) image: Option<String>,
     #[serde(default)]
     pub(crate) process_types: BTreeMap<String, String>,
 }

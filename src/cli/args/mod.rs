@@ -126,6 +126,18 @@ pub struct Push {
     /// Manifest [default: manifest.yml where there is one]
     #[arg(short = 'f', long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// Image to run in place of code, such as ghcr.io/me/shop:1.2
+    #[arg(
+        long,
+        visible_alias = "docker-image",
+        short = 'o',
+        value_name = "IMAGE",
+        conflicts_with_all = ["path", "buildpack"]
+    )]
+    pub image: Option<String>,
+    /// User name at the image's registry, with the password in CF_DOCKER_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    pub docker_username: Option<String>,
     /// Start command
     #[arg(short, long)]
     pub command: Option<String>,

@@ -14,8 +14,17 @@ pub(super) struct Planned {
     pub(super) name: String,
     /// Folder or file that holds its code.
     pub(super) source: PathBuf,
+    /// The image that it is in place of code.
+    pub(super) image: Option<Image>,
     /// Its part of the manifest.
     pub(super) entry: Map<String, Value>,
+}
+
+/// An image, and who asks its registry for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Image {
+    pub(super) name: String,
+    pub(super) username: Option<String>,
 }
 
 /// The names that a manifest may have when none is named.
@@ -28,9 +37,12 @@ pub(super) fn plan(args: &Push, folder: &Path) -> Outcome<Vec<Planned>> {
         let source = source(args, None, folder, folder);
         let name = match &args.name {
             Some(name) => name.clone(),
+            None if args.image.is_some() => {
+                return usage("an image needs a name as an app: `pastina push NAME --image IMAGE`");
+            }
             None => name_of(&source)?,
         };
-        return Ok(vec![planned(args, app, name, source)]);
+        return Ok(vec![planned(args, app, name, source)?]);
     };
     let mut manifest = vars::yaml(&file)?;
     vars::fill(&mut manifest, &vars::given(args)?)?;
@@ -46,7 +58,7 @@ pub(super) fn plan(args: &Push, folder: &Path) -> Outcome<Vec<Planned>> {
         let source = source(args, app.get("path").and_then(Value::as_str), base, folder);
         planned(args, app, name, source)
     };
-    Ok(entries.into_iter().map(plan).collect())
+    entries.into_iter().map(plan).collect()
 }
 
 fn find(args: &Push, folder: &Path) -> Outcome<Option<PathBuf>> {
@@ -139,6 +151,7 @@ fn chosen(
 const fn is_about_one_app(args: &Push) -> bool {
     args.path.is_some()
         || args.command.is_some()
+        || args.image.is_some()
         || !args.buildpack.is_empty()
         || args.memory.is_some()
         || args.disk.is_some()
@@ -185,8 +198,14 @@ fn name_of(source: &Path) -> Outcome<String> {
 }
 
 /// Puts the flags over what the manifest says.
-fn planned(args: &Push, mut app: Map<String, Value>, name: String, source: PathBuf) -> Planned {
+fn planned(
+    args: &Push,
+    mut app: Map<String, Value>,
+    name: String,
+    source: PathBuf,
+) -> Outcome<Planned> {
     app.shift_remove("path");
+    let image = image(args, &mut app)?;
     let mut set = |key: &str, value: Value| app.insert(key.to_owned(), value);
     set("name", json!(name));
     if let Some(command) = &args.command {
@@ -222,11 +241,34 @@ fn planned(args: &Push, mut app: Map<String, Value>, name: String, source: PathB
     if !decided("no-route") && !decided("random-route") {
         app.insert("default-route".to_owned(), json!(true));
     }
-    Planned {
+    Ok(Planned {
         name,
         source,
+        image,
         entry: app,
+    })
+}
+
+/// The image of the flags or else of the manifest, which then has it.
+fn image(args: &Push, app: &mut Map<String, Value>) -> Outcome<Option<Image>> {
+    let said = app.get("docker").filter(|docker| !docker.is_null());
+    let text = |key: &str| {
+        let value = said.and_then(|docker| docker.get(key)?.as_str());
+        value.map(str::to_owned)
+    };
+    let Some(name) = args.image.clone().or_else(|| text("image")) else {
+        return match &args.docker_username {
+            Some(_) => usage("--docker-username is for an image: name one with --image"),
+            None => Ok(None),
+        };
+    };
+    let username = args.docker_username.clone().or_else(|| text("username"));
+    let mut docker = json!({ "image": name });
+    if let Some(username) = &username {
+        docker["username"] = json!(username);
     }
+    app.insert("docker".to_owned(), docker);
+    Ok(Some(Image { name, username }))
 }
 
 #[cfg(test)]

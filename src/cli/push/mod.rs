@@ -2,6 +2,7 @@
 
 mod archive;
 mod files;
+mod image;
 mod manifest;
 mod stage;
 mod start;
@@ -37,12 +38,15 @@ pub(super) async fn push(context: &Context<'_>, args: &Push) -> Outcome<()> {
     // What cannot be packed is told before anything is changed.
     let packed = planned
         .iter()
-        .map(|app| files::collect(&app.source))
+        .map(|app| match &app.image {
+            Some(image) => image::login(image).map(Content::Image),
+            None => files::collect(&app.source).map(Content::Files),
+        })
         .collect::<Outcome<Vec<_>>>()?;
     apply(context, &space.guid, &planned).await?;
-    for (app, files) in planned.iter().zip(&packed) {
+    for (app, content) in planned.iter().zip(&packed) {
         let found = context.app(&app.name).await?;
-        one(context, &found, files, args.no_start).await?;
+        one(context, &found, content, args.no_start).await?;
     }
     Ok(())
 }
@@ -79,13 +83,17 @@ async fn apply(context: &Context<'_>, space: &str, planned: &[Planned]) -> Outco
     context.api.finish(&answer, "applying the manifest").await
 }
 
-async fn one(
-    context: &Context<'_>,
-    app: &App,
-    files: &files::Files,
-    no_start: bool,
-) -> Outcome<()> {
-    let package = upload::upload(context, &app.guid, files).await?;
+/// What an app is made of.
+enum Content {
+    Files(files::Files),
+    Image(image::Login),
+}
+
+async fn one(context: &Context<'_>, app: &App, content: &Content, no_start: bool) -> Outcome<()> {
+    let package = match content {
+        Content::Files(files) => upload::upload(context, &app.guid, files).await?,
+        Content::Image(image) => image::package(context, &app.guid, image).await?,
+    };
     if no_start {
         if app.started() {
             verbs::lifecycle::act(context, &app.guid, "stop").await?;

@@ -17,6 +17,8 @@ struct Summary {
     addresses: Vec<String>,
     runtimes: Vec<String>,
     stack: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
     processes: Vec<Shown>,
 }
 
@@ -92,6 +94,7 @@ async fn summary(context: &Context<'_>, guid: &str) -> Outcome<Summary> {
             .collect(),
         runtimes: runtimes.collect(),
         stack: droplet.as_ref().and_then(|droplet| droplet.stack.clone()),
+        image: droplet.as_ref().and_then(|droplet| droplet.image.clone()),
         processes,
     })
 }
@@ -104,12 +107,15 @@ fn text(summary: &Summary) -> String {
             text
         }
     };
+    let made_of = match &summary.image {
+        Some(image) => format!("image:      {image}"),
+        None => format!("runtime:    {}", dash(summary.runtimes.join(", "))),
+    };
     let mut text = format!(
-        "{}\nstate:      {}\naddresses:  {}\nruntime:    {}\n",
+        "{}\nstate:      {}\naddresses:  {}\n{made_of}\n",
         paint(BOLD, &summary.name),
         summary.state,
         dash(summary.addresses.join(", ")),
-        dash(summary.runtimes.join(", ")),
     );
     for process in &summary.processes {
         if process.instances.is_empty() && process.kind != "web" {

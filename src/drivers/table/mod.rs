@@ -25,8 +25,9 @@ use super::{
 };
 use crate::{
     blobs::Blobs,
+    images::Images,
     logs::Logs,
-    model::{AppId, DropletKind, Exit, InstanceId, NetworkPolicy, ProcessType, Usage},
+    model::{AppId, DropletKind, Exit, InstanceId, LayerId, NetworkPolicy, ProcessType, Usage},
     sandbox::SandboxError,
     stdx::{
         clock::{Clock, Moment},
@@ -89,6 +90,10 @@ pub struct Instance {
     pub reported: bool,
     /// Where its requests go, once that is known.
     pub backend: Option<Backend>,
+    /// The port that it listens on.
+    pub port: u16,
+    /// The layers of images that it runs in.
+    pub layers: Vec<LayerId>,
     /// What it uses.
     pub usage: Usage,
 }
@@ -130,9 +135,9 @@ impl fmt::Debug for Drivers {
 impl Drivers {
     /// Drivers that have not adopted anything yet (see [`Drivers::adopt`]).
     #[must_use]
-    pub fn new(config: Config, blobs: Blobs, logs: Logs, clock: Clock) -> Self {
+    pub fn new(config: Config, (blobs, images): (Blobs, Images), logs: Logs, clock: Clock) -> Self {
         let config = Arc::new(config);
-        let processes = Processes::new(Arc::clone(&config), blobs.clone());
+        let processes = Processes::new(Arc::clone(&config), blobs.clone(), images);
         let static_files = StaticFiles::new(blobs);
         Self::with_runtimes(
             config,
@@ -200,7 +205,7 @@ impl Drivers {
 
     fn runtime(&self, kind: DropletKind) -> &dyn Runtime {
         match kind {
-            DropletKind::Process | DropletKind::Wasm => &*self.inner.processes,
+            DropletKind::Process | DropletKind::Wasm | DropletKind::Image => &*self.inner.processes,
             DropletKind::Static => &*self.inner.static_files,
         }
     }
@@ -236,7 +241,7 @@ impl Drivers {
             order.slot,
             (order.instance, order.version, order.crashes),
             &order.process,
-            order.droplet.kind,
+            &order.droplet,
             Phase::Starting { since: now },
         );
         // The record is there before anything that it tells of, or a daemon that dies here
@@ -385,6 +390,8 @@ impl Entry {
             phase: record.phase.clone(),
             reported: record.reported,
             backend: self.running.as_ref().map(|running| running.backend()),
+            port: record.port,
+            layers: record.layers.clone(),
             usage: self.sample.usage(),
         }
     }

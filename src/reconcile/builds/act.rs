@@ -10,8 +10,9 @@ use tokio::{
 
 use super::plan::plan;
 use crate::{
-    build::{Request, Staged},
+    build::{Request, Source, Staged},
     drivers::environment,
+    images::Lease,
     model::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
         EventTarget, Failure, Metadata, PackageState, Timestamp,
@@ -25,7 +26,7 @@ use crate::{
 const AGAIN: Duration = Duration::from_secs(1);
 
 /// What came of a build.
-type Outcome = Result<(DropletId, Staged), Failure>;
+type Outcome = Result<(DropletId, Staged, Option<Lease>), Failure>;
 
 /// Runs builds until its task is stopped, which stops them.
 pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>) {
@@ -92,9 +93,15 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         .get(&build.app)
         .ok_or_else(|| failed("the app is gone".to_owned()))?;
     let package = state.packages.get(&build.package);
-    let Some(PackageState::Ready { sha256 }) = package.map(|package| &package.state) else {
-        let detail = "the package's bits are not there; upload the app again".to_owned();
-        return Err(failed(detail));
+    let source = match package.map(|package| (&package.state, &package.image)) {
+        Some((PackageState::Ready { sha256 }, _)) => Source::Bits {
+            sha256: sha256.clone(),
+        },
+        Some((PackageState::Remote, Some(image))) => Source::Image(image.clone()),
+        _ => {
+            let detail = "the package's bits are not there; upload the app again".to_owned();
+            return Err(failed(detail));
+        }
     };
     let platform = &deps.drivers.config().platform;
     let memory = build.memory.unwrap_or(config.build_memory);
@@ -106,7 +113,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         build: build.id,
         droplet,
         app: Arc::clone(app),
-        package_sha256: sha256.clone(),
+        source,
         lifecycle: build.lifecycle.clone(),
         memory: build.memory,
         env: env.unwrap_or_default(),
@@ -121,7 +128,8 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
             .of(app)
             .ok_or_else(|| failed("the app has no range of user ids yet".to_owned()))?,
     };
-    Ok((droplet, deps.builder.stage(request).await?))
+    let (staged, lease) = deps.builder.stage(request).await?;
+    Ok((droplet, staged, lease))
 }
 
 /// Commits the droplet, or the failure, unless nobody waits for it any more.
@@ -145,7 +153,7 @@ async fn finish(
             let mut build = Build::clone(&build);
             build.updated_at = now;
             match outcome {
-                Ok((droplet, staged)) => {
+                Ok((droplet, staged, _)) => {
                     tx.put(droplet_of(&build, *droplet, staged, now));
                     build.state = BuildState::Staged { droplet: *droplet };
                 }
@@ -176,6 +184,8 @@ fn droplet_of(build: &Build, id: DropletId, staged: &Staged, now: Timestamp) -> 
         process_types: staged.process_types.clone(),
         env: staged.env.clone(),
         static_root: staged.static_root.clone(),
+        image: staged.image.clone(),
+        launch: staged.launch.clone(),
         buildpacks: staged.buildpacks.clone(),
         stack: staged.stack.clone(),
         metadata: Metadata::default(),

@@ -8,9 +8,12 @@ use std::{
 
 use tokio::{task::spawn_blocking, time::sleep};
 
-use super::plan::{Plan, digests, plan};
+use super::plan::{Plan, digests, layers, plan};
 use crate::{
-    model::{AppId, Droplet, DropletId, DropletState, Package, PackageState, Timestamp},
+    model::{
+        AppId, Droplet, DropletId, DropletState, ImageSource, LayerId, Package, PackageState,
+        Timestamp,
+    },
     reconcile::{Config, Deps},
     store::StoreError,
 };
@@ -26,6 +29,7 @@ struct Known {
     /// Droplets whose trees stay, by app.
     trees: BTreeMap<AppId, BTreeSet<DropletId>>,
     digests: BTreeSet<String>,
+    layers: BTreeSet<LayerId>,
     looked: bool,
 }
 
@@ -60,8 +64,14 @@ async fn commit(deps: &Deps, plan: Plan, now: Timestamp) -> Result<(), StoreErro
             for id in plan.packages {
                 if let Some(package) = tx.packages.get(&id).cloned() {
                     let state = PackageState::Expired;
+                    // A login is kept no longer than it is needed.
+                    let image = package.image.clone().map(|image| ImageSource {
+                        login: None,
+                        ..image
+                    });
                     tx.put(Package {
                         state,
+                        image,
                         updated_at: now,
                         ..Package::clone(&package)
                     });
@@ -158,6 +168,16 @@ impl Known {
         let state = deps.store.state();
         let building = state.staging_builds().next().is_some();
         let mut digests = digests(&state);
+        let mut layers = layers(&state);
+        let running = deps.drivers.observe(deps.clock.now());
+        layers.extend(running.into_iter().flat_map(|instance| instance.layers));
+        if building {
+            layers.append(&mut self.layers);
+        } else if (!self.looked || !self.layers.is_subset(&layers))
+            && let Err(error) = deps.builder.retain_layers(layers.clone()).await
+        {
+            tracing::error!(error = chain(&error), "cannot remove old layers of images");
+        }
         if building {
             // Whatever could go now can go later.
             digests.append(&mut self.digests);
@@ -170,6 +190,7 @@ impl Known {
         *self = Self {
             trees,
             digests,
+            layers,
             looked,
         };
     }
@@ -179,5 +200,13 @@ impl Known {
         if let Err(error) = deps.blobs.retain_trees(app, &keep).await {
             tracing::error!(%app, %error, "cannot remove an app's old droplets");
         }
+    }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => format!("{error}: {}", chain(cause)),
+        None => error.to_string(),
     }
 }

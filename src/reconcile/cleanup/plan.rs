@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::{
     model::{
-        AppId, BuildState, DropletId, DropletState, JobState, PackageId, PackageState, Timestamp,
+        AppId, BuildState, DropletId, DropletState, JobState, LayerId, PackageId, PackageState,
+        Timestamp,
     },
     store::{Key, State},
 };
@@ -62,9 +63,9 @@ fn app_of(state: &State, app: AppId, current: Option<DropletId>, keep: usize, pl
     let (mut kept, mut spent) = (0, 0);
     for package in state.packages_of(app).rev() {
         match package.state {
-            PackageState::Ready { .. } if kept < keep => kept += 1,
-            PackageState::Ready { .. } if in_use.contains(&package.id) => {}
-            PackageState::Ready { .. } => plan.packages.push(package.id),
+            PackageState::Ready { .. } | PackageState::Remote if kept < keep => kept += 1,
+            PackageState::Ready { .. } | PackageState::Remote if in_use.contains(&package.id) => {}
+            PackageState::Ready { .. } | PackageState::Remote => plan.packages.push(package.id),
             PackageState::AwaitingUpload => {}
             PackageState::Failed { .. } | PackageState::Expired => {
                 spent += 1;
@@ -114,4 +115,16 @@ pub fn digests(state: &State) -> BTreeSet<String> {
             DropletState::Expired => None,
         });
     packages.chain(droplets).collect()
+}
+
+/// The layers of all images that stay.
+#[must_use]
+pub fn layers(state: &State) -> BTreeSet<LayerId> {
+    let staged = state
+        .droplets
+        .values()
+        .filter(|droplet| matches!(droplet.state, DropletState::Staged { .. }));
+    staged
+        .flat_map(|droplet| droplet.layers().iter().cloned())
+        .collect()
 }

@@ -170,6 +170,8 @@ fn instance(app: AppId, process_type: &str, index: u32, ready: bool) -> Instance
         backend: Some(Backend::Sandbox {
             dir: PathBuf::from(format!("/instances/{process_type}/{index}")),
         }),
+        port: 8080,
+        layers: Vec::new(),
         usage: Usage::default(),
     }
 }

@@ -81,6 +81,7 @@ fn order(
     let place = environment::Place {
         instance,
         index: slot.index,
+        port: droplet.port(),
     };
     let platform = &drivers.config().platform;
     let env = environment::with_subject(state, app.id, |subject| {

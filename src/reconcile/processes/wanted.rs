@@ -49,7 +49,9 @@ fn wanted_of(state: &State, process: &Process) -> Option<Wanted> {
         return None;
     }
     let memory_mb = match droplet.kind {
-        DropletKind::Process | DropletKind::Wasm => u64::from(process.memory.0),
+        DropletKind::Process | DropletKind::Wasm | DropletKind::Image => {
+            u64::from(process.memory.0)
+        }
         DropletKind::Static => 0,
     };
     Some(Wanted {

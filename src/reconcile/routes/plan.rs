@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    drivers::{self, Instance, environment::PORT},
+    drivers::{self, Instance},
     model::{Destination, InstanceId, ProcessId, Route, RouteId},
     routing::{Backend, Entry, Target},
     store::State,
@@ -79,7 +79,7 @@ fn backend(state: &State, destination: &Destination, instance: &Instance) -> Opt
     let target = match instance.backend.clone()? {
         drivers::Backend::Sandbox { dir } => Target::Sandbox {
             dir,
-            port: destination.port.unwrap_or(PORT),
+            port: destination.port.unwrap_or(instance.port),
             protocol: destination.protocol,
         },
         drivers::Backend::Static { root } => Target::Static { root },

@@ -13,6 +13,7 @@ use crate::{
     blobs::{self, Blobs},
     build::{self as staging, Builder},
     drivers::fake::World,
+    images::{self, Images},
     logs::Logs,
     model::{
         AppId, AppState, BuildState, Exit, InstanceId, InstanceState, InstanceView, Megabytes,
@@ -41,7 +42,16 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
     let (_, runtimes) = watch::channel(Arc::default());
     let disks = Disks::of_folders("nothing is built");
     let config = staging::Config::new(dir.join("builds"), disks, []);
-    let builder = Builder::new(config, blobs.clone(), logs.clone(), runtimes);
+    let images = Images::open(
+        images::Config {
+            dir: dir.join("images"),
+            limits: images::Limits::default(),
+            policy: images::Policy::default(),
+        },
+        false,
+    )
+    .unwrap();
+    let builder = Builder::new(config, (blobs.clone(), images), logs.clone(), runtimes);
     let table: Arc<ArcSwap<RouteTable>> = Arc::default();
     let (handle, observed) = Reconciler::start(Deps {
         store: store.clone(),

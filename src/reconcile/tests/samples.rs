@@ -125,6 +125,8 @@ pub(in crate::reconcile) fn droplet(app: AppId, sha256: &str) -> Droplet {
         process_types: BTreeMap::new(),
         env: BTreeMap::from([("RUNTIME".to_owned(), "yes".to_owned())]),
         static_root: String::new(),
+        image: None,
+        launch: None,
         buildpacks: Vec::new(),
         stack: "pastina".to_owned(),
         metadata: Metadata::default(),
@@ -140,6 +142,7 @@ pub(in crate::reconcile) fn package(app: AppId, sha256: &str, at: Timestamp) -> 
         state: PackageState::Ready {
             sha256: sha256.to_owned(),
         },
+        image: None,
         metadata: Metadata::default(),
         created_at: at,
         updated_at: at,

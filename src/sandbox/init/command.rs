@@ -17,7 +17,7 @@ use nix::{
 };
 
 use super::{Channel, FromInit, Ids, SandboxError, Spec};
-use crate::sandbox::{VCAP, landlock, seccomp, status::Doing, sys};
+use crate::sandbox::{landlock, seccomp, status::Doing, sys};
 
 /// Open files where the spec sets no limit: Cloud Foundry's default.
 const FILES: u64 = 16_384;
@@ -122,13 +122,15 @@ fn prepare(
             .map_or(PROCESSES, |pids| u64::from(pids) + 1),
     )?;
     if let Ids::Range { .. } = spec.ids {
-        let (user, group) = (Uid::from_raw(VCAP), Gid::from_raw(VCAP));
-        setgroups(&[group])
-            .and_then(|()| setresgid(group, group, group))
-            .and_then(|()| setresuid(user, user, user))
-            .doing(|| "become vcap".to_owned())?;
+        let user = spec.user();
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        let groups: Vec<Gid> = user.groups.iter().copied().map(Gid::from_raw).collect();
+        setgroups(&groups)
+            .and_then(|()| setresgid(gid, gid, gid))
+            .and_then(|()| setresuid(uid, uid, uid))
+            .doing(|| format!("become user {}", user.uid))?;
     }
-    sys::set_capabilities(0).doing(|| "drop all capabilities".to_owned())?;
+    sys::set_capabilities(spec.capabilities()).doing(|| "drop all capabilities".to_owned())?;
     std::env::set_current_dir(&spec.cwd).doing(|| format!("enter {}", spec.cwd))?;
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     sys::reset_signals().doing(|| "reset signals".to_owned())?;

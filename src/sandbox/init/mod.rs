@@ -77,6 +77,7 @@ pub(super) fn run(given: Given) -> ! {
         parts,
         ..
     } = given;
+    let stop_signal = stop_signal(&spec);
     let started = prepare(&spec, parts, &channel).and_then(|signals| {
         let pid = command::start(&spec, &channel, (&stdout, &stderr))?;
         Ok((signals, pid))
@@ -88,7 +89,8 @@ pub(super) fn run(given: Given) -> ! {
         let keep = if kills_others { 1 << CAP_KILL } else { 0 };
         sys::set_capabilities(keep).doing(|| "drop capabilities of init".to_owned())?;
         channel.tell(&FromInit::Running);
-        serve(&channel, &signals, listener, command).doing(|| "wait for the command".to_owned())
+        serve(&channel, &signals, listener, (command, stop_signal))
+            .doing(|| "wait for the command".to_owned())
     });
     channel.tell(&ended.unwrap_or_else(|error| FromInit::Failed(chain(&error))));
     sys::exit_now(0)
@@ -101,6 +103,13 @@ fn chain(error: &SandboxError) -> String {
     format!("{error}{}", source.unwrap_or_default())
 }
 
+/// What asks the command to stop. Signals of real time have no names here.
+fn stop_signal(spec: &Spec) -> Signal {
+    let number = spec.root.as_ref().and_then(|root| root.stop_signal);
+    let signal = number.and_then(|number| Signal::try_from(number).ok());
+    signal.unwrap_or(Signal::SIGTERM)
+}
+
 /// Everything up to where the command can be started.
 fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<SignalFd, SandboxError> {
     // Only now: the group that init is in at this moment becomes the root of the namespace.
@@ -109,9 +118,14 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     if spec.network != Network::Host {
         sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
     }
+    if spec.root.is_some() && spec.network != Network::Host {
+        // Images listen on 80 because nothing else of theirs would be there. Where the kernel
+        // does not let us, the app is told so when it tries.
+        let _ = std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
+    }
     rootfs::private_mounts()?;
     let sources = rootfs::Sources::gather(spec, parts)?;
-    rootfs::enter(spec.ids, || become_root(spec.ids))?;
+    rootfs::enter(spec, || become_root(spec.ids))?;
     let ceilings = account::Ceilings::open();
     for weaker in rootfs::compose(spec, &sources)? {
         channel.tell(&FromInit::Weaker(weaker));
@@ -121,8 +135,9 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     // A change of ids has cleared it.
     prctl::set_pdeathsig(Signal::SIGKILL).doing(|| "follow the shim's end".to_owned())?;
     let signals = block_signals().doing(|| "watch for ended processes".to_owned())?;
-    sys::empty_bounding_set().doing(|| "empty the bounding set".to_owned())?;
-    sys::lock_securebits().doing(|| "lock the securebits".to_owned())?;
+    let capabilities = spec.capabilities();
+    sys::limit_bounding_set(capabilities).doing(|| "limit the bounding set".to_owned())?;
+    sys::lock_securebits(capabilities != 0).doing(|| "lock the securebits".to_owned())?;
     prctl::set_no_new_privs().doing(|| "set no_new_privs".to_owned())?;
     seccomp::apply().doing(|| "set the system-call filter".to_owned())?;
     prctl::set_dumpable(false).doing(|| "hide init's memory".to_owned())?;
@@ -153,7 +168,7 @@ fn serve(
     channel: &Channel,
     signals: &SignalFd,
     listener: UnixListener,
-    command: Pid,
+    (command, stop_signal): (Pid, Signal),
 ) -> io::Result<FromInit> {
     let mut dialer = dialer::Dialer::new(listener);
     loop {
@@ -176,8 +191,7 @@ fn serve(
                 Some(ToInit::Terminate) => {
                     // To its whole process group: a shell in between does not pass it on.
                     let group = Pid::from_raw(-command.as_raw());
-                    let _ =
-                        kill(group, Signal::SIGTERM).or_else(|_| kill(command, Signal::SIGTERM));
+                    let _ = kill(group, stop_signal).or_else(|_| kill(command, stop_signal));
                 }
                 Some(ToInit::Go) => {}
                 None => sys::exit_now(1),

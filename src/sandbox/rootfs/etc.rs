@@ -43,16 +43,20 @@ const WITH_NETWORK: [&str; 2] = ["hosts", "resolv.conf"];
 const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files dns\nnetworks: files\n\
                         protocols: files\nservices: files\n";
 
-pub(super) fn gather(network: Network) -> Result<Vec<(PathBuf, Piece)>, SandboxError> {
-    let mut names: Vec<String> = SHARED.map(str::to_owned).into();
-    if network == Network::Host {
+pub(super) fn gather(spec: &Spec) -> Result<Vec<(PathBuf, Piece)>, SandboxError> {
+    let mut names: Vec<String> = Vec::new();
+    // An image brings its own tools and what belongs to them.
+    if spec.root.is_none() {
+        names.extend(SHARED.map(str::to_owned));
+        let listed = fs::read_dir("/etc").doing(|| "list /etc".to_owned())?;
+        let java = listed
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok());
+        names.extend(java.filter(|name| name.starts_with("java-") || name.starts_with("python3.")));
+    }
+    if spec.network == Network::Host {
         names.extend(WITH_NETWORK.map(str::to_owned));
     }
-    let listed = fs::read_dir("/etc").doing(|| "list /etc".to_owned())?;
-    let java = listed
-        .flatten()
-        .filter_map(|entry| entry.file_name().into_string().ok());
-    names.extend(java.filter(|name| name.starts_with("java-") || name.starts_with("python3.")));
     let mut found = Vec::new();
     for name in names {
         let path = Path::new("/etc").join(name);
@@ -64,9 +68,22 @@ pub(super) fn gather(network: Network) -> Result<Vec<(PathBuf, Piece)>, SandboxE
     Ok(found)
 }
 
-pub(super) fn compose(spec: &Spec, shared: &[(PathBuf, Piece)]) -> Result<(), SandboxError> {
+/// The platform's own files in an image's `/etc`. Its users are the image's where it is the
+/// app itself, else those that tools of the host would see.
+pub(super) fn of_image(spec: &Spec) -> Vec<(&'static str, String)> {
+    let network = ["hosts", "hostname"];
+    let mut files = own(spec);
+    if spec.is_image() {
+        files.retain(|(name, _)| network.contains(name));
+    }
+    // Not the one that was there when the image was made.
+    files.push(("resolv.conf", String::new()));
+    files
+}
+
+fn own(spec: &Spec) -> Vec<(&'static str, String)> {
     let name = &spec.hostname;
-    let own = [
+    vec![
         (
             "passwd",
             format!(
@@ -85,8 +102,11 @@ pub(super) fn compose(spec: &Spec, shared: &[(PathBuf, Piece)]) -> Result<(), Sa
         ),
         ("hostname", format!("{name}\n")),
         ("nsswitch.conf", NSSWITCH.to_owned()),
-    ];
-    for (name, text) in own {
+    ]
+}
+
+pub(super) fn compose(spec: &Spec, shared: &[(PathBuf, Piece)]) -> Result<(), SandboxError> {
+    for (name, text) in own(spec) {
         let path = Path::new("/etc").join(name);
         fs::write(&path, text).doing(|| format!("write {} in the sandbox", path.display()))?;
     }

@@ -9,6 +9,7 @@ mod cgroup;
 mod dev;
 mod etc;
 mod home;
+pub(super) mod image;
 mod proc;
 mod tree;
 
@@ -30,7 +31,7 @@ use nix::{
     unistd::{fchdir, pivot_root},
 };
 
-use super::{Ids, SandboxError, Spec, VCAP, cgroup::Group, status::Doing, sys};
+use super::{Ids, SandboxError, Spec, cgroup::Group, status::Doing, sys};
 
 /// The empty folder of the instance that the new root is mounted on.
 pub(super) const ROOT: &str = "root";
@@ -55,6 +56,8 @@ pub(super) struct Sources {
     devices: Vec<(PathBuf, Piece)>,
     groups: Vec<(PathBuf, Piece)>,
     home: home::Home,
+    /// The layers of an image, the lowest first; none for the host's programs.
+    layers: Vec<OwnedFd>,
     private: OwnedFd,
     binds: Vec<(PathBuf, Piece, u64)>,
 }
@@ -64,6 +67,8 @@ pub(super) struct Sources {
 pub(super) struct Parts {
     /// The home, with its owners shown as they are inside.
     pub(super) home: Option<OwnedFd>,
+    /// The layers of an image, with their owners shown as they are inside.
+    pub(super) layers: Vec<OwnedFd>,
     /// The sandbox's own disk.
     pub(super) disk: Option<OwnedFd>,
     /// The disks of the spec's volumes, in their order; none where one is a folder.
@@ -75,7 +80,8 @@ pub(super) struct Parts {
 impl Parts {
     pub(super) fn descriptors(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
         let volumes = self.volumes.iter().flatten();
-        let all = self.home.iter().chain(&self.disk).chain(volumes);
+        let all = self.home.iter().chain(&self.layers).chain(&self.disk);
+        let all = all.chain(volumes);
         all.map(AsFd::as_fd)
     }
 }
@@ -84,7 +90,8 @@ impl Sources {
     /// Takes them. The instance's folder is the working directory.
     pub(super) fn gather(spec: &Spec, parts: Parts) -> Result<Self, SandboxError> {
         let mut system = Vec::new();
-        for name in SYSTEM {
+        let host = spec.root.is_none().then_some(SYSTEM);
+        for name in host.into_iter().flatten() {
             let path = Path::new("/").join(name);
             if let Some(piece) = Piece::take(&path, true)? {
                 system.push((path, piece));
@@ -115,10 +122,14 @@ impl Sources {
         };
         Ok(Self {
             system,
-            etc: etc::gather(spec.network)?,
+            etc: etc::gather(spec)?,
             devices: dev::gather()?,
             groups: cgroup::gather(parts.group.as_ref()),
             home: home::Home::gather(spec, parts.home)?,
+            layers: match &spec.root {
+                Some(root) => image::gather(root, parts.layers)?,
+                None => Vec::new(),
+            },
             private,
             binds,
         })
@@ -183,14 +194,14 @@ fn make_folder(path: &Path) -> Result<(), SandboxError> {
 /// Makes the new root and leaves the host's. Between its two halves `become_inside` changes
 /// to the ids of the sandbox.
 pub(super) fn enter(
-    ids: Ids,
+    spec: &Spec,
     become_inside: impl FnOnce() -> Result<(), SandboxError>,
 ) -> Result<(), SandboxError> {
-    let root = match ids {
-        Ids::Range { .. } => 0,
-        Ids::Own => VCAP,
+    let (uid, gid) = match spec.ids {
+        Ids::Range { .. } => (0, 0),
+        Ids::Own => (spec.user().uid, spec.user().gid),
     };
-    let options = format!("mode=755,uid={root},gid={root},size=1m");
+    let options = format!("mode=755,uid={uid},gid={gid},size=1m");
     mount_at(
         "tmpfs",
         ROOT,
@@ -219,6 +230,23 @@ pub(super) fn enter(
 /// Puts everything in its place and makes the root read-only. Returns what is weaker than it
 /// should be.
 pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, SandboxError> {
+    let weaker = if spec.root.is_some() {
+        let private = image::enter(&sources.layers, &sources.private)?;
+        image::compose(spec, sources, &private)?
+    } else {
+        compose_host(spec, sources)?
+    };
+    for (target, piece, attributes) in &sources.binds {
+        piece.attach(target, *attributes)?;
+    }
+    // An image may be changed: what is written goes to the private layer.
+    if !spec.is_image() {
+        image::fix("/")?;
+    }
+    Ok(weaker)
+}
+
+fn compose_host(spec: &Spec, sources: &Sources) -> Result<Vec<String>, SandboxError> {
     for folder in [
         "/dev",
         "/etc",
@@ -239,19 +267,17 @@ pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, San
     dev::compose(spec.ids, &sources.devices)?;
     proc::mask()?;
     cgroup::compose(&sources.groups)?;
-    let weaker = home::compose(spec, &sources.home, &sources.private)?;
-    for (target, piece, attributes) in &sources.binds {
-        piece.attach(target, *attributes)?;
-    }
-    let root = fs::File::open("/").doing(|| "open the new root".to_owned())?;
-    sys::mount_setattr(root.as_fd(), READ_ONLY, None, false)
-        .doing(|| "make the root read-only".to_owned())?;
-    Ok(weaker)
+    home::compose(spec, &sources.home, &sources.private)
 }
 
 /// What the command may write to, devices left out.
 pub(super) fn written(spec: &Spec) -> Vec<PathBuf> {
-    let own = ["/home/vcap", "/tmp", "/dev/shm"].map(PathBuf::from);
+    // An image writes wherever its users may: its root is the private layer.
+    let own: Vec<PathBuf> = if spec.is_image() {
+        vec![PathBuf::from("/")]
+    } else {
+        ["/home/vcap", "/tmp", "/dev/shm"].map(PathBuf::from).into()
+    };
     let binds = spec.binds.iter().filter(|bind| bind.writable);
     let binds = binds.map(|bind| bind.target.clone());
     let volumes = spec.volumes.iter().map(|volume| volume.target.clone());

@@ -14,10 +14,23 @@ use nix::{
     unistd::{Pid, pipe2},
 };
 
-use crate::sandbox::sys;
+use crate::sandbox::{RANGE, sys};
 
 /// A namespace that shows what belongs to this process's user and group as `vcap`'s.
-pub(super) fn namespace(vcap: u32) -> io::Result<OwnedFd> {
+pub(super) fn vcap(vcap: u32) -> io::Result<OwnedFd> {
+    namespace(
+        &format!("{} {vcap} 1\n", nix::unistd::geteuid()),
+        &format!("{} {vcap} 1\n", nix::unistd::getegid()),
+    )
+}
+
+/// A namespace that shows the host's first ids as those of the range from `first` on.
+pub(super) fn range(first: u32) -> io::Result<OwnedFd> {
+    let map = format!("0 {first} {RANGE}\n");
+    namespace(&map, &map)
+}
+
+fn namespace(users: &str, groups: &str) -> io::Result<OwnedFd> {
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC)?;
     match sys::fork(libc::CLONE_NEWUSER)? {
         sys::Side::Child => {
@@ -28,11 +41,9 @@ pub(super) fn namespace(vcap: u32) -> io::Result<OwnedFd> {
         }
         sys::Side::Parent { pid, .. } => {
             drop(reader);
-            let map = |file: &str, own: u32| {
-                fs::write(format!("/proc/{pid}/{file}"), format!("{own} {vcap} 1\n"))
-            };
-            let made = map("uid_map", nix::unistd::geteuid().as_raw())
-                .and_then(|()| map("gid_map", nix::unistd::getegid().as_raw()))
+            let map = |file: &str, text: &str| fs::write(format!("/proc/{pid}/{file}"), text);
+            let made = map("uid_map", users)
+                .and_then(|()| map("gid_map", groups))
                 .and_then(|()| File::open(format!("/proc/{pid}/ns/user")));
             drop(writer);
             let _ = waitpid(Pid::from_raw(pid), None);

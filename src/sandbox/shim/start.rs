@@ -23,7 +23,7 @@ use nix::{
 
 use super::{output::Output, owners};
 use crate::sandbox::{
-    BUILT, Disk, Ids, Limits, Mounted, Network, RANGE, SandboxError, Spec, VCAP,
+    BUILT, Disk, Ids, Limits, Mounted, Network, RANGE, SandboxError, Spec, User, VCAP,
     cgroup::{Group, Host},
     init,
     log::Stream,
@@ -75,12 +75,13 @@ pub(super) fn init(
     weaker: &mut Vec<String>,
 ) -> Result<(Started, [Output; 2]), SandboxError> {
     forbid_cores(weaker);
-    let owner = owner(spec.ids);
+    let owner = owner(&spec);
     let disk = spec.disk.as_ref().map(mounted).transpose()?.flatten();
     let volumes = spec.volumes.iter().map(|volume| mounted(&volume.disk));
     let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
-    folders(&spec, owner, disk.as_ref(), &volumes)?;
+    folders(&spec, disk.as_ref(), &volumes)?;
     let home = home(&spec, weaker)?;
+    let layers = layers(&spec)?;
     let (ours, theirs) = socketpair(
         AddressFamily::Unix,
         SockType::SeqPacket,
@@ -94,7 +95,7 @@ pub(super) fn init(
     let listener = UnixListener::bind(CONNECT)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .doing(|| format!("make {CONNECT}"))?;
-    let ids = spec.ids;
+    let (ids, user) = (spec.ids, spec.user());
     match fork_as(ids, namespaces(spec.network)).doing(|| {
         "make namespaces (does the host allow user namespaces? see user.max_user_namespaces, \
          kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl)"
@@ -110,6 +111,7 @@ pub(super) fn init(
                 stderr: their_stderr,
                 parts: rootfs::Parts {
                     home,
+                    layers,
                     group: group.cloned(),
                     disk: disk.map(root),
                     volumes: volumes.into_iter().map(|disk| disk.map(root)).collect(),
@@ -119,7 +121,7 @@ pub(super) fn init(
         }
         sys::Side::Parent { pid, pidfd } => {
             expose(pid);
-            let prepared = map_ids(pid, ids)
+            let prepared = map_ids(pid, ids, &user)
                 .and_then(|()| group.map_or(Ok(()), |group| group.add(pid)))
                 .and_then(|()| Process::find(pid));
             let init = prepared.doing(|| "set up the sandbox's first process".to_owned())?;
@@ -185,16 +187,13 @@ fn namespaces(network: Network) -> i32 {
     }
 }
 
-/// The host's ids of root and vcap inside, where they are not our own.
-fn owner(ids: Ids) -> Option<(u32, u32)> {
-    match ids {
-        Ids::Range { first } => Some((first, first + VCAP)),
-        Ids::Own => None,
-    }
+/// The host's id of who runs the command, where it is not our own.
+fn owner(spec: &Spec) -> Option<u32> {
+    rootfs::image::root(spec.ids).map(|first| first + spec.user().uid)
 }
 
 /// Writes the id maps of a process's user namespace.
-fn map_ids(pid: i32, ids: Ids) -> io::Result<()> {
+fn map_ids(pid: i32, ids: Ids, user: &User) -> io::Result<()> {
     let write = |file: &str, text: &str| {
         let path = format!("/proc/{pid}/{file}");
         fs::write(&path, text)
@@ -208,8 +207,9 @@ fn map_ids(pid: i32, ids: Ids) -> io::Result<()> {
         }
         Ids::Own => {
             write("setgroups", "deny")?;
-            write("uid_map", &format!("{VCAP} {} 1\n", geteuid()))?;
-            write("gid_map", &format!("{VCAP} {} 1\n", nix::unistd::getegid()))
+            let User { uid, gid, .. } = user;
+            write("uid_map", &format!("{uid} {} 1\n", geteuid()))?;
+            write("gid_map", &format!("{gid} {} 1\n", nix::unistd::getegid()))
         }
     }
 }
@@ -234,11 +234,12 @@ fn mounted(disk: &Disk) -> Result<Option<Mounted>, SandboxError> {
 
 fn folders(
     spec: &Spec,
-    owner: Option<(u32, u32)>,
     disk: Option<&Mounted>,
     volumes: &[Option<Mounted>],
 ) -> Result<(), SandboxError> {
     let what = || "make the instance's folders".to_owned();
+    let root = rootfs::image::root(spec.ids);
+    let owner = root.map(|first| (first, first + VCAP));
     fs::create_dir(rootfs::ROOT).doing(what)?;
     let private = match disk {
         Some(disk) => disk.path(),
@@ -262,7 +263,12 @@ fn folders(
                 .doing(|| format!("hand {} over to the sandbox", path.display()))?;
         }
     }
-    rootfs::prepare(&private, owner).doing(what)
+    rootfs::prepare(&private, owner)
+        .and_then(|()| match spec.root {
+            Some(_) => rootfs::image::prepare(&private, root),
+            None => Ok(()),
+        })
+        .doing(what)
 }
 
 /// The home with our own id shown as the sandbox's `vcap`, where that is needed and possible.
@@ -276,12 +282,7 @@ fn home(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<OwnedFd>, Sandbo
         return Err(io::ErrorKind::NotADirectory)
             .doing(|| format!("use {} as home", path.display()));
     }
-    let shown = owners::namespace(first + VCAP).and_then(|owners| {
-        let tree = sys::open_tree(None, path, false)?;
-        let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-        sys::mount_setattr(tree.as_fd(), attributes, Some(owners.as_fd()), false)?;
-        Ok(tree)
-    });
+    let shown = owners::vcap(first + VCAP).and_then(|owners| shown(path, &owners));
     match shown {
         Ok(tree) => Ok(Some(tree)),
         Err(error) => {
@@ -291,14 +292,38 @@ fn home(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<OwnedFd>, Sandbo
     }
 }
 
+/// A copy of the mount at `path` that is read-only and shows other owners.
+fn shown(path: &Path, owners: &OwnedFd) -> io::Result<OwnedFd> {
+    let tree = sys::open_tree(None, path, false)?;
+    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
+    sys::mount_setattr(tree.as_fd(), attributes, Some(owners.as_fd()), false)?;
+    Ok(tree)
+}
+
+/// The layers of an image with the ids of the app's range in place of the first ones. Empty
+/// where init takes them.
+fn layers(spec: &Spec) -> Result<Vec<OwnedFd>, SandboxError> {
+    let (Some(root), Ids::Range { first }) = (&spec.root, spec.ids) else {
+        return Ok(Vec::new());
+    };
+    let owners =
+        owners::range(first).doing(|| "make a namespace for the image's owners".to_owned())?;
+    let take = |path: &std::path::PathBuf| {
+        shown(path, &owners)
+            .map_err(|error| rootfs::image::ids_reason(&error))
+            .doing(|| format!("take {} into the sandbox", path.display()))
+    };
+    root.layers.iter().map(take).collect()
+}
+
 /// A pipe for the command's output: our end does not block, and the command may open its end
 /// again as `/dev/stdout`, for which it has to own it.
-fn pipe(owner: Option<(u32, u32)>) -> Result<(OwnedFd, OwnedFd), SandboxError> {
+fn pipe(owner: Option<u32>) -> Result<(OwnedFd, OwnedFd), SandboxError> {
     let what = || "make a pipe".to_owned();
     let (reader, writer) = pipe2(OFlag::O_CLOEXEC).doing(what)?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).doing(what)?;
-    if let Some((_, vcap)) = owner {
-        fchown(&writer, Some(vcap), Some(vcap)).doing(what)?;
+    if let Some(owner) = owner {
+        fchown(&writer, Some(owner), Some(owner)).doing(what)?;
     }
     Ok((reader, writer))
 }

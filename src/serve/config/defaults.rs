@@ -81,6 +81,16 @@ pub(super) const BUILD_PARALLEL: NonZeroUsize = match NonZeroUsize::new(2) {
     Some(parallel) => parallel,
     None => NonZeroUsize::MIN,
 };
+/// Off in Cloud Foundry, where images come past the operator's choice of what apps are made of; here
+/// all apps have the same walls, and whoever looks for images expects them.
+pub(super) const IMAGES: bool = true;
+/// On a laptop the registry of the laptop's owner is meant, who may reach it anyway. A server's
+/// loopback is none of its tenants' business.
+pub(super) const LOCAL_REGISTRIES: [&str; 3] = ["localhost", "127.0.0.1", "[::1]"];
+/// The largest images in common use, with a machine-learning framework, have some 3 GiB.
+pub(super) const IMAGE_DOWNLOAD: Megabytes = Megabytes(4096);
+/// Programs compress to a third; a bomb to a thousandth.
+pub(super) const IMAGE_UNPACKED: Megabytes = Megabytes(12_288);
 /// Some 100,000 lines of an app: a day of a busy one, and little beside its droplet.
 pub(super) const LOG_BYTES: Megabytes = Megabytes(16);
 /// For the person who started it; under systemd the journal adds what else there is.

@@ -16,7 +16,7 @@ use super::{
     error::Place,
     given::Givens,
     setting::Setting,
-    types::{Listen, LogFormat, OriginUrl, Secrets, Threads},
+    types::{Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
 };
 
 /// Makes the configuration's type, the list of its keys, and what reads and shows it. A
@@ -142,6 +142,20 @@ keys! { places;
     "builds.env" build_env: Secrets = Secrets::default();
     /// More variables of the daemon's own environment that builds get.
     "builds.pass_env" build_pass_env: Vec<String> = Vec::new();
+
+    /// Whether images may be pushed.
+    "images.enabled" images: bool = defaults::IMAGES;
+    /// Registries that may be at addresses of this machine and of private networks.
+    "images.local_registries" local_registries: Vec<String> =
+        if places.system { Vec::new() } else { defaults::LOCAL_REGISTRIES.map(str::to_owned).into() };
+    /// Registries that are spoken to without TLS.
+    "images.insecure_registries" insecure_registries: Vec<String> = Vec::new();
+    /// Servers that are asked before a registry, by the registry's name.
+    "images.mirrors" mirrors: Origins = Origins::default();
+    /// Most bytes of an image as it is sent.
+    "images.download" image_download: Megabytes = defaults::IMAGE_DOWNLOAD;
+    /// Most bytes of an image when unpacked.
+    "images.unpacked" image_unpacked: Megabytes = defaults::IMAGE_UNPACKED;
 
     /// Most bytes of logs kept for an app.
     "logs.bytes_per_app" log_bytes: Megabytes = defaults::LOG_BYTES;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{blobs, model::Megabytes};
+use crate::{blobs, images, model::Megabytes};
 
 use super::Config;
 
@@ -14,6 +14,27 @@ impl Config {
             upload: self.upload.bytes(),
             unpacked: self.unpacked.bytes(),
             entries: self.entries.get(),
+        }
+    }
+
+    /// What images may be, and where they may come from.
+    #[must_use]
+    pub fn images(&self) -> images::Config {
+        let mirrors = self.mirrors.0.iter();
+        images::Config {
+            dir: self.state_dir.join("images"),
+            limits: images::Limits {
+                download: self.image_download.bytes(),
+                unpacked: self.image_unpacked.bytes(),
+                ..images::Limits::default()
+            },
+            policy: images::Policy {
+                local: self.local_registries.clone(),
+                insecure: self.insecure_registries.clone(),
+                mirrors: mirrors
+                    .map(|(name, origin)| (name.clone(), origin.as_str().to_owned()))
+                    .collect(),
+            },
         }
     }
 

@@ -12,7 +12,7 @@ use crate::model::{DomainName, Megabytes, Username};
 use super::{
     error::Place,
     given::{Given, Value},
-    types::{Listen, LogFormat, OriginUrl, Secrets, Threads},
+    types::{Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
 };
 
 /// A type that a key can have.
@@ -287,6 +287,26 @@ impl Setting for Secrets {
             .0
             .keys()
             .map(|key| format!("{key:?} = \"***\""))
+            .collect();
+        format!("{{ {} }}", entries.join(", "))
+    }
+}
+
+impl Setting for Origins {
+    fn read(given: &Given) -> Result<Self, String> {
+        let Value::Table(entries) = &given.value else {
+            return Err("must be a table of addresses in the configuration file".to_owned());
+        };
+        let read = |(name, text): (&String, &String)| {
+            let origin = OriginUrl::parse(text).map_err(|wrong| format!("of {name:?}: {wrong}"))?;
+            Ok((name.clone(), origin))
+        };
+        entries.iter().map(read).collect::<Result<_, _>>().map(Self)
+    }
+    fn show(&self) -> String {
+        let entries = self.0.iter();
+        let entries: Vec<String> = entries
+            .map(|(name, origin)| format!("{name:?} = {:?}", origin.as_str()))
             .collect();
         format!("{{ {} }}", entries.join(", "))
     }

@@ -68,6 +68,10 @@ impl OriginUrl {
     }
 }
 
+/// Addresses of servers by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origins(pub BTreeMap<String, OriginUrl>);
+
 /// Named values that may be secret, such as addresses with passwords in them.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets(pub BTreeMap<String, String>);

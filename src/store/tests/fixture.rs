@@ -13,13 +13,13 @@ use crate::{
         Actor, App, AppId, AppName, AppProtocol, AppState, Binding, BindingId, Build, BuildId,
         BuildState, Credentials, Destination, DestinationId, Domain, DomainId, DomainName, Droplet,
         DropletBuildpack, DropletId, DropletKind, DropletState, Event, EventId, EventTarget,
-        Failure, HealthCheck, HealthKind, Job, JobError, JobId, JobState, Lifecycle, Megabytes,
-        Metadata, Operation, OperationKind, Org, OrgId, OrgName, Package, PackageId, PackageState,
-        PeerPolicy, PeerPolicyId, PeerProtocol, PortRange, Process, ProcessId, ProcessType, Reach,
-        ReadinessCheck, RefreshToken, Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId,
-        RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupName, SecurityRule,
-        Seed, SeedId, Service, ServiceId, ServiceKind, ServiceName, Space, SpaceId, SpaceName,
-        Timestamp, TokenId, User, UserId, Username,
+        Failure, HealthCheck, HealthKind, Job, JobError, JobId, JobState, Lifecycle, LifecycleKind,
+        Megabytes, Metadata, Operation, OperationKind, Org, OrgId, OrgName, Package, PackageId,
+        PackageState, PeerPolicy, PeerPolicyId, PeerProtocol, PortRange, Process, ProcessId,
+        ProcessType, Reach, ReadinessCheck, RefreshToken, Role, RoleId, RoleKind, RoleScope, Route,
+        RouteHost, RouteId, RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId,
+        SecurityGroupName, SecurityRule, Seed, SeedId, Service, ServiceId, ServiceKind,
+        ServiceName, Space, SpaceId, SpaceName, Timestamp, TokenId, User, UserId, Username,
     },
     store::{Config, Opened, Record, Store, StoreError},
 };
@@ -116,6 +116,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
     let droplet = DropletId::from_uuid(uuid(11, number));
     let service = ServiceId::from_uuid(uuid(18, number));
     let lifecycle = Lifecycle {
+        kind: LifecycleKind::Buildpack,
         buildpacks: vec!["python_buildpack".to_owned()],
         stack: Some("cflinuxfs4".to_owned()),
     };
@@ -215,6 +216,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             state: PackageState::Ready {
                 sha256: "ab".repeat(32),
             },
+            image: None,
             metadata: metadata(),
             created_at: AT,
             updated_at: AT,
@@ -251,6 +253,8 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             process_types: BTreeMap::from([(ProcessType::web(), "python app.py".to_owned())]),
             env: BTreeMap::from([("PYTHONUNBUFFERED".to_owned(), "1".to_owned())]),
             static_root: String::new(),
+            image: None,
+            launch: None,
             buildpacks: vec![DropletBuildpack {
                 name: "python_buildpack".to_owned(),
                 detect_output: "Python 3.11".to_owned(),

@@ -31,6 +31,10 @@ pub struct AppManifest {
     pub buildpacks: Option<Vec<String>>,
     /// The stack.
     pub stack: Option<String>,
+    /// What the app is made of: `buildpack` or `docker`.
+    pub kind: Option<String>,
+    /// Whether an image is named. Which one is up to the package.
+    pub docker: bool,
     /// Environment variables to set; none removes.
     pub env: Hidden<BTreeMap<String, Option<String>>>,
     /// Changes to labels and annotations.
@@ -43,6 +47,18 @@ pub struct AppManifest {
     pub features: BTreeMap<String, bool>,
     /// Processes by type, the web process first.
     pub processes: Vec<ProcessManifest>,
+}
+
+impl AppManifest {
+    /// The kind of lifecycle that it asks for, if it does.
+    #[must_use]
+    pub fn lifecycle(&self) -> Option<&str> {
+        match (&self.kind, self.docker) {
+            (Some(kind), _) => Some(kind),
+            (None, true) => Some("docker"),
+            (None, false) => None,
+        }
+    }
 }
 
 /// What a manifest wants of an app's routes. `no-route` wins over `routes`, and those over

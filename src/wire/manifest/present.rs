@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    model::{App, HealthKind, Process},
+    model::{App, HealthKind, LifecycleKind, Process},
     wire::{platform::STACK_NAME, process::kind_name},
 };
 
@@ -16,6 +16,8 @@ pub struct View<'a> {
     pub app: &'a App,
     /// Its processes, by type.
     pub processes: Vec<&'a Process>,
+    /// Of an image, its name and the user's at the registry.
+    pub docker: Option<(&'a str, Option<&'a str>)>,
     /// Its routes, in any order.
     pub routes: Vec<RouteView>,
 }
@@ -41,14 +43,28 @@ pub fn present(view: &View<'_>) -> Map<String, Value> {
     if !app.env.is_empty() {
         set("env", json!(app.env));
     }
-    set("lifecycle", json!("buildpack"));
-    if !app.lifecycle.buildpacks.is_empty() {
-        set("buildpacks", json!(app.lifecycle.buildpacks));
+    match app.lifecycle.kind {
+        LifecycleKind::Docker => {
+            set("lifecycle", json!("docker"));
+            if let Some((image, username)) = view.docker {
+                let mut docker = json!({ "image": image });
+                if let Some(username) = username {
+                    docker["username"] = json!(username);
+                }
+                set("docker", docker);
+            }
+        }
+        LifecycleKind::Buildpack => {
+            set("lifecycle", json!("buildpack"));
+            if !app.lifecycle.buildpacks.is_empty() {
+                set("buildpacks", json!(app.lifecycle.buildpacks));
+            }
+            set(
+                "stack",
+                json!(app.lifecycle.stack.as_deref().unwrap_or(STACK_NAME)),
+            );
+        }
     }
-    set(
-        "stack",
-        json!(app.lifecycle.stack.as_deref().unwrap_or(STACK_NAME)),
-    );
     if !app.features.is_empty() {
         set("features", json!(app.features));
     }

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::{AppManifest, Document, Routing, View, diff, present, read, unknown_keys, yaml};
 use crate::model::{
-    App, AppId, AppName, AppState, HealthCheck, Lifecycle, Megabytes, Metadata, Process,
-    ProcessType, ReadinessCheck, SpaceId, Timestamp,
+    App, AppId, AppName, AppState, HealthCheck, Lifecycle, LifecycleKind, Megabytes, Metadata,
+    Process, ProcessType, ReadinessCheck, SpaceId, Timestamp,
 };
 
 /// The first app of a manifest, or everything that is told about it.
@@ -81,8 +81,13 @@ fn complaints_name_the_app_and_the_key() {
     check("no-route: maybe", "'no-route' must be true or false");
     check("buildpacks: python", "'buildpacks' must be a list");
     check("buildpack: a\n  buildpacks: [b]", "cannot be used together");
-    check("docker: {image: x}", "Docker images are not supported");
-    check("lifecycle: cnb", "'lifecycle' must be buildpack");
+    check("docker: {username: me}", "Docker: 'image' must be given");
+    check("docker: {image: x, password: y}", "CF_DOCKER_PASSWORD");
+    check(
+        "docker: {image: x}\n  buildpack: b",
+        "both buildpack(s) and docker",
+    );
+    check("docker: x", "'docker' must be a map");
     check("health-check-type: tcp", "port, http or process");
     check(
         "log-rate-limit-per-second: 5",
@@ -210,6 +215,7 @@ fn shop() -> (App, Process) {
         name: AppName::parse("shop").unwrap(),
         state: AppState::Started,
         lifecycle: Lifecycle {
+            kind: LifecycleKind::Buildpack,
             buildpacks: vec!["python_buildpack".to_owned()],
             stack: None,
         },
@@ -248,6 +254,7 @@ fn existing() -> serde_json::Map<String, Value> {
     let (app, process) = shop();
     present(&View {
         app: &app,
+        docker: None,
         processes: vec![&process],
         routes: vec![super::RouteView {
             url: "shop.apps.kr/v1".to_owned(),

@@ -86,6 +86,7 @@ impl Platform {
             disk: Megabytes(512),
             upload: LIMITS.upload,
             first_uid: 100_000,
+            images: true,
         };
         let actions = Actions {
             store: store.clone(),

@@ -25,6 +25,7 @@ async fn ready(platform: &Platform, app: &str) -> String {
         state: PackageState::Ready {
             sha256: "00".repeat(32),
         },
+        image: None,
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,
@@ -77,6 +78,8 @@ pub(super) fn made_of(
             .into(),
         env: BTreeMap::new(),
         static_root: String::new(),
+        image: None,
+        launch: None,
         buildpacks: Vec::new(),
         stack: "cflinuxfs4".to_owned(),
         metadata: Metadata::default(),

@@ -13,11 +13,12 @@ use std::{
 
 use pastina::{
     blobs::{self, Blobs},
-    build::{Builder, Config, Request, Staged},
+    build::{Builder, Config, Request, Source, Staged},
+    images::{self, Images},
     logs::{Logs, Query},
     model::{
         App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, Failure, Lifecycle,
-        Metadata, NetworkPolicy, ProcessType, SpaceId, Timestamp,
+        LifecycleKind, Metadata, NetworkPolicy, ProcessType, SpaceId, Timestamp,
     },
     runtimes::Catalog,
     sandbox::{self, Disks, Ids, Limits, Sandbox, Spec, Status},
@@ -36,6 +37,7 @@ pub(super) struct Place {
     pub(super) root: TempDir,
     pub(super) builder: Builder,
     blobs: Blobs,
+    images: Images,
     logs: Logs,
     pub(super) app: App,
     ids: Ids,
@@ -76,6 +78,15 @@ impl Place {
             entries: 100_000,
         };
         let blobs = Blobs::open(&root.path().join("blobs"), limits).unwrap();
+        let images = Images::open(
+            images::Config {
+                dir: root.path().join("images"),
+                limits: images::Limits::default(),
+                policy: images::Policy::default(),
+            },
+            false,
+        )
+        .unwrap();
         let logs = Logs::default();
         let (runtimes, seen) = watch::channel(Arc::new(Catalog::load(None).unwrap()));
         let app = App {
@@ -94,7 +105,13 @@ impl Place {
             updated_at: Timestamp::from_millis(0),
         };
         Self {
-            builder: Builder::new(config.clone(), blobs.clone(), logs.clone(), seen),
+            builder: Builder::new(
+                config.clone(),
+                (blobs.clone(), images.clone()),
+                logs.clone(),
+                seen,
+            ),
+            images,
             config,
             root,
             blobs,
@@ -111,7 +128,7 @@ impl Place {
         let seen = self.runtimes.subscribe();
         Builder::new(
             self.config.clone(),
-            self.blobs.clone(),
+            (self.blobs.clone(), self.images.clone()),
             self.logs.clone(),
             seen,
         )
@@ -123,8 +140,11 @@ impl Place {
             build: BuildId::random(),
             droplet: DropletId::random(),
             app: Arc::new(self.app.clone()),
-            package_sha256: blob.sha256,
+            source: Source::Bits {
+                sha256: blob.sha256,
+            },
             lifecycle: Lifecycle {
+                kind: LifecycleKind::Buildpack,
                 buildpacks: buildpacks.iter().map(|name| (*name).to_owned()).collect(),
                 stack: None,
             },
@@ -143,7 +163,7 @@ impl Place {
         let request = self.request(zip(files), &[]).await;
         let staged = self.builder.stage(request).await;
         self.left_nothing();
-        staged
+        staged.map(|(staged, _)| staged)
     }
 
     /// The words of the failure.
@@ -188,7 +208,7 @@ impl Place {
         let request = self.request(zip(files), &[]).await;
         let droplet = request.droplet;
         let staged = match self.builder.stage(request).await {
-            Ok(staged) => staged,
+            Ok((staged, _)) => staged,
             Err(failure) => panic!("{}: {}\n{:#?}", failure.id, failure.detail, self.log()),
         };
         self.left_nothing();

@@ -11,6 +11,7 @@ use pastina::{
     blobs::{self, Blobs},
     build::{self, Builder},
     drivers::{self, Drivers, Identity, Platform},
+    images::{self, Images},
     logs::{Limits, Logs, Query},
     model::{
         App, AppId, AppState, BuildState, InstanceState, InstanceView, Megabytes, Observed,
@@ -82,7 +83,16 @@ impl Machine {
         let disks = Disks::open(self.root.path(), 64 << 20);
         let mut config = build::Config::new(dir("builds"), disks.clone(), std::env::vars());
         config.program = program();
-        let builder = Builder::new(config, blobs.clone(), logs.clone(), seen);
+        let images = Images::open(
+            images::Config {
+                dir: dir("images"),
+                limits: images::Limits::default(),
+                policy: images::Policy::default(),
+            },
+            false,
+        )
+        .unwrap();
+        let builder = Builder::new(config, (blobs.clone(), images.clone()), logs.clone(), seen);
         let clock = Clock::system();
         let config = drivers::Config {
             dir: dir("instances"),
@@ -99,7 +109,7 @@ impl Machine {
             log_bytes: 1 << 20,
             drain: Duration::from_secs(2),
         };
-        let drivers = Drivers::new(config, blobs.clone(), logs.clone(), clock.clone());
+        let drivers = Drivers::new(config, (blobs.clone(), images), logs.clone(), clock.clone());
         let table: Arc<ArcSwap<RouteTable>> = Arc::default();
         let (handle, observed) = Reconciler::start(Deps {
             store: self.store.clone(),

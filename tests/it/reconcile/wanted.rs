@@ -69,6 +69,7 @@ pub(super) fn package(app: AppId, sha256: String) -> Package {
         id: PackageId::random(),
         app,
         state: PackageState::Ready { sha256 },
+        image: None,
         metadata: Metadata::default(),
         created_at: AT,
         updated_at: AT,

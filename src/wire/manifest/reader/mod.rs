@@ -14,13 +14,10 @@ use crate::{
 };
 
 /// What Cloud Foundry's manifests know and this platform has no counterpart for.
-const REFUSED: [(&str, &str); 2] = [
-    ("docker", "Docker images are not supported"),
-    (
-        "cnb_credentials",
-        "Cloud Native Buildpacks are not supported",
-    ),
-];
+const REFUSED: [(&str, &str); 1] = [(
+    "cnb_credentials",
+    "Cloud Native Buildpacks are not supported",
+)];
 
 /// The manifest of one app, out of the entry number `index` of `applications`.
 ///
@@ -40,6 +37,8 @@ pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec
     let manifest = AppManifest {
         buildpacks: reader.buildpacks(),
         stack: reader.string("stack").flatten(),
+        kind: reader.string("lifecycle").flatten(),
+        docker: reader.docker(),
         env: Hidden(reader.env()),
         metadata: reader.metadata(),
         services: reader.services(),
@@ -200,6 +199,36 @@ impl<'a> Reader<'a> {
         Some(names)
     }
 
+    /// Whether an image is named, and rightly.
+    fn docker(&mut self) -> bool {
+        let Some(map) = self.map("docker") else {
+            return false;
+        };
+        let mut inner = Reader {
+            map,
+            errors: Vec::new(),
+        };
+        if inner.string("image").flatten().is_none() {
+            inner.errors.push("'image' must be given".to_owned());
+        }
+        let _ = inner.string("username");
+        if inner.get("password").is_some() {
+            inner.errors.push(
+                "a password does not belong into a manifest; put it into CF_DOCKER_PASSWORD"
+                    .to_owned(),
+            );
+        }
+        let errors = inner.errors.into_iter().map(|e| format!("Docker: {e}"));
+        self.errors.extend(errors);
+        for key in ["buildpack", "buildpacks"] {
+            if self.get(key).is_some_and(|value| !value.is_null()) {
+                self.errors
+                    .push("Cannot specify both buildpack(s) and docker keys".to_owned());
+            }
+        }
+        true
+    }
+
     fn env(&mut self) -> BTreeMap<String, Option<String>> {
         let variables = self.map("env").into_iter().flatten();
         variables
@@ -286,13 +315,6 @@ impl<'a> Reader<'a> {
                     "{reason} on this platform; push the app's files instead"
                 ));
             }
-        }
-        match self.string("lifecycle").flatten().as_deref() {
-            None | Some("buildpack") => {}
-            Some(other) => self.errors.push(format!(
-                "'lifecycle' must be buildpack, not \"{other}\": docker and cnb are not supported \
-                 on this platform"
-            )),
         }
         if self.list("sidecars").is_some_and(|list| !list.is_empty()) {
             self.errors
