@@ -204,8 +204,18 @@ fn apps_are_built_and_started_by_their_conventions() {
             ("main.py", "api = FastAPI()"),
         ],
         &[
-            ("pyproject.toml", "[project]\nname='x'"),
+            (
+                "pyproject.toml",
+                "[project]\nname='x'\n[build-system]\nrequires=[]",
+            ),
             ("Procfile", "web: x --port $PORT"),
+        ],
+        &[
+            (
+                "pyproject.toml",
+                "[project]\nname='x'\ndependencies=['flask', \"gunicorn>=20\"]",
+            ),
+            ("app.py", "app = Flask(__name__)"),
         ],
         &[("requirements.txt", "flask"), ("thing.py", "")],
         &[("package.json", r#"{"scripts":{"start":"node ."}}"#)],

@@ -90,6 +90,17 @@ fn a_java_program() {
 }
 
 #[test]
+fn a_spring_boot_application() {
+    assert!(have("mvn"), "mvn is not here: run `make prerequisites`");
+    story("spring-boot", "Hello from Spring Boot");
+}
+
+#[test]
+fn python_with_the_dependencies_of_pyproject() {
+    story("pyproject", "Hello from pyproject.toml");
+}
+
+#[test]
 fn every_command() {
     let daemon = Daemon::shared();
     let cf = Cf::login(&daemon);

@@ -3,6 +3,7 @@
 
 mod api;
 mod build;
+mod dependencies;
 mod e2e_bad_input;
 mod e2e_cf;
 mod e2e_doctor;

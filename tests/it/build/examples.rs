@@ -47,6 +47,32 @@ async fn the_flask_example() {
         "{log}"
     );
     assert!(log.contains("Successfully installed"), "{log}");
+
+    // With the same packages, all pinned, no index is asked again.
+    let lines = place.log().len();
+    let again = place.request(zip(example("flask")), &[]).await;
+    place.builder.stage(again).await.unwrap();
+    let log = place.log()[lines..].join("\n");
+    assert!(
+        log.contains("Using the packages of the last build"),
+        "{log}"
+    );
+    for asked in ["Collecting", "Downloading", "Successfully installed"] {
+        assert!(!log.contains(asked), "{log}");
+    }
+
+    // With others it is, and those of before are not in the way.
+    let lines = place.log().len();
+    let mut files = example("flask");
+    for (name, text) in &mut files {
+        if name == "requirements.txt" {
+            *text = b"flask==3.1.1\ngunicorn==23.0.0\n".to_vec();
+        }
+    }
+    let (_, answer) = place.staged_and_started(files, 128).await;
+    assert!(answer.contains("Hello from Flask"), "{answer}");
+    let log = place.log()[lines..].join("\n");
+    assert!(log.contains("flask-3.1.1"), "{log}");
 }
 
 #[tokio::test]
