@@ -46,6 +46,7 @@ fn main() -> ExitCode {
     // single-threaded and small, so it reaches no async runtime either.
     match env::args_os().nth(1).as_deref().and_then(OsStr::to_str) {
         Some("sandbox-shim") => return sandbox::shim::main(),
+        Some("sandbox-net") => return sandbox::tunnel::process::main(),
         Some("wasm-host") => return wasm::host::main(env::args_os().skip(2)),
         Some("wasm-compile") => return wasm::compile::main(env::args_os().skip(2)),
         _ => {}

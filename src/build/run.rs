@@ -90,7 +90,7 @@ pub(super) async fn run(
         cwd: "/home/vcap/app".to_owned(),
         hostname: "build".to_owned(),
         ids: request.ids,
-        network: Network::Host,
+        network: Network::Tunnel,
         egress: request.network.clone(),
         root: toolchain.map(root),
         limits: Limits {
@@ -124,6 +124,12 @@ pub(super) async fn run(
         disk: folder.disk().size(),
         full_cache: cache.and_then(Cache::full),
     };
+    if !matches!(exit, Ok(Ok(Exit::Code { code: 0 }))) {
+        // It may be why.
+        for weaker in sandbox.weaker() {
+            staging.say(format!("on this host {weaker}"));
+        }
+    }
     match exit {
         Ok(Ok(Exit::Code { code: 0 })) => Ok(()),
         Ok(Ok(exit)) => Err(ran.ended(&exit)),

@@ -5,7 +5,7 @@ use std::{io, path::Path};
 use tokio::io::{AsyncWriteExt, Interest};
 
 use super::{
-    protocol::{Answer, CONNECT, Request},
+    protocol::{Answer, CONNECT, Request, Transport},
     sys, unix,
 };
 
@@ -18,7 +18,11 @@ use super::{
 /// What `connect(2)` said inside, or that the sandbox is gone.
 pub async fn dial(dir: &Path, port: u16) -> io::Result<tokio::net::TcpStream> {
     let mut init = unix::connect(dir, CONNECT)?;
-    init.write_all(&Request(port).to_bytes()).await?;
+    let request = Request {
+        port,
+        transport: Transport::Tcp,
+    };
+    init.write_all(&request.to_bytes()).await?;
     let mut answer = [0; Answer::SIZE];
     let received = init
         .async_io(Interest::READABLE, || sys::receive(&init, &mut answer))

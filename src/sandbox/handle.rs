@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    SandboxError, Space, Status, Usage,
+    SandboxError, Space, Status, Traffic, Usage,
     cgroup::Group,
     connection::{self, Asked},
     disk::WRITTEN,
@@ -156,6 +156,13 @@ impl Sandbox {
         }
         let told = std::fs::read_to_string(self.inner.dir.join(WRITTEN)).ok()?;
         told.trim().parse().ok()
+    }
+
+    /// What went through its way out since its start, also after its end; nothing where it has
+    /// none.
+    #[must_use]
+    pub fn traffic(&self) -> Traffic {
+        tunnel::traffic(&self.inner.dir)
     }
 
     /// Limits and walls that are weaker than asked for on this host, each with its reason.

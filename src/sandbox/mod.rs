@@ -31,7 +31,7 @@ mod spec;
 mod status;
 mod sys;
 mod trial;
-mod tunnel;
+pub mod tunnel;
 mod unix;
 
 pub use adopt::{adopt, adopt_all};
@@ -45,5 +45,5 @@ pub use spawn::{set_executable, spawn};
 pub use spec::{
     Bind, Disk, Ids, Image, Kind, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP, Volume,
 };
-pub use status::{SandboxError, Status, Usage};
+pub use status::{SandboxError, Status, Traffic, Usage};
 pub use trial::trial;

@@ -57,6 +57,8 @@ pub(super) enum FromInit {
     Exited(i32),
     /// The command was ended by this signal.
     Signalled(i32),
+    /// The device that leads out comes with it.
+    Device,
 }
 
 /// From shim to init.
@@ -71,23 +73,47 @@ pub(super) enum ToInit {
 /// The longest message between shim and init.
 pub(super) const LONGEST: usize = 4096;
 
-/// A request to init: the port to connect to. Four bytes: version, 0, port (little-endian).
+/// How to connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Request(pub(super) u16);
+pub(super) enum Transport {
+    Tcp,
+    /// Since the way out: an earlier init closes the connection on it.
+    Udp,
+}
+
+/// A request to init: the port to connect to. Four bytes: version, transport (0 or 1), port
+/// (little-endian).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Request {
+    pub(super) port: u16,
+    pub(super) transport: Transport,
+}
 
 impl Request {
     pub(super) const SIZE: usize = 4;
 
     pub(super) fn to_bytes(self) -> [u8; Self::SIZE] {
-        let [low, high] = self.0.to_le_bytes();
-        [1, 0, low, high]
+        let [low, high] = self.port.to_le_bytes();
+        let transport = match self.transport {
+            Transport::Tcp => 0,
+            Transport::Udp => 1,
+        };
+        [1, transport, low, high]
     }
 
     pub(super) fn from_bytes(bytes: [u8; Self::SIZE]) -> Option<Self> {
-        match bytes {
-            [1, 0, low, high] => Some(Self(u16::from_le_bytes([low, high]))),
-            _ => None,
-        }
+        let [1, transport, low, high] = bytes else {
+            return None;
+        };
+        let transport = match transport {
+            0 => Transport::Tcp,
+            1 => Transport::Udp,
+            _ => return None,
+        };
+        Some(Self {
+            port: u16::from_le_bytes([low, high]),
+            transport,
+        })
     }
 }
 
@@ -136,10 +162,13 @@ mod tests {
 
     #[test]
     fn a_request_is_read_as_written_and_garbage_is_none() {
-        assert_eq!(
-            Request::from_bytes(Request(8080).to_bytes()),
-            Some(Request(8080))
-        );
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let request = Request {
+                port: 8080,
+                transport,
+            };
+            assert_eq!(Request::from_bytes(request.to_bytes()), Some(request));
+        }
         assert_eq!(Request::from_bytes(*b"GET "), None);
     }
 }

@@ -208,8 +208,6 @@ pub enum Network {
     Isolated,
     /// Loopback, and a way out that is held to a [`NetworkPolicy`].
     Tunnel,
-    /// The host's own (builds).
-    Host,
 }
 
 /// What a sandbox may use; none for no limit.

@@ -97,6 +97,18 @@ pub struct Usage {
     pub pids: u64,
 }
 
+/// What went through a sandbox's way out ([`Network::Tunnel`](super::Network::Tunnel)), without
+/// the headers of packets and the platform's own answers about names.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes that came in.
+    pub received: u64,
+    /// Bytes that went out.
+    pub sent: u64,
+    /// Connections of every protocol.
+    pub connections: u64,
+}
+
 /// A process that can be told from a later one with the same id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Process {

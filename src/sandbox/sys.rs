@@ -365,6 +365,46 @@ pub(super) fn loopback_up() -> io::Result<()> {
     Ok(())
 }
 
+/// Makes `device`, which is /dev/net/tun just opened, a TUN device of this network namespace.
+/// Packets have a virtio header before them, and checksums are left to whoever reads them.
+pub(super) fn make_tun(device: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    let kind = libc::IFF_TUN | libc::IFF_NO_PI | libc::IFF_VNET_HDR;
+    // SAFETY: `ifreq` is plain data for which all zeros is valid; it outlives the first call,
+    // which uses its name and `ifru_flags`. The second takes a number.
+    unsafe {
+        let mut request: libc::ifreq = std::mem::zeroed();
+        // One less, so that it ends in a zero.
+        let room = request.ifr_name.len() - 1;
+        for (to, from) in request.ifr_name[..room].iter_mut().zip(name.bytes()) {
+            *to = from.cast_signed();
+        }
+        request.ifr_ifru.ifru_flags = libc::c_short::try_from(kind).unwrap_or(0);
+        check(libc::ioctl(device.as_raw_fd(), libc::TUNSETIFF, &raw mut request).into())?;
+        let offload = libc::c_ulong::from(libc::TUN_F_CSUM);
+        check(libc::ioctl(device.as_raw_fd(), libc::TUNSETOFFLOAD, offload).into())?;
+    }
+    Ok(())
+}
+
+/// Random bytes of the kernel, with no file opened for them.
+pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    // SAFETY: writes at most as many bytes as there are, and `bytes` outlives the call.
+    let written = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), N, 0) };
+    match usize::try_from(written) {
+        Ok(written) if written == N => Ok(bytes),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Has the allocator map what is large apart from the rest, always: such memory takes room only
+/// where it was written to, and is the system's again as soon as it is let go.
+pub(super) fn map_large_allocations() {
+    const LARGE: c_int = 16 << 10;
+    // SAFETY: takes numbers; a call that is refused changes nothing.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+}
+
 /// Where a message came from, and what came with it.
 #[derive(Debug, Default)]
 pub(super) struct Received {

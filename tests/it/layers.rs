@@ -43,7 +43,7 @@ const LEVELS: [(&str, u32); 30] = [
 ];
 
 /// Crates that only certain modules may name, so that each can be exchanged at one place.
-const DOORS: [(&str, &[&str]); 11] = [
+const DOORS: [(&str, &[&str]); 13] = [
     ("sled", &["store"]),
     ("wasmtime", &["wasm"]),
     ("wasmtime_wasi", &["wasm"]),
@@ -55,6 +55,8 @@ const DOORS: [(&str, &[&str]); 11] = [
     ("axum", &["api", "portal"]),
     ("clap", &["cli", "serve", "main"]),
     ("hickory_resolver", &["net"]),
+    ("hickory_proto", &["sandbox"]),
+    ("smoltcp", &["sandbox"]),
 ];
 
 /// Modules that take no clock, file, socket or runtime, besides every `plan.rs`.

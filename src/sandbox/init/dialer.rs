@@ -22,7 +22,7 @@ use nix::{
     },
 };
 
-use crate::sandbox::protocol::{Answer, Request};
+use crate::sandbox::protocol::{Answer, Request, Transport};
 
 /// Peers at once, of two descriptors each, well within the usual 1,024; beyond it the one that
 /// has been idle longest makes room.
@@ -152,9 +152,21 @@ impl Peer {
             }
             if self.filled == Request::SIZE {
                 self.filled = 0;
-                let Some(Request(port)) = Request::from_bytes(self.buffer) else {
+                let Some(Request { port, transport }) = Request::from_bytes(self.buffer) else {
                     return false;
                 };
+                if transport == Transport::Udp {
+                    // Whether somebody listens shows with the first datagram.
+                    let to = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+                    let answered = match begin(to, SockType::Datagram) {
+                        Ok((socket, _)) => self.answer(0, Some(&socket)),
+                        Err(error) => self.answer(error, None),
+                    };
+                    if !answered {
+                        return false;
+                    }
+                    continue;
+                }
                 let (first, second) = (
                     SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
                     SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
@@ -172,7 +184,7 @@ impl Peer {
     /// Begins to connect; false where the peer is done with. `before` is the error of an
     /// earlier address, which tells more than that there is no IPv6.
     fn connect(&mut self, to: SocketAddr, next: Option<SocketAddr>, before: i32) -> bool {
-        match begin(to) {
+        match begin(to, SockType::Stream) {
             Ok((socket, true)) => self.answer(0, Some(&socket)),
             Ok((socket, false)) => {
                 self.pending = Some((socket, next));
@@ -199,14 +211,14 @@ impl Peer {
 }
 
 /// A socket that is connected, or (false) on its way.
-fn begin(to: SocketAddr) -> Result<(OwnedFd, bool), i32> {
+fn begin(to: SocketAddr, kind: SockType) -> Result<(OwnedFd, bool), i32> {
     let family = if to.is_ipv4() {
         AddressFamily::Inet
     } else {
         AddressFamily::Inet6
     };
     let flags = SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC;
-    let socket = socket(family, SockType::Stream, flags, None).map_err(|error| error as i32)?;
+    let socket = socket(family, kind, flags, None).map_err(|error| error as i32)?;
     match connect(socket.as_raw_fd(), &SockaddrStorage::from(to)) {
         Ok(()) => Ok((socket, true)),
         Err(error) if error as i32 == libc::EINPROGRESS => Ok((socket, false)),

@@ -7,9 +7,9 @@ mod command;
 mod dialer;
 
 use std::{
-    io,
+    io::{self, IoSlice},
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::{AsFd, AsRawFd, OwnedFd},
         unix::net::UnixListener,
     },
 };
@@ -23,7 +23,7 @@ use nix::{
         prctl,
         signal::{SigSet, Signal, kill},
         signalfd::{SfdFlags, SignalFd},
-        socket::{MsgFlags, send},
+        socket::{ControlMessage, MsgFlags, send, sendmsg},
         wait::{WaitPidFlag, WaitStatus, waitpid},
     },
     unistd::{Gid, Pid, Uid, setgroups, setresgid, setresuid},
@@ -34,7 +34,7 @@ use super::{
     protocol::{FromInit, LONGEST, ToInit},
     rootfs, seccomp,
     status::Doing,
-    sys,
+    sys, tunnel,
 };
 
 /// What the shim hands over.
@@ -115,10 +115,17 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     // Only now: the group that init is in at this moment becomes the root of the namespace.
     unshare(CloneFlags::CLONE_NEWCGROUP).doing(|| "make a cgroup namespace".to_owned())?;
     nix::unistd::sethostname(&spec.hostname).doing(|| "set the host name".to_owned())?;
-    if spec.network != Network::Host {
-        sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
+    sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
+    if spec.network == Network::Tunnel {
+        // An app that needs no way out is better off without one than not started.
+        let led_out = tunnel::make().and_then(|device| channel.hand_over(&device));
+        if let Err(error) = led_out {
+            channel.tell(&FromInit::Weaker(format!(
+                "nothing outside can be reached: {error}"
+            )));
+        }
     }
-    if spec.root.is_some() && spec.network != Network::Host {
+    if spec.root.is_some() {
         // Images listen on 80 because nothing else of theirs would be there. Where the kernel
         // does not let us, the app is told so when it tries.
         let _ = std::fs::write("/proc/sys/net/ipv4/ip_unprivileged_port_start", "0");
@@ -234,11 +241,17 @@ impl Channel {
     fn tell(&self, message: &FromInit) {
         let text = serde_json::to_vec(message).unwrap_or_default();
         // Where the shim is gone there is nobody to tell.
-        let _ = send(
-            std::os::fd::AsRawFd::as_raw_fd(&self.0),
-            &text,
-            MsgFlags::MSG_NOSIGNAL,
-        );
+        let _ = send(self.0.as_raw_fd(), &text, MsgFlags::MSG_NOSIGNAL);
+    }
+
+    /// Passes the device that leads out.
+    fn hand_over(&self, device: &OwnedFd) -> io::Result<()> {
+        let text = serde_json::to_vec(&FromInit::Device)?;
+        let (parts, fds) = ([IoSlice::new(&text)], [device.as_raw_fd()]);
+        let passed = [ControlMessage::ScmRights(&fds)];
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        sendmsg::<()>(self.0.as_raw_fd(), &parts, &passed, flags, None)?;
+        Ok(())
     }
 
     /// The next message; none when the shim is gone.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{Piece, READ_ONLY, SandboxError};
-use crate::sandbox::{Network, Spec, VCAP, status::Doing};
+use crate::sandbox::{Network, Spec, VCAP, status::Doing, tunnel::RESOLVER};
 
 /// Seen as they are on the host, where they are there.
 const SHARED: [&str; 25] = [
@@ -37,9 +37,6 @@ const SHARED: [&str; 25] = [
     "timezone",
 ];
 
-/// The host's own names are of use where its network is.
-const WITH_NETWORK: [&str; 2] = ["hosts", "resolv.conf"];
-
 const NSSWITCH: &str = "passwd: files\ngroup: files\nhosts: files dns\nnetworks: files\n\
                         protocols: files\nservices: files\n";
 
@@ -53,9 +50,6 @@ pub(super) fn gather(spec: &Spec) -> Result<Vec<(PathBuf, Piece)>, SandboxError>
             .flatten()
             .filter_map(|entry| entry.file_name().into_string().ok());
         names.extend(java.filter(|name| name.starts_with("java-") || name.starts_with("python3.")));
-    }
-    if spec.network == Network::Host {
-        names.extend(WITH_NETWORK.map(str::to_owned));
     }
     let mut found = Vec::new();
     for name in names {
@@ -106,7 +100,9 @@ fn own(spec: &Spec) -> Vec<(&'static str, String)> {
 }
 
 pub(super) fn compose(spec: &Spec, shared: &[(PathBuf, Piece)]) -> Result<(), SandboxError> {
-    for (name, text) in own(spec) {
+    let names = (spec.network == Network::Tunnel)
+        .then(|| ("resolv.conf", format!("nameserver {RESOLVER}\n")));
+    for (name, text) in own(spec).into_iter().chain(names) {
         let path = Path::new("/etc").join(name);
         fs::write(&path, text).doing(|| format!("write {} in the sandbox", path.display()))?;
     }

@@ -36,6 +36,9 @@ impl Shim {
             .started
             .as_ref()
             .and_then(|started| waitpid(Pid::from_raw(started.init.pid), None).ok());
+        if let Some(way_out) = &mut self.way_out {
+            way_out.end();
+        }
         self.drain();
         let exit = self.exit(ended);
         self.abandon_disk();

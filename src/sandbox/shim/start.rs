@@ -55,9 +55,13 @@ pub(super) fn group(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<Grou
         }
     };
     host.settle();
-    // Init is one of them, and not the app's.
+    // Init is one of them, and not the app's; so is the process of its way out.
+    let ours = match spec.network {
+        Network::Tunnel => 2,
+        Network::Isolated => 1,
+    };
     let limits = Limits {
-        pids: spec.limits.pids.map(|pids| pids + 1),
+        pids: spec.limits.pids.map(|pids| pids + ours),
         ..spec.limits
     };
     let (group, missing) = host
@@ -96,7 +100,7 @@ pub(super) fn init(
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .doing(|| format!("make {CONNECT}"))?;
     let (ids, user) = (spec.ids, spec.user());
-    match fork_as(ids, namespaces(spec.network)).doing(|| {
+    match fork_as(ids, NAMESPACES).doing(|| {
         "make namespaces (does the host allow user namespaces? see user.max_user_namespaces, \
          kernel.unprivileged_userns_clone and kernel.apparmor_restrict_unprivileged_userns in sysctl)"
             .to_owned()
@@ -175,17 +179,12 @@ fn fork_as(ids: Ids, flags: i32) -> io::Result<sys::Side> {
     side
 }
 
-fn namespaces(network: Network) -> i32 {
-    let always = libc::CLONE_NEWUSER
-        | libc::CLONE_NEWNS
-        | libc::CLONE_NEWPID
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS;
-    match network {
-        Network::Isolated | Network::Tunnel => always | libc::CLONE_NEWNET,
-        Network::Host => always,
-    }
-}
+const NAMESPACES: i32 = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWNET;
 
 /// The host's id of who runs the command, where it is not our own.
 fn owner(spec: &Spec) -> Option<u32> {

@@ -23,12 +23,16 @@ use super::{
     output::{Output, Read1},
     start::{self, Started},
 };
-use crate::sandbox::{
-    Spec, Status,
-    log::Writer,
-    protocol::{FromInit, LONGEST, ToInit, ToShim},
-    status::Kept,
-    sys,
+use crate::{
+    model::NetworkPolicy,
+    sandbox::{
+        Ids, Network, Spec, Status,
+        log::{Stream, Writer, encode},
+        protocol::{FromInit, LONGEST, ToInit, ToShim},
+        status::Kept,
+        sys,
+        tunnel::Keeper,
+    },
 };
 
 /// Bytes that are read from a pipe at once.
@@ -57,6 +61,9 @@ pub(super) struct Shim {
     pub(super) stop: Option<Stop>,
     /// Whether nobody else has the sandbox's disk.
     pub(super) own_disk: bool,
+    /// What the way out begins with, until init hands its device over.
+    egress: Option<(NetworkPolicy, Ids)>,
+    pub(super) way_out: Option<Keeper>,
 }
 
 pub(super) struct Stop {
@@ -80,6 +87,8 @@ impl Shim {
             deaf: false,
             stop: None,
             own_disk: false,
+            egress: None,
+            way_out: None,
         }
     }
 
@@ -115,6 +124,7 @@ impl Shim {
             .group
             .as_ref()
             .and_then(crate::sandbox::cgroup::Group::oom_events);
+        self.egress = (spec.network == Network::Tunnel).then(|| (spec.egress.clone(), spec.ids));
         let (started, outputs) =
             start::init(spec, self.kept.group.as_ref(), &mut self.kept.weaker).map_err(told)?;
         self.kept.init = Some(started.init);
@@ -163,6 +173,8 @@ impl Shim {
         );
         let clients = fds.len();
         fds.extend(self.clients.watch());
+        let way_out = fds.len();
+        fds.extend(self.way_out.iter().flat_map(Keeper::watch));
         match poll(&mut fds, self.timeout()) {
             Ok(_) | Err(Errno::EINTR) => {}
             // Out of memory in the kernel: it passes.
@@ -177,9 +189,13 @@ impl Shim {
         if ready[1] && !self.deaf {
             self.listen();
         }
-        for request in self.clients.serve(&ready[clients..]) {
-            if let ToShim::Stop { grace_ms } = request {
-                self.stop(Duration::from_millis(grace_ms));
+        self.serve_way_out(&ready[way_out..]);
+        for request in self.clients.serve(&ready[clients..way_out]) {
+            match (request, &mut self.way_out) {
+                (ToShim::Stop { grace_ms }, _) => self.stop(Duration::from_millis(grace_ms)),
+                (ToShim::Network, Some(way_out)) => way_out.policy_changed(),
+                // It is read when the device comes.
+                (ToShim::Network | ToShim::Unknown, _) => {}
             }
         }
         self.watch_memory(outputs > 2 && ready[2]);
@@ -197,8 +213,10 @@ impl Shim {
             .filter(|stop| !stop.killed)
             .map(|stop| stop.deadline);
         let oom = self.oom_until.map(|_| now + OOM_TICK);
+        let way_out = self.way_out.as_ref().and_then(Keeper::deadline);
         stop.into_iter()
             .chain(oom)
+            .chain(way_out)
             .min()
             .map_or(PollTimeout::NONE, |at| {
                 let left = at.saturating_duration_since(now) + Duration::from_millis(1);
@@ -227,6 +245,22 @@ impl Shim {
         }
     }
 
+    /// Does what the way out needs, and keeps what it has to say.
+    fn serve_way_out(&mut self, ready: &[bool]) {
+        let Some(way_out) = &mut self.way_out else {
+            return;
+        };
+        let (mut batch, at_ns) = (Vec::new(), now_ns());
+        for line in way_out.serve(ready) {
+            encode(&mut batch, at_ns, Stream::Err, line.as_bytes());
+        }
+        if !batch.is_empty()
+            && let Some(log) = &mut self.log
+        {
+            log.append(&batch);
+        }
+    }
+
     /// Takes what init has said.
     pub(super) fn listen(&mut self) {
         let mut buffer = [0; LONGEST];
@@ -249,6 +283,14 @@ impl Shim {
                 Ok(FromInit::Weaker(reason)) => {
                     self.kept.weaker.push(reason);
                     self.keep();
+                }
+                Ok(FromInit::Device) => {
+                    if let (Some(device), Some((policy, ids))) =
+                        (received.passed, self.egress.take())
+                    {
+                        let group = self.kept.group.clone();
+                        self.way_out = Some(Keeper::new(device, policy, ids, group));
+                    }
                 }
                 Ok(last) => self.told = Some(last),
                 Err(_) => {}

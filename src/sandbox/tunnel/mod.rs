@@ -1,5 +1,21 @@
 //! The way out of a sandbox with [`Network::Tunnel`](super::Network::Tunnel).
 
+mod address;
+mod bucket;
+mod device;
+mod keeper;
+mod message;
+mod netlink;
+mod policy;
+pub mod process;
+mod traffic;
 mod written;
 
+pub(super) use address::RESOLVER;
+pub(super) use device::make;
+pub(super) use keeper::Keeper;
+pub(super) use traffic::read as traffic;
 pub(super) use written::write;
+
+/// The argument that makes the program this process.
+pub(super) const ROLE: &str = "sandbox-net";

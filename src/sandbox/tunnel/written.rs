@@ -1,11 +1,18 @@
 //! What may be reached from inside, as the daemon writes it down for the shim.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs::{self, File},
+    io::{self, Read, Seek},
+    path::Path,
+};
 
 use crate::model::NetworkPolicy;
 
 /// In the instance's folder.
 const FILE: &str = "network.json";
+
+/// More is no policy.
+const LONGEST: u64 = 8 << 20;
 
 /// Replaces the file in `dir` as a whole; whether it said something else before.
 pub(in crate::sandbox) fn write(dir: &Path, policy: &NetworkPolicy) -> io::Result<bool> {
@@ -17,6 +24,20 @@ pub(in crate::sandbox) fn write(dir: &Path, policy: &NetworkPolicy) -> io::Resul
     fs::write(&fresh, text)?;
     fs::rename(&fresh, &path)?;
     Ok(true)
+}
+
+/// The file in `dir`.
+pub(super) fn open(dir: &Path) -> io::Result<File> {
+    File::open(dir.join(FILE))
+}
+
+/// What an open file says.
+pub(super) fn read(file: &mut File) -> io::Result<NetworkPolicy> {
+    let mut text = Vec::new();
+    // Others have the same file open, and its position with it.
+    file.rewind()?;
+    file.take(LONGEST).read_to_end(&mut text)?;
+    serde_json::from_slice(&text).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }
 
 #[cfg(test)]
@@ -31,5 +52,9 @@ mod tests {
         assert!(!write(dir.path(), &policy).unwrap());
         policy.bytes_per_second = Some(7);
         assert!(write(dir.path(), &policy).unwrap());
+        let mut file = open(dir.path()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(read(&mut file).unwrap(), policy);
+        }
     }
 }

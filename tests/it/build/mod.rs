@@ -19,5 +19,5 @@ fn builds_work_for_an_ordinary_user_too() {
     let rest = ["flask", "express", "the_go", "the_java"].map(|name| format!("--skip={name}"));
     let mut arguments = vec!["build::"];
     arguments.extend(rest.iter().map(String::as_str));
-    pass_as_user(1501, &arguments);
+    pass_as_user(1501, &arguments, &[]);
 }

@@ -17,8 +17,9 @@ use pastina::{
     images::{self, Images},
     logs::{Logs, Query},
     model::{
-        App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, Failure, Lifecycle,
-        LifecycleKind, Metadata, NetworkPolicy, ProcessType, SpaceId, Timestamp,
+        App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, EgressProtocol, EgressRule,
+        Failure, Lifecycle, LifecycleKind, Metadata, NetworkPolicy, ProcessType, SpaceId,
+        Timestamp,
     },
     runtimes::Catalog,
     sandbox::{self, Disks, Ids, Limits, Sandbox, Spec, Status},
@@ -29,6 +30,24 @@ use tokio::{
     sync::watch,
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
+
+/// Every address of IPv4 and IPv6; the platform closes its own and those that lead into its
+/// surroundings by itself.
+fn internet() -> NetworkPolicy {
+    let rule = |first: &str, last: &str| EgressRule {
+        first: first.parse().unwrap(),
+        last: last.parse().unwrap(),
+        protocol: EgressProtocol::All,
+        log: false,
+    };
+    NetworkPolicy {
+        rules: vec![
+            rule("0.0.0.0", "255.255.255.255"),
+            rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"),
+        ],
+        ..NetworkPolicy::default()
+    }
+}
 
 use crate::support::{PATIENCE, examples, is_root, program, soon};
 
@@ -151,8 +170,8 @@ impl Place {
             memory: None,
             env: BTreeMap::new(),
             own_command: self.own_command,
-            network: NetworkPolicy::default(),
             ids: self.ids,
+            network: internet(),
         }
     }
 

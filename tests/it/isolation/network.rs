@@ -63,22 +63,6 @@ if '{name}' in sockets: broke('its name is told')
     held(&attack(&program)).await;
 }
 
-/// Where a sandbox shares the host's network, Landlock keeps abstract sockets apart.
-#[tokio::test]
-async fn abstract_sockets_of_the_host_are_closed_to_a_build_on_its_network() {
-    let name = format!("pastina-test-host-{}", std::process::id());
-    let address = SocketAddr::from_abstract_name(&name).unwrap();
-    let _listener = UnixListener::bind_addr(&address).unwrap();
-    let mut case = attack(&format!(
-        r"
-one = socket.socket(socket.AF_UNIX)
-refused('abstract', lambda: one.connect('\0{name}'), errno.ECONNREFUSED, errno.EPERM)
-"
-    ));
-    case.spec.network = pastina::sandbox::Network::Host;
-    held(&case).await;
-}
-
 #[tokio::test]
 async fn interfaces_and_routes_cannot_be_changed() {
     held(&attack(

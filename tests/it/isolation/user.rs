@@ -4,5 +4,5 @@ use crate::support::pass_as_user;
 
 #[test]
 fn every_attack_fails_for_an_ordinary_user_too() {
-    pass_as_user(1501, &["isolation::"]);
+    pass_as_user(1501, &["isolation::"], &[]);
 }

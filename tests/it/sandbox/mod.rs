@@ -6,9 +6,11 @@
 mod adoption;
 mod disk;
 mod files;
+mod internet;
 mod life;
 mod limits;
 mod network;
 pub(crate) mod support;
 mod user;
 mod walls;
+mod way_out;

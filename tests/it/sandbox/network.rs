@@ -2,10 +2,7 @@
 
 use std::{fs, io::Write, time::Duration};
 
-use pastina::{
-    model::Exit,
-    sandbox::{self, Network},
-};
+use pastina::sandbox;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -75,20 +72,6 @@ async fn dial_reaches_the_command_and_nothing_on_the_hosts_network() {
     ended(&sandbox).await;
     sandbox::dial(&case.spec.dir, 8080).await.unwrap_err();
     case.left_nothing().await;
-}
-
-#[tokio::test]
-async fn a_host_network_is_the_hosts() {
-    let mut case = shell("");
-    case.spec.network = Network::Host;
-    let host = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = host.local_addr().unwrap().port().to_string();
-    let code = "import socket, sys; socket.create_connection(('127.0.0.1', int(sys.argv[1]))); print('through')";
-    case.spec.argv = ["python3", "-c", code, &port].map(str::to_owned).into();
-    assert_eq!(
-        case.run().await,
-        (Exit::Code { code: 0 }, "through\n".to_owned())
-    );
 }
 
 #[tokio::test]

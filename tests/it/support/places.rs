@@ -34,9 +34,9 @@ pub(crate) fn is_root() -> bool {
 }
 
 /// Runs the tests that `arguments` name again, from a copy, as the ordinary user `user`, and
-/// asserts that they pass. Does nothing where the tests run as such a user already.
+/// asserts that they pass; `environment` is told to them, too. Does nothing where the tests run as such a user already.
 #[track_caller]
-pub(crate) fn pass_as_user(user: u32, arguments: &[&str]) {
+pub(crate) fn pass_as_user(user: u32, arguments: &[&str], environment: &[(&str, String)]) {
     if !is_root() {
         return;
     }
@@ -58,6 +58,7 @@ pub(crate) fn pass_as_user(user: u32, arguments: &[&str]) {
         .env(EXAMPLES, copy(&examples()))
         .env("TMPDIR", scratch)
         .env("RUST_BACKTRACE", "0")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .current_dir("/")
         .uid(user)
         .gid(user)
