@@ -149,6 +149,7 @@ def main():
     arguments = parser.parse_args()
     binary, runs = arguments.binary, arguments.runs
 
+    show("size of the executable", [os.path.getsize(binary) / 2**20], "MiB", "-")
     with tempfile.TemporaryDirectory(prefix="pastina-bench-") as folder:
         os.chmod(folder, 0o711)
         home = folder + "/client"
