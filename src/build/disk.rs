@@ -63,7 +63,7 @@ impl Disk {
 
     /// How much it may hold.
     pub(super) fn size(&self) -> Megabytes {
-        Megabytes(u32::try_from(self.spec.quota.bytes >> 20).unwrap_or(u32::MAX))
+        self.spec.quota.megabytes()
     }
 
     /// Whether nothing more can be written to it.

@@ -9,7 +9,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Quota, cgroup::Group};
-use crate::model::{Exit, Megabytes};
+use crate::model::Exit;
 
 /// The version of the status file and of the protocols that this binary speaks.
 pub(super) const VERSION: u32 = 1;
@@ -167,12 +167,6 @@ pub(super) struct KeptDisk {
 }
 
 impl Kept {
-    /// The disk quota, as people know it.
-    pub(super) fn quota(&self) -> Option<Megabytes> {
-        let bytes = self.disk?.quota.bytes;
-        u32::try_from(bytes >> 20).ok().map(Megabytes)
-    }
-
     /// Replaces the file in `dir` as a whole.
     pub(super) fn write(&self, dir: &Path) -> io::Result<()> {
         let fresh = dir.join("status.new");

@@ -345,6 +345,58 @@ fn an_app_beyond_its_memory_is_told_so() {
     cf.run(&["delete", "greedy", "-f", "-r"]);
 }
 
+const HOARDER: &str = r#"
+import os, http.server
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/hoard":
+            try:
+                for number in range(100):
+                    with open(f"/tmp/{number}", "wb", buffering=0) as file:
+                        for _ in range(10): file.write(b"x" * (1 << 20))
+            except OSError:
+                pass
+        if self.path == "/end": os._exit(3)
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"well")
+    def log_message(self, *args): pass
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"#;
+
+#[test]
+fn an_app_beyond_its_disk_is_told_so() {
+    let daemon = Daemon::shared();
+    let cf = Cf::login(&daemon);
+    let files = folder(&[("app.py", HOARDER)]);
+    cf.run_in(files.path(), &["push", "hoarder", "-m", "64M", "-k", "64M"]);
+    daemon.get_ok("hoarder");
+    daemon.get("hoarder", "/hoard");
+    if is_root() {
+        // It lives on, and nothing more can be written.
+        daemon.get_ok("hoarder");
+        let path = format!("/v3/apps/{}/processes/web/stats", cf.guid("hoarder"));
+        eventually("its disk to be shown as full", || {
+            let stats: serde_json::Value = serde_json::from_str(&cf.run(&["curl", &path])).unwrap();
+            let stats = &stats["resources"][0];
+            assert_eq!(stats["disk_quota"], 64 << 20);
+            let used = stats["usage"]["disk"].as_u64().unwrap_or_default();
+            (used > 50 << 20).then_some(())
+        });
+        daemon.get("hoarder", "/end");
+    }
+    let told = "disk quota of 64M exceeded";
+    eventually("the crash to be an event", || {
+        let events = cf.run(&["events", "hoarder"]);
+        (events.contains("app.crash") && events.contains(told)).then_some(())
+    });
+    let logs = cf.run(&["logs", "hoarder", "--recent"]);
+    assert!(logs.contains(told), "{logs}");
+    // And it is started again, with an empty disk.
+    daemon.get_ok("hoarder");
+    cf.run(&["delete", "hoarder", "-f", "-r"]);
+}
+
 #[test]
 fn an_ordinary_user_is_told_what_is_not_enforced() {
     let user = is_root().then_some(1500);

@@ -11,7 +11,7 @@ use std::{
 
 use nix::sys::statvfs::statvfs;
 
-use super::{Mounted, format, format::Template};
+use super::{BOUND, Mounted, format, format::Template};
 use crate::sandbox::{Disk, Finding, Image, Quota};
 
 /// Templates that are kept: as many sizes as the apps of one machine may well have. Each takes
@@ -93,8 +93,8 @@ impl Disks {
         } else {
             "run the platform as root where apps must not fill the disk"
         };
-        let reason = format!("{reason}, so an app may fill the disk of the host");
-        Finding::missing(WHAT, reason).mended_by(remedy)
+        let reason = format!("{reason}, so they hold in part: {BOUND}");
+        Finding::weaker(WHAT, reason).mended_by(remedy)
     }
 
     /// Makes a disk of `bytes`, in a new file at `file` where it gets an image. Blocks on the

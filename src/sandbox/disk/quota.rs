@@ -1,6 +1,6 @@
 //! How many inodes go with how many bytes.
 
-use crate::sandbox::Quota;
+use crate::{model::Megabytes, sandbox::Quota};
 
 /// The unit that file systems here count in.
 pub(super) const BLOCK: u64 = 4096;
@@ -22,6 +22,12 @@ const LARGEST_SHARE: u64 = 16;
 const SMALLEST: u64 = 1 << 20;
 
 impl Quota {
+    /// Its bytes, as people know them.
+    #[must_use]
+    pub fn megabytes(self) -> Megabytes {
+        Megabytes(u32::try_from(self.bytes >> 20).unwrap_or(u32::MAX))
+    }
+
     /// The quota for `bytes`, which is made no larger than `most`: no file can be larger than
     /// the file system that it is on.
     pub(super) fn of(bytes: u64, most: u64) -> Self {

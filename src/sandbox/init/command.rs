@@ -115,6 +115,9 @@ fn prepare(
         limit(resource, most)?;
     }
     limit(Resource::RLIMIT_NOFILE, spec.limits.files.unwrap_or(FILES))?;
+    if let Some(disk) = spec.disk.as_ref().filter(|disk| disk.image.is_none()) {
+        limit(Resource::RLIMIT_FSIZE, disk.quota.bytes)?;
+    }
     limit(
         Resource::RLIMIT_NPROC,
         spec.limits

@@ -7,7 +7,10 @@ use std::{
 
 use nix::{
     poll::{PollTimeout, poll},
-    sys::wait::{WaitStatus, waitpid},
+    sys::{
+        signal::Signal,
+        wait::{WaitStatus, waitpid},
+    },
     unistd::Pid,
 };
 
@@ -16,9 +19,9 @@ use super::{
     watch::{Shim, now_ns},
 };
 use crate::{
-    model::{Exit, Megabytes},
+    model::Exit,
     sandbox::{
-        Status,
+        Quota, Status,
         log::Writer,
         protocol::{CONNECT, CONTROL, FromInit},
     },
@@ -69,21 +72,28 @@ impl Shim {
     /// How it ended. A disk that is full is the likely reason for a bad end.
     fn exit(&self, init: Option<WaitStatus>) -> Exit {
         let exit = self.plain_exit(init);
-        match (&exit, self.full_disk()) {
-            (Exit::Code { code: 0 }, _) | (_, None) => exit,
-            (Exit::Code { .. } | Exit::Signal { .. }, Some(quota)) => Exit::OutOfDisk {
+        let quota = match exit {
+            Exit::Signal { signal } if signal == Signal::SIGXFSZ as i32 => {
+                self.kept.disk.map(|disk| disk.quota)
+            }
+            Exit::Signal { .. } => self.exceeded.or_else(|| self.full_disk()),
+            Exit::Code { code } if code != 0 => self.full_disk(),
+            _ => None,
+        };
+        match quota {
+            Some(quota) => Exit::OutOfDisk {
                 status: exit.status(),
-                quota,
+                quota: quota.megabytes(),
             },
-            _ => exit,
+            None => exit,
         }
     }
 
     /// The quota of its own disk, where that is full.
-    fn full_disk(&self) -> Option<Megabytes> {
+    fn full_disk(&self) -> Option<Quota> {
         let disk = self.started.as_ref()?.disk.as_ref()?;
         let full = disk.space().is_ok_and(|space| space.is_full());
-        full.then(|| self.kept.quota()).flatten()
+        full.then_some(self.kept.disk?.quota)
     }
 
     /// Nobody reads any more what is on its own disk, unless somebody else has it mounted.

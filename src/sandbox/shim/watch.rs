@@ -26,7 +26,8 @@ use super::{
 use crate::{
     model::NetworkPolicy,
     sandbox::{
-        Ids, Network, Spec, Status,
+        Ids, Network, Quota, Spec, Status,
+        disk::{BOUND, WRITTEN, Watch},
         log::{Stream, Writer, encode},
         protocol::{FromInit, LONGEST, ToInit, ToShim},
         status::Kept,
@@ -64,6 +65,10 @@ pub(super) struct Shim {
     /// What the way out begins with, until init hands its device over.
     egress: Option<(NetworkPolicy, Ids)>,
     pub(super) way_out: Option<Keeper>,
+    /// Over what it writes, where the kernel does not keep to the quota.
+    disk: Option<Watch>,
+    /// The quota that it was killed for.
+    pub(super) exceeded: Option<Quota>,
 }
 
 pub(super) struct Stop {
@@ -89,6 +94,8 @@ impl Shim {
             own_disk: false,
             egress: None,
             way_out: None,
+            disk: None,
+            exceeded: None,
         }
     }
 
@@ -119,6 +126,12 @@ impl Shim {
             .as_ref()
             .and_then(|disk| disk.image.as_ref())
             .is_some_and(|image| image.device.is_none());
+        self.disk = Watch::over(&spec);
+        if self.disk.is_some() {
+            self.kept
+                .weaker
+                .push(format!("disk quotas hold in part: {BOUND}"));
+        }
         self.oom = self
             .kept
             .group
@@ -199,6 +212,7 @@ impl Shim {
             }
         }
         self.watch_memory(outputs > 2 && ready[2]);
+        self.watch_disk();
         self.watch_deadline();
         self.clients
             .tell(&self.kept.status, self.log.as_ref().map_or(0, Writer::end));
@@ -214,9 +228,11 @@ impl Shim {
             .map(|stop| stop.deadline);
         let oom = self.oom_until.map(|_| now + OOM_TICK);
         let way_out = self.way_out.as_ref().and_then(Keeper::deadline);
+        let disk = self.disk.as_ref().map(Watch::next);
         stop.into_iter()
             .chain(oom)
             .chain(way_out)
+            .chain(disk)
             .min()
             .map_or(PollTimeout::NONE, |at| {
                 let left = at.saturating_duration_since(now) + Duration::from_millis(1);
@@ -338,6 +354,27 @@ impl Shim {
             self.kill();
         } else if Instant::now() >= until {
             self.oom_until = None;
+        }
+    }
+
+    /// Kills everything when it has written more than it may.
+    fn watch_disk(&mut self) {
+        let (Some(watch), Some(started)) = (&mut self.disk, &self.started) else {
+            return;
+        };
+        let before = watch.written();
+        let exceeded = watch.look(started.init.pid, Instant::now());
+        let written = watch.written();
+        if written != before {
+            let text = written.unwrap_or_default().to_string();
+            // Nobody needs to know it so much that anything depends on it.
+            let _ = std::fs::write(WRITTEN, text);
+        }
+        if exceeded.is_some() {
+            self.disk = None;
+            // An end that has already been told was not by this kill.
+            self.exceeded = exceeded.filter(|_| self.told.is_none());
+            self.kill();
         }
     }
 

@@ -365,6 +365,71 @@ async fn a_writable_home_is_on_a_disk_that_its_maker_sees() {
     sandbox.remove().await.unwrap();
 }
 
+/// A sandbox whose disk is folders, as where the kernel keeps to nothing.
+fn looked_after(script: &str) -> Case {
+    let mut case = shell("");
+    let text = format!("{FILL}\n{script}");
+    case.spec.argv = ["python3", "-c", &text].map(str::to_owned).into();
+    let disk = Disks::of_folders("a test").create(&image(&case), QUOTA);
+    case.spec.disk = Some(disk.unwrap());
+    case
+}
+
+#[tokio::test]
+async fn where_the_kernel_keeps_to_no_quota_the_shim_does() {
+    let out = |status| Exit::OutOfDisk {
+        status,
+        quota: Megabytes(64),
+    };
+    let stay = "\nprint('written', flush=True)\nsignal.pause()";
+    for script in [
+        "for _ in range(3): fill('/tmp', 30 << 20)",
+        "for _ in range(3): fill('/home/vcap', 30 << 20)",
+        // Files that have no name, or where nobody may look.
+        "kept = []
+for _ in range(3):
+    kept.append(os.open('/tmp', os.O_TMPFILE | os.O_RDWR, 0o600))
+    for _ in range(30): os.write(kept[-1], b'x' * (1 << 20))",
+        "os.mkdir('/tmp/d')
+for _ in range(3): fill('/tmp/d', 30 << 20)
+os.chmod('/tmp/d', 0)",
+        "for number in range(4200): os.mkdir(f'/tmp/{number}')",
+    ] {
+        let case = looked_after(&format!("{script}{stay}"));
+        let sandbox = case.spawn().await;
+        running(&sandbox).await;
+        let weaker = sandbox.weaker();
+        assert!(
+            weaker.iter().any(|one| one.contains("disk quotas")),
+            "{weaker:?}"
+        );
+        assert_eq!(ended(&sandbox).await, out(137), "{script}");
+        case.left_nothing().await;
+        sandbox.remove().await.unwrap();
+    }
+    // A single file comes to no more than the quota.
+    let beyond = "
+file = os.open('/tmp/file', os.O_RDWR | os.O_CREAT)
+os.pwrite(file, b'x', (64 << 20) - 1)
+try: os.pwrite(file, b'x', 64 << 20)
+except OSError as error: print(errno.errorcode[error.errno])";
+    let (exit, output) = looked_after(beyond).run().await;
+    assert_eq!((exit, output.as_str()), (Exit::Code { code: 0 }, "EFBIG\n"));
+    let signals = format!("signal.signal(signal.SIGXFSZ, signal.SIG_DFL){beyond}");
+    assert_eq!(looked_after(&signals).run().await.0, out(128 + 25));
+    // Who stays within is left alone, and what there is is known.
+    let case = looked_after(&format!("fill('/tmp', 20 << 20){stay}"));
+    let sandbox = case.spawn().await;
+    let known = || {
+        sandbox
+            .written()
+            .is_some_and(|bytes| (20 << 20..21 << 20).contains(&bytes))
+    };
+    until("what is written to be known", known).await;
+    sandbox.stop(Duration::ZERO);
+    assert_eq!(ended(&sandbox).await, Exit::Stopped { killed: true });
+}
+
 /// `cargo test --test it -- --ignored --nocapture what_a_disk_adds_to_a_start`
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
