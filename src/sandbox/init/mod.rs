@@ -118,7 +118,7 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     sys::loopback_up().doing(|| "bring up the loopback interface".to_owned())?;
     if spec.network == Network::Tunnel {
         // An app that needs no way out is better off without one than not started.
-        let led_out = tunnel::make().and_then(|device| channel.hand_over(&device));
+        let led_out = tunnel::make(spec.user().gid).and_then(|device| channel.hand_over(&device));
         if let Err(error) = led_out {
             channel.tell(&FromInit::Weaker(format!(
                 "nothing outside can be reached: {error}"

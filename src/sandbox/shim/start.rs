@@ -186,6 +186,16 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWNET;
 
+/// The host's id of the app's own range that nobody in the sandbox has, where it has a range.
+pub(super) fn nobody(spec: &Spec) -> Option<u32> {
+    let uid = [VCAP + 1, VCAP + 2]
+        .into_iter()
+        .find(|uid| *uid != spec.user().uid);
+    rootfs::image::root(spec.ids)
+        .zip(uid)
+        .map(|(first, uid)| first + uid)
+}
+
 /// The host's id of who runs the command, where it is not our own.
 fn owner(spec: &Spec) -> Option<u32> {
     rootfs::image::root(spec.ids).map(|first| first + spec.user().uid)

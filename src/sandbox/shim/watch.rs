@@ -26,7 +26,7 @@ use super::{
 use crate::{
     model::NetworkPolicy,
     sandbox::{
-        Ids, Network, Quota, Spec, Status,
+        Network, Quota, Spec, Status,
         disk::{BOUND, WRITTEN, Watch},
         log::{Stream, Writer, encode},
         protocol::{FromInit, LONGEST, ToInit, ToShim},
@@ -63,7 +63,7 @@ pub(super) struct Shim {
     /// Whether nobody else has the sandbox's disk.
     pub(super) own_disk: bool,
     /// What the way out begins with, until init hands its device over.
-    egress: Option<(NetworkPolicy, Ids)>,
+    egress: Option<(NetworkPolicy, Option<u32>)>,
     pub(super) way_out: Option<Keeper>,
     /// Over what it writes, where the kernel does not keep to the quota.
     disk: Option<Watch>,
@@ -137,7 +137,8 @@ impl Shim {
             .group
             .as_ref()
             .and_then(crate::sandbox::cgroup::Group::oom_events);
-        self.egress = (spec.network == Network::Tunnel).then(|| (spec.egress.clone(), spec.ids));
+        self.egress =
+            (spec.network == Network::Tunnel).then(|| (spec.egress.clone(), start::nobody(&spec)));
         let (started, outputs) =
             start::init(spec, self.kept.group.as_ref(), &mut self.kept.weaker).map_err(told)?;
         self.kept.init = Some(started.init);
@@ -301,11 +302,12 @@ impl Shim {
                     self.keep();
                 }
                 Ok(FromInit::Device) => {
-                    if let (Some(device), Some((policy, ids))) =
-                        (received.passed, self.egress.take())
+                    if let (Some(device), Some((policy, become_id)), Some(init)) =
+                        (received.passed, self.egress.take(), self.kept.init)
                     {
                         let group = self.kept.group.clone();
-                        self.way_out = Some(Keeper::new(device, policy, ids, group));
+                        let keeper = Keeper::new(device, init.pid, policy, become_id, group);
+                        self.way_out = Some(keeper);
                     }
                 }
                 Ok(last) => self.told = Some(last),

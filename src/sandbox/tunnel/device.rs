@@ -16,10 +16,10 @@ use super::{
     address::{INSTANCE, INSTANCE_PREFIX, INSTANCE_V6, INSTANCE_V6_PREFIX},
     netlink::Netlink,
 };
-use crate::sandbox::{VCAP, sys};
+use crate::sandbox::sys;
 
 /// Where devices are made.
-pub(super) const MAKER: &str = "/dev/net/tun";
+pub(in crate::sandbox) const MAKER: &str = "/dev/net/tun";
 
 /// As most programs expect it.
 const NAME: &str = "eth0";
@@ -29,8 +29,8 @@ const NAME: &str = "eth0";
 pub(super) const MTU: u16 = 65_535;
 
 /// Makes the device in this network namespace and brings it up. The host's `/dev` and `/proc` are
-/// still in sight.
-pub(in crate::sandbox) fn make() -> io::Result<OwnedFd> {
+/// still in sight. `group` is who runs the command.
+pub(in crate::sandbox) fn make(group: u32) -> io::Result<OwnedFd> {
     let maker = OpenOptions::new()
         .read(true)
         .write(true)
@@ -40,7 +40,7 @@ pub(in crate::sandbox) fn make() -> io::Result<OwnedFd> {
     let device = OwnedFd::from(maker);
     sys::make_tun(device.as_fd(), NAME).map_err(|error| told("make a TUN device", &error))?;
     let index = if_nametoindex(NAME)?;
-    quieten();
+    quieten(group);
     let mut netlink = Netlink::open()?;
     netlink.bring_up(index, MTU.into())?;
     netlink.add_address(index, INSTANCE.into(), INSTANCE_PREFIX)?;
@@ -59,7 +59,7 @@ fn told(what: &str, error: &io::Error) -> io::Error {
 /// Keeps the kernel from saying anything on the device by itself, which would wake the way out of
 /// every sandbox that starts; and lets the app ping, as far as rules allow. What cannot be set
 /// only costs that.
-fn quieten() {
+fn quieten(group: u32) {
     let settings = [
         ("addr_gen_mode", "1"),
         ("accept_ra", "0"),
@@ -71,6 +71,6 @@ fn quieten() {
     }
     let _ = fs::write(
         "/proc/sys/net/ipv4/ping_group_range",
-        format!("{VCAP} {VCAP}"),
+        format!("{group} {group}"),
     );
 }

@@ -12,10 +12,13 @@ mod traffic;
 mod written;
 
 pub(super) use address::RESOLVER;
-pub(super) use device::make;
+pub(super) use device::{MAKER, make};
 pub(super) use keeper::Keeper;
 pub(super) use traffic::read as traffic;
 pub(super) use written::write;
+
+/// Bytes before every packet on the device: `struct virtio_net_hdr`.
+const HEADER: usize = 10;
 
 /// The argument that makes the program this process.
 pub(super) const ROLE: &str = "sandbox-net";

@@ -255,35 +255,65 @@ async fn a_limit_holds_in_bytes() {
     assert!(total <= allowed, "{total} of {allowed}");
 }
 
-/// What a way out that has failed leaves: nothing of it, and the next one serves.
+/// What a way out that has failed leaves: nothing of it, not even for a program that only waits;
+/// and the next one serves.
 #[tokio::test]
 async fn a_way_out_that_is_killed_is_there_again() {
     let Some(internet) = Internet::reach() else {
         return;
     };
     let code = format!(
-        "c = connect('{to}', {ECHO}); c.sendall(b'x'); c.recv(1); say('open')\n\
-         try:\n    while True: c.sendall(b'x'); assert c.recv(1); time.sleep(0.02)\n\
-         except OSError as e: say('broken')\n\
-         while why('{to}', {ECHO}) != 'open': time.sleep(0.05)\n\
+        "for to in '{}', '{}':\n\
+         \x20   c = connect(to, {ECHO}); c.sendall(b'x'); c.recv(1); c.settimeout(None); say('open', to)\n\
+         \x20   try: c.recv(1)\n\
+         \x20   except OSError as e: say('broken', errno.errorcode[e.errno])\n\
+         \x20   while why(to, {ECHO}) != 'open': time.sleep(0.05)\n\
          say('again')\n",
-        to = internet.v4
+        internet.v4, internet.v6,
     );
     let case = python(internet.open(), &code);
     let sandbox = case.spawn().await;
-    says(&sandbox, "open").await;
-    let pid = running(&sandbox).await;
-    let shim = parent(parent(pid));
-    let way_out = children(shim)
-        .into_iter()
-        .find(|child| *child != parent(pid))
-        .expect("the way out is a child of the shim");
-    kill(way_out);
-    says(&sandbox, "again").await;
-    assert!(output(&sandbox).contains("broken"));
+    let init = parent(running(&sandbox).await);
+    for to in [internet.v4.to_string(), internet.v6.to_string()] {
+        says(&sandbox, &format!("open {to}\n")).await;
+        let children = children(parent(init));
+        let way_out = children.into_iter().find(|child| *child != init);
+        kill(way_out.expect("the way out is a child of the shim"));
+    }
     assert_eq!(ended(&sandbox).await, Exit::Code { code: 0 });
-    assert!(sandbox.traffic().connections >= 1);
+    let output = output(&sandbox);
+    assert_eq!(output.matches("broken ECONNRESET\n").count(), 2, "{output}");
+    assert!(output.contains("again\n"), "{output}");
     case.left_nothing().await;
+}
+
+/// Pings go out where the host lets the way out's group send them.
+#[tokio::test]
+async fn a_ping_is_answered_where_a_rule_and_the_host_allow_it() {
+    let Some(internet) = Internet::reach() else {
+        return;
+    };
+    let code = format!(
+        "s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP); s.settimeout(20)\n\
+         s.connect(('{}', 0)); s.send(bytes([8, 0, 0, 0, 0, 0, 0, 5]) + b'ping')\n\
+         try: data = s.recv(100); say(data[0], data[6:].decode('latin1')[2:])\n\
+         except OSError as e: say(errno.errorcode[e.errno])\n",
+        internet.v4
+    );
+    let range = std::fs::read_to_string("/proc/sys/net/ipv4/ping_group_range").unwrap();
+    let mut ends = range
+        .split_whitespace()
+        .map(|end| end.parse::<u64>().unwrap());
+    let (first, last) = (ends.next().unwrap(), ends.next().unwrap());
+    let (_, output) = python(internet.open(), &code).run().await;
+    let expected = if first == 0 && last > 1 << 30 {
+        "0 ping\n"
+    } else {
+        "EHOSTUNREACH\n"
+    };
+    assert_eq!(output, expected);
+    let (_, output) = python(NetworkPolicy::default(), &code).run().await;
+    assert!(output.contains("EHOSTUNREACH\n"), "{output}");
 }
 
 /// Names the spec for [`a_daemon_with_connections`].

@@ -3,6 +3,7 @@
 
 mod dials;
 mod names;
+mod orphans;
 
 use std::{
     fs::File,
@@ -16,18 +17,19 @@ use std::{
 use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::socket::{AddressFamily, SockFlag, SockType, socketpair},
+    unistd::write,
 };
 
 use self::dials::{Dials, Wanted};
 use super::{
-    ROLE,
+    HEADER, ROLE,
     bucket::Bucket,
     message::{Ask, Tell, hear, say},
     traffic, written,
 };
 use crate::{
     model::NetworkPolicy,
-    sandbox::{Ids, VCAP, cgroup::Group, sys},
+    sandbox::{cgroup::Group, sys},
 };
 
 /// How long the next start waits after a failure, doubled with each that follows at once.
@@ -54,6 +56,8 @@ const TURN: usize = 64;
 #[derive(Debug)]
 pub(in crate::sandbox) struct Keeper {
     device: OwnedFd,
+    /// The sandbox's first process.
+    init: i32,
     policy: NetworkPolicy,
     /// The file that says it, for the process to read.
     file: Option<File>,
@@ -75,20 +79,18 @@ struct Running {
 }
 
 impl Keeper {
-    /// Takes the device of a sandbox with these ids, whose folder is the working directory.
+    /// Takes the device of the sandbox whose first process is `init`, and whose folder is the
+    /// working directory. `become_id` is whose rights its process has, where that can be chosen.
     pub(in crate::sandbox) fn new(
         device: OwnedFd,
+        init: i32,
         policy: NetworkPolicy,
-        ids: Ids,
+        become_id: Option<u32>,
         group: Option<Group>,
     ) -> Self {
-        let become_id = match ids {
-            // Of the app's own range, and nobody's inside.
-            Ids::Range { first } => Some(first + VCAP + 1),
-            Ids::Own => None,
-        };
         let mut keeper = Self {
             device,
+            init,
             policy,
             file: None,
             become_id,
@@ -300,8 +302,21 @@ impl Keeper {
         let well = now.saturating_duration_since(running.since) >= WELL;
         match running.child.wait() {
             Ok(status) if status.success() => self.failures = 0,
-            _ if well => self.failures = 0,
-            _ => self.failed(now),
+            _ => {
+                if well {
+                    self.failures = 0;
+                }
+                self.failed(now);
+                self.break_off();
+            }
+        }
+    }
+
+    /// Sees to it that nobody inside waits for what the failed process had open.
+    fn break_off(&self) {
+        for connection in orphans::find(self.init) {
+            let packet = [&[0; HEADER], &orphans::question(connection)[..]].concat();
+            let _ = write(&self.device, &packet);
         }
     }
 

@@ -11,10 +11,7 @@ use smoltcp::{
     time::Instant,
 };
 
-use super::super::device::MTU;
-
-/// `struct virtio_net_hdr`, which stands before every packet.
-const HEADER: usize = 10;
+use super::super::{HEADER, device::MTU};
 
 /// VIRTIO_NET_HDR_F_NEEDS_CSUM: the checksum is not there, and nobody need miss it, since the
 /// packet has not been on any line.

@@ -2,6 +2,8 @@
 //! the host's files, and of everything else from the host's name servers.
 
 mod message;
+#[cfg(test)]
+mod tests;
 mod upstream;
 
 use std::{
