@@ -1,14 +1,17 @@
 //! What handlers take from a request.
 
-use std::str::FromStr;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    str::FromStr,
+};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request},
-    http::{HeaderMap, header, request::Parts},
+    http::{Extensions, HeaderMap, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
-use super::{Api, Failure, Tls};
+use super::{Api, Client, Failure, Tls};
 use crate::{actions::Caller, wire};
 
 /// Largest JSON or YAML body, in bytes.
@@ -34,6 +37,12 @@ impl<S: Sync> FromRequestParts<S> for Base {
             &authority,
         )))
     }
+}
+
+/// Where a request came from, as far as that is known.
+pub(super) fn client_of(extensions: &Extensions) -> IpAddr {
+    let known = extensions.get::<Client>();
+    known.map_or(Ipv4Addr::UNSPECIFIED.into(), |client| client.0)
 }
 
 /// The caller, by the request's bearer token.

@@ -43,6 +43,10 @@ pub struct Api {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tls(pub bool);
 
+/// The address of who sent a request; put into its extensions as [`Tls`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client(pub std::net::IpAddr);
+
 /// Every endpoint.
 pub fn router(api: Api) -> Router {
     Router::new()

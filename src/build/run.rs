@@ -96,6 +96,7 @@ pub(super) async fn run(
         limits: Limits {
             memory: Some(memory.bytes()),
             cpu_weight: Some(CPU_WEIGHT),
+            io_weight: Some(CPU_WEIGHT),
             pids: Some(PIDS),
             files: Some(FILES),
             ..Limits::default()

@@ -176,6 +176,7 @@ fn spec(
         limits: Limits {
             memory: Some(process.memory.bytes()),
             cpu_weight: Some(cpu_weight(process.memory)),
+            io_weight: Some(cpu_weight(process.memory)),
             pids: Some(config.pids),
             files: Some(FILES),
             ..Limits::default()

@@ -12,6 +12,9 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 const HTTP2_SETTINGS: HeaderName = HeaderName::from_static("http2-settings");
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// Says which client certificate was verified: an app believes it, and no client is asked for
+/// one here, so whatever comes is invented.
+const CLIENT_CERTIFICATE: HeaderName = HeaderName::from_static("x-forwarded-client-cert");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-vcap-request-id");
@@ -105,7 +108,12 @@ pub(super) fn add_forwarded(
     let id = request_id(&mut random);
     headers.insert(REQUEST_ID, text(&mut Uuid::encode_buffer(), id));
     add_trace(headers, id, random());
-    for name in [APPLICATION_ID, INSTANCE_ID, INSTANCE_INDEX] {
+    for name in [
+        APPLICATION_ID,
+        INSTANCE_ID,
+        INSTANCE_INDEX,
+        CLIENT_CERTIFICATE,
+    ] {
         headers.remove(name);
     }
     headers[REQUEST_ID].clone()
@@ -265,6 +273,7 @@ mod tests {
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-for", "2.2.2.2, 3.3.3.3"),
             ("x-forwarded-proto", "ftp"),
+            ("x-forwarded-client-cert", "MIIB"),
             ("x-vcap-request-id", "mine"),
             ("x-cf-instanceid", "mine"),
             ("x-cf-applicationid", "mine"),
@@ -275,6 +284,7 @@ mod tests {
             "1.1.1.1, 2.2.2.2, 3.3.3.3, 10.0.0.9"
         );
         assert_eq!(map["x-forwarded-proto"], "https");
+        assert!(!map.contains_key("x-forwarded-client-cert"));
         assert_eq!(id, "01234567-89ab-4def-8123-456789abcdef");
         assert_eq!(map["x-vcap-request-id"], id);
         assert_eq!(

@@ -17,7 +17,7 @@ pub use key::PublicKey;
 pub use password::{Password, WeakPassword};
 pub use session::{Login, Tokens, end_sessions};
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
     model::{Timestamp, User},
@@ -143,34 +143,37 @@ impl Identity {
         &self,
         user: &User,
         password: Password,
+        client: IpAddr,
         now: Timestamp,
     ) -> Result<bool, LoginError> {
         let hash = user.password_hash.clone();
-        self.check(&user.username, hash, password, now).await
+        let who = (user.username.as_str(), client);
+        self.check(who, hash, password, now).await
     }
 
     /// Whether `password` belongs to `hash`, which is that of the user `name`, if there is one.
     async fn check(
         &self,
-        name: &str,
+        (name, client): (&str, IpAddr),
         hash: Option<String>,
         password: Password,
         now: Timestamp,
     ) -> Result<bool, LoginError> {
         let failures = &self.shared.failures;
-        if failures.is_locked(name, now) {
+        if failures.is_locked(name, client, now) {
             return Err(LoginError::Locked);
         }
+        tokio::time::sleep(failures.delay(name, now)).await;
         let turn = self.shared.hasher.turn().await?;
         // Of many attempts at once, those who waited must not slip past the limit.
-        if failures.is_locked(name, now) {
+        if failures.is_locked(name, client, now) {
             return Err(LoginError::Locked);
         }
         let matches = turn.verify(hash, password).await?;
         if matches {
-            failures.forgive(name);
+            failures.forgive(name, client);
         } else {
-            failures.count(name, now);
+            failures.count(name, client, now);
         }
         Ok(matches)
     }

@@ -1,5 +1,7 @@
 //! Logging in, staying in, and logging out.
 
+use std::net::IpAddr;
+
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
@@ -25,6 +27,8 @@ pub struct Login<'a> {
     pub origin: Option<&'a str>,
     /// What was entered.
     pub password: Password,
+    /// Where it was entered.
+    pub client: IpAddr,
 }
 
 /// What a login is answered with.
@@ -65,7 +69,7 @@ impl Identity {
             .cloned();
         let hash = user.as_ref().and_then(|user| user.password_hash.clone());
         let matches = self
-            .check(login.username, hash, login.password, now)
+            .check((login.username, login.client), hash, login.password, now)
             .await?;
         let user = user.filter(|_| matches).ok_or(LoginError::BadCredentials)?;
 

@@ -42,6 +42,7 @@ async fn log_in(identity: &Identity, name: &str, password: &str) -> Result<Token
         username: name,
         origin: None,
         password: Password::entered(password),
+        client: std::net::Ipv4Addr::LOCALHOST.into(),
     };
     identity.log_in(login, HOST, NOW).await
 }

@@ -32,6 +32,8 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     pub(super) config: Arc<Config>,
     pub(super) observed: watch::Sender<Arc<Observed>>,
+    /// Memory that running builds take, in mebibytes.
+    pub(super) building: watch::Receiver<u64>,
     /// Whether nothing was told yet.
     pub(super) first: bool,
 }
@@ -46,12 +48,16 @@ impl Driver {
         loop {
             store.borrow_and_update();
             drivers.borrow_and_update();
+            self.building.borrow_and_update();
             let wait = self.pass().await;
             tokio::select! {
                 changed = store.changed() => if changed.is_err() {
                     return;
                 },
                 changed = drivers.changed() => if changed.is_err() {
+                    return;
+                },
+                changed = self.building.changed() => if changed.is_err() {
                     return;
                 },
                 () = sleep(wait) => {}
@@ -70,7 +76,7 @@ impl Driver {
         let instances = self.drivers.observe(now);
         let wanted = wanted(&state);
         let limits = Limits {
-            memory_mb: u64::from(self.config.memory.0),
+            memory_mb: u64::from(self.config.memory.0).saturating_sub(*self.building.borrow()),
             starting: self.config.starting,
             grace: self.config.grace,
         };

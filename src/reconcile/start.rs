@@ -55,6 +55,7 @@ impl Reconciler {
         let config = Arc::new(deps.config.clone());
         let (commands, asked) = mpsc::channel(COMMANDS);
         let (observed, seen) = watch::channel(Arc::default());
+        let (takes, building) = watch::channel(0);
         let driver = Driver {
             store: deps.store.clone(),
             drivers: deps.drivers.clone(),
@@ -62,10 +63,14 @@ impl Reconciler {
             clock: deps.clock.clone(),
             config: Arc::clone(&config),
             observed,
+            building,
             first: true,
         };
         tasks.spawn("processes", driver.run(asked));
-        tasks.spawn("builds", builds::run(deps.clone(), Arc::clone(&config)));
+        tasks.spawn(
+            "builds",
+            builds::run(deps.clone(), Arc::clone(&config), takes),
+        );
         tasks.spawn("network", network::run(deps.clone()));
         let drivers = deps.drivers.clone();
         tasks.spawn("cleanup", cleanup::run(deps, config));

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Sandbox, SandboxError, status::Kept};
+use super::{Sandbox, SandboxError, Status, connection, status::Kept};
 
 /// Takes over the sandbox whose folder is `dir`, whatever state it is in: one whose shim has
 /// vanished is cleaned up and reports [`Exit::Lost`](crate::model::Exit::Lost).
@@ -14,7 +14,16 @@ use super::{Sandbox, SandboxError, status::Kept};
 /// Where the folder holds no sandbox of a version that is known.
 pub async fn adopt(dir: &Path) -> Result<Sandbox, SandboxError> {
     let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_owned());
-    let kept = Kept::read(&dir)?.ok_or_else(|| SandboxError::NoSandbox { dir: dir.clone() })?;
+    let known = || {
+        let kept = Kept::read(&dir)?;
+        kept.ok_or_else(|| SandboxError::NoSandbox { dir: dir.clone() })
+    };
+    let mut kept = known()?;
+    // One that nobody watches any more must not count as running, not even for a moment.
+    if !matches!(kept.status, Status::Ended(_)) && !kept.shim.lives() {
+        connection::settle(&dir).await;
+        kept = known()?;
+    }
     Ok(Sandbox::new(dir, &kept))
 }
 
@@ -43,7 +52,7 @@ pub async fn adopt_all(root: &Path) -> io::Result<Vec<(PathBuf, Result<Sandbox, 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{model::Exit, sandbox::Status};
+    use crate::model::Exit;
 
     #[tokio::test]
     async fn a_folder_without_a_sandbox_is_an_error() {
@@ -65,6 +74,16 @@ mod tests {
             matches!(error, SandboxError::Version { version: 99, .. }),
             "{error}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_sandbox_whose_shim_has_vanished_is_lost_from_the_first_look_on() {
+        let root = tempfile::tempdir().unwrap();
+        let text = r#"{"version":1,"shim":{"pid":1,"started":1},"init":null,"group":null,"weaker":[],
+            "status":{"state":"running","pid":1}}"#;
+        fs::write(root.path().join("status.json"), text).unwrap();
+        let sandbox = adopt(root.path()).await.unwrap();
+        assert_eq!(*sandbox.status().borrow(), Status::Ended(Exit::Lost));
     }
 
     #[tokio::test]

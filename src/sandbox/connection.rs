@@ -134,7 +134,7 @@ async fn converse(
 
 /// How a sandbox ended whose shim is gone; none while the shim lives. Where the shim did not
 /// say, whatever is left of the sandbox is killed, and that it is lost is written down.
-async fn settle(dir: &Path) -> Option<Exit> {
+pub(super) async fn settle(dir: &Path) -> Option<Exit> {
     let Ok(Some(kept)) = Kept::read(dir) else {
         return Some(Exit::Lost);
     };

@@ -218,6 +218,10 @@ pub struct Limits {
     /// Share of processor time against other sandboxes, cgroup v2 scale: 1 to 10,000, 100 is
     /// the default.
     pub cpu_weight: Option<u32>,
+    /// Share of the disk against other sandboxes, on the same scale; where the kernel divides
+    /// it, as it does by its BFQ scheduler or by a cost model.
+    #[serde(default)]
+    pub io_weight: Option<u32>,
     /// Ceiling in thousandths of a core.
     pub cpu_milli: Option<u32>,
     /// Processes and threads.

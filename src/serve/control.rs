@@ -1,29 +1,39 @@
 //! The control API as the gateway's service, and access lines into the apps' logs.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::mpsc;
 
 use crate::{
-    api::Service,
+    api::{Client, Service},
     gateway::{AccessLines, ApiService, Peer},
     logs::{Line, Logs, Stream},
     model::InstanceRestart,
     reconcile::Handle,
 };
 
-/// Answers the platform's own requests with `api`.
-pub(super) fn service(api: Service) -> ApiService {
-    Arc::new(move |request| {
+/// Answers the platform's own requests with `api`. Behind a proxy, who asks is whom the proxy
+/// names.
+pub(super) fn service(api: Service, behind_proxy: bool) -> ApiService {
+    Arc::new(move |mut request| {
         let api = api.clone();
         Box::pin(async move {
-            let tls = request
-                .extensions()
-                .get::<Peer>()
-                .is_some_and(|peer| peer.tls);
-            api.answer(request, tls).await
+            let peer = request.extensions().get::<Peer>().copied();
+            if let Some(peer) = peer {
+                let named = behind_proxy.then(|| last_hop(request.headers())).flatten();
+                let client = named.unwrap_or_else(|| peer.addr.ip());
+                request.extensions_mut().insert(Client(client));
+            }
+            api.answer(request, peer.is_some_and(|peer| peer.tls)).await
         })
     })
+}
+
+/// Whom the proxy in front has named; what stands before that anybody may have written.
+fn last_hop(headers: &http::HeaderMap) -> Option<IpAddr> {
+    let mut values = headers.get_all("x-forwarded-for").iter();
+    let last = values.next_back()?.to_str().ok()?.rsplit(',').next()?;
+    last.trim().parse().ok()
 }
 
 /// Puts access lines into the logs of their apps, until the gateway is gone.

@@ -175,7 +175,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         gateway_config(&config, platform),
         table,
         &certs,
-        control::service(api),
+        control::service(api, config.behind_proxy),
         access,
     )?;
 

@@ -337,7 +337,10 @@ fn an_app_beyond_its_memory_is_told_so() {
         let events = cf.run(&["events", "greedy"]);
         events.contains("app.crash").then_some(events)
     });
-    assert!(events.to_lowercase().contains("out of memory"), "{events}");
+    assert!(
+        events.contains("(out of memory): the memory limit is 64M"),
+        "{events}"
+    );
     let logs = cf.run(&["logs", "greedy", "--recent"]);
     assert!(logs.to_lowercase().contains("out of memory"), "{logs}");
     // And it is started again.

@@ -16,7 +16,7 @@ use super::error::Refusal;
 use crate::{
     api::{
         Api,
-        extract::{Base, bearer_of, read},
+        extract::{Base, bearer_of, client_of, read},
     },
     identity::{Claims, Login, Password, Tokens},
     model::User,
@@ -69,6 +69,7 @@ impl Form {
 }
 
 async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<Response, Refusal> {
+    let client = client_of(request.extensions());
     let (headers, form) = Form::of(request).await?;
     let grant = form.need("grant_type")?;
     if grant != "client_credentials" {
@@ -92,6 +93,7 @@ async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<R
                 username: form.need("username")?,
                 origin: hint.as_ref().and_then(|hint| hint["origin"].as_str()),
                 password: Password::entered(form.need("password")?),
+                client,
             };
             api.identity.log_in(login, issuer, now).await?
         }

@@ -15,7 +15,7 @@ use crate::{
     actions::Caller,
     api::{
         Api,
-        extract::{bearer_of, read},
+        extract::{bearer_of, client_of, read},
     },
     identity::{LoginError, Password, WeakPassword},
     model::UserId,
@@ -169,6 +169,7 @@ async fn change_password(
     request: Request,
 ) -> Result<Response, Refusal> {
     let wanted = parse(&id)?;
+    let client = client_of(request.extensions());
     let change: PasswordChange = body(request).await?;
     let invalid =
         |text: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_password", text);
@@ -178,7 +179,7 @@ async fn change_password(
         let old = Password::entered(change.old.map(|old| old.0).unwrap_or_default());
         if !api
             .identity
-            .is_password_of(&caller.user, old, api.actions.now())
+            .is_password_of(&caller.user, old, client, api.actions.now())
             .await?
         {
             return Err(LoginError::BadCredentials.into());

@@ -4,6 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde_json::json;
 use tokio::{
+    sync::watch,
     task::{AbortHandle, JoinSet},
     time::sleep,
 };
@@ -25,13 +26,23 @@ use crate::{
 /// Between tries to write down what came of a build.
 const AGAIN: Duration = Duration::from_secs(1);
 
+/// A build that runs.
+struct Running {
+    app: AppId,
+    /// What it was granted at least.
+    memory_mb: u64,
+    handle: AbortHandle,
+}
+
 /// What came of a build.
 type Outcome = Result<(DropletId, Staged, Option<Lease>), Failure>;
 
 /// Runs builds until its task is stopped, which stops them.
-pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>) {
+/// `takes` tells how much memory those that run may use, in mebibytes: no instance is started
+/// on it.
+pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>, takes: watch::Sender<u64>) {
     let mut changes = deps.store.watch();
-    let mut running: HashMap<BuildId, (AppId, AbortHandle)> = HashMap::new();
+    let mut running: HashMap<BuildId, Running> = HashMap::new();
     // Dropped with this task, and all builds with it.
     let mut builds = JoinSet::new();
     loop {
@@ -39,21 +50,29 @@ pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>) {
         let state = deps.store.state();
         let known: Vec<_> = running
             .iter()
-            .map(|(build, (app, _))| (*build, *app))
+            .map(|(build, running)| (*build, running.app))
             .collect();
         let plan = plan(&state, &known, config.builds);
         for build in plan.cancel {
-            if let Some((_, handle)) = running.remove(&build) {
-                handle.abort();
+            if let Some(running) = running.remove(&build) {
+                running.handle.abort();
             }
         }
         for id in plan.begin {
             if let Some(build) = state.builds.get(&id).cloned() {
                 let app = build.app;
+                let memory_mb = u64::from(build.memory.unwrap_or(config.build_memory).0);
                 let handle = builds.spawn(one(deps.clone(), Arc::clone(&config), build));
-                running.insert(id, (app, handle));
+                let begun = Running {
+                    app,
+                    memory_mb,
+                    handle,
+                };
+                running.insert(id, begun);
             }
         }
+        let sum = running.values().map(|running| running.memory_mb).sum();
+        takes.send_if_modified(|before| std::mem::replace(before, sum) != sum);
         tokio::select! {
             changed = changes.changed() => if changed.is_err() {
                 return;
@@ -66,7 +85,7 @@ pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>) {
                 if let Err(error) = ended && error.is_panic() {
                     tracing::error!("a build panicked");
                 }
-                running.retain(|_, (_, handle)| handle.id() != task);
+                running.retain(|_, running| running.handle.id() != task);
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::plan::Action;
 use crate::{
     drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
-    model::{Actor, App, AppId, Event, EventId, EventTarget, InstanceId, Timestamp},
+    model::{Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Timestamp},
     reconcile::{network, routes::Routes},
     store::{State, Store, StoreError},
 };
@@ -139,7 +139,7 @@ fn events(state: &State, app: &App, instance: &Instance, cell: &str) -> Vec<Even
         "instance": instance.instance.to_string(),
         "index": instance.slot.index,
         "cell_id": cell,
-        "exit_description": details,
+        "exit_description": described(exit, details, instance.memory_mb),
         "reason": "CRASHED",
         "exit_status": exit.status(),
     });
@@ -169,6 +169,14 @@ fn events(state: &State, app: &App, instance: &Instance, cell: &str) -> Vec<Even
         created_at: Timestamp::from_millis(at.wall_ms),
     });
     each.into()
+}
+
+/// Says which limit it was where one was reached.
+fn described(exit: &Exit, details: &str, memory_mb: u64) -> String {
+    match exit {
+        Exit::OutOfMemory => format!("{details}: the memory limit is {memory_mb}M"),
+        _ => details.to_owned(),
+    }
 }
 
 fn target(id: AppId, app: &App) -> EventTarget {

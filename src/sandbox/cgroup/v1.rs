@@ -28,6 +28,7 @@ pub(in crate::sandbox) struct Mounts {
     cpu: Option<PathBuf>,
     cpuacct: Option<PathBuf>,
     pids: Option<PathBuf>,
+    blkio: Option<PathBuf>,
 }
 
 /// The folders of one sandbox; two controllers that are mounted together share one.
@@ -37,6 +38,7 @@ pub(in crate::sandbox) struct Folders {
     cpu: Option<PathBuf>,
     cpuacct: Option<PathBuf>,
     pids: Option<PathBuf>,
+    blkio: Option<PathBuf>,
 }
 
 /// The mounts of version 1, if there are any of use.
@@ -53,6 +55,7 @@ pub(super) fn find(root: &Path, mountinfo: &str) -> Option<Mounts> {
                 "cpu" => found.cpu = Some(path.clone()),
                 "cpuacct" => found.cpuacct = Some(path.clone()),
                 "pids" => found.pids = Some(path.clone()),
+                "blkio" => found.blkio = Some(path.clone()),
                 _ => {}
             }
         }
@@ -62,10 +65,16 @@ pub(super) fn find(root: &Path, mountinfo: &str) -> Option<Mounts> {
 
 impl Mounts {
     fn all(&self) -> impl Iterator<Item = &Path> {
-        [&self.memory, &self.cpu, &self.cpuacct, &self.pids]
-            .into_iter()
-            .flatten()
-            .map(PathBuf::as_path)
+        [
+            &self.memory,
+            &self.cpu,
+            &self.cpuacct,
+            &self.pids,
+            &self.blkio,
+        ]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
     }
 
     /// Whether groups can be made.
@@ -99,6 +108,7 @@ impl Mounts {
             cpu: below(&self.cpu),
             cpuacct: below(&self.cpuacct),
             pids: below(&self.pids),
+            blkio: below(&self.blkio),
         };
         for mount in self.all() {
             make(&mount.join(PARENT))?;
@@ -116,11 +126,17 @@ impl Mounts {
 
 impl Folders {
     pub(super) fn all(&self) -> impl Iterator<Item = &Path> {
-        let mut all: Vec<&Path> = [&self.memory, &self.cpu, &self.cpuacct, &self.pids]
-            .into_iter()
-            .flatten()
-            .map(PathBuf::as_path)
-            .collect();
+        let mut all: Vec<&Path> = [
+            &self.memory,
+            &self.cpu,
+            &self.cpuacct,
+            &self.pids,
+            &self.blkio,
+        ]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
         all.dedup();
         all.into_iter()
     }
@@ -153,6 +169,11 @@ impl Folders {
                 if folder.join("memory.memsw.limit_in_bytes").exists() {
                     put(folder, "memory.memsw.limit_in_bytes", bytes)?;
                 }
+                // What waits in TCP sockets has an account of its own here: without a limit it
+                // would be the host's memory. A quarter is plenty beside what the app has.
+                if folder.join("memory.kmem.tcp.limit_in_bytes").exists() {
+                    put(folder, "memory.kmem.tcp.limit_in_bytes", bytes / 4)?;
+                }
             }
             (Some(_), None) => lacks("memory", "memory"),
             (None, _) => {}
@@ -167,6 +188,14 @@ impl Folders {
             }
             (Some(_), None) => lacks("share of the processor", "cpu"),
             (None, _) => {}
+        }
+        if let (Some(weight), Some(folder)) = (limits.io_weight, &self.blkio) {
+            // One of them, where the disk's scheduler divides by weight; 100 is the default.
+            for file in ["blkio.bfq.weight", "blkio.weight"] {
+                if folder.join(file).exists() {
+                    put(folder, file, weight.clamp(10, 1000))?;
+                }
+            }
         }
         match (limits.cpu_milli, &self.cpu) {
             (Some(milli), Some(folder)) if folder.join("cpu.cfs_quota_us").exists() => {

@@ -26,6 +26,9 @@ const LEAF: &str = "daemon";
 /// The controllers that limits need.
 const WANTED: [&str; 3] = ["cpu", "memory", "pids"];
 
+/// The one that is of use and not missed.
+const IO: &str = "io";
+
 /// What to do where no group is ours.
 const REMEDY: &str = "under systemd set Delegate=yes in the unit, or start with \
                       systemd-run --user --scope -p Delegate=yes";
@@ -147,9 +150,13 @@ fn hand_on(group: &Path) -> Result<(), String> {
     let mut result = Ok(());
     for controller in WANTED
         .into_iter()
+        .chain([IO])
         .filter(|name| have.split_whitespace().any(|one| one == *name))
     {
         let handed = put(group, "cgroup.subtree_control", format!("+{controller}"));
+        if controller == IO {
+            continue;
+        }
         result = result.and(handed.map_err(|error| {
             let what = format!("hand on the {controller} controller");
             told(group, &what, &error)
@@ -222,6 +229,9 @@ fn limit(path: &Path, controllers: &[String], limits: &Limits) -> io::Result<Vec
     {
         put(path, "cpu.weight", weight.clamp(1, 10_000))?;
     }
+    if let Some(weight) = limits.io_weight {
+        share_disk(path, weight)?;
+    }
     if let Some(milli) = limits.cpu_milli
         && has("ceiling of the processor", "cpu")
     {
@@ -233,6 +243,17 @@ fn limit(path: &Path, controllers: &[String], limits: &Limits) -> io::Result<Vec
         put(path, "pids.max", pids)?;
     }
     Ok(missing)
+}
+
+/// Sets the share of the disk by whatever divides it here. That nothing does is no lack that an
+/// operator could mend by delegation: it depends on the disk's scheduler.
+fn share_disk(path: &Path, weight: u32) -> io::Result<()> {
+    let all = [("io.weight", 10_000), ("io.bfq.weight", 1000)];
+    let found = all.into_iter().filter(|(file, _)| path.join(file).exists());
+    for (file, most) in found {
+        put(path, file, format!("default {}", weight.clamp(1, most)))?;
+    }
+    Ok(())
 }
 
 pub(super) fn oom_kills(path: &Path) -> u64 {
@@ -366,6 +387,7 @@ mod tests {
             cpu_milli: Some(1500),
             pids: Some(10),
             files: None,
+            io_weight: None,
         };
         let (path, missing) = create(&place, "one", &limits).unwrap();
         let read = |file: &str| fs::read_to_string(path.join(file)).unwrap();

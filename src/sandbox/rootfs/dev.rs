@@ -62,7 +62,7 @@ pub(super) fn compose(ids: Ids, devices: &[(PathBuf, Piece)]) -> Result<(), Sand
         "tmpfs",
         "/dev/shm",
         MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-        "mode=1777,size=64m",
+        "mode=1777,size=64m,nr_inodes=16k",
     )?;
     debug_assert!(fs::exists("/dev/null").unwrap_or(false));
     Ok(())

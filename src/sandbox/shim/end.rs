@@ -22,7 +22,7 @@ use crate::{
     model::Exit,
     sandbox::{
         Quota, Status,
-        log::Writer,
+        log::{Stream, Writer, encode},
         protocol::{CONNECT, CONTROL, FromInit},
     },
 };
@@ -59,12 +59,18 @@ impl Shim {
             let Some(log) = &mut self.log else { return };
             let (mut batch, at_ns) = (Vec::new(), now_ns());
             self.outputs.retain_mut(|output| {
-                let more = output.read(&mut self.buffer, at_ns, &mut batch) == Read1::Some;
+                let more = output.read(&mut self.buffer, at_ns, &mut self.flood, &mut batch)
+                    == Read1::Some;
                 if !more {
                     output.flush(at_ns, &mut batch);
                 }
                 more
             });
+            log.append(&batch);
+        }
+        if let (Some(log), Some(notice)) = (&mut self.log, self.flood.last_words()) {
+            let mut batch = Vec::new();
+            encode(&mut batch, now_ns(), Stream::Err, notice.as_bytes());
             log.append(&batch);
         }
     }

@@ -4,6 +4,7 @@
 
 mod clients;
 mod end;
+mod flood;
 mod output;
 mod owners;
 mod start;

@@ -20,13 +20,14 @@ use nix::{
 
 use super::{
     clients::Clients,
+    flood::Flood,
     output::{Output, Read1},
     start::{self, Started},
 };
 use crate::{
     model::NetworkPolicy,
     sandbox::{
-        Network, Quota, Spec, Status,
+        Kind, Network, Quota, Spec, Status,
         disk::{BOUND, WRITTEN, Watch},
         log::{Stream, Writer, encode},
         protocol::{FromInit, LONGEST, ToInit, ToShim},
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// Bytes that are read from a pipe at once.
-const BUFFER: usize = 16 << 10;
+const BUFFER: usize = 64 << 10;
 
 /// After the kernel said that the memory limit was hit, the kill is looked for so often, so long.
 const OOM_TICK: Duration = Duration::from_millis(20);
@@ -53,6 +54,7 @@ pub(super) struct Shim {
     pub(super) outputs: Vec<Output>,
     pub(super) log: Option<Writer>,
     pub(super) buffer: Vec<u8>,
+    pub(super) flood: Flood,
     oom: Option<EventFd>,
     oom_until: Option<Instant>,
     command: Option<i32>,
@@ -85,6 +87,7 @@ impl Shim {
             outputs: Vec::new(),
             log: None,
             buffer: Vec::new(),
+            flood: Flood::new(false),
             oom: None,
             oom_until: None,
             command: None,
@@ -119,6 +122,8 @@ impl Shim {
             Writer::create(Path::new("."), spec.log_bytes)
                 .map_err(|error| format!("cannot begin the log: {error}"))?,
         );
+        // A build's output is how it is followed, and it can wait.
+        self.flood = Flood::new(spec.kind == Kind::Build);
         self.kept.group = start::group(&spec, &mut self.kept.weaker).map_err(told)?;
         self.keep();
         self.own_disk = spec
@@ -180,16 +185,16 @@ impl Shim {
                 .map(|event| PollFd::new(event.as_fd(), PollFlags::POLLIN)),
         );
         let outputs = fds.len();
-        fds.extend(
-            self.outputs
-                .iter()
-                .map(|output| PollFd::new(output.as_fd(), PollFlags::POLLIN)),
-        );
+        let pause = self.flood.pause(Instant::now());
+        if pause.is_none() {
+            let all = self.outputs.iter();
+            fds.extend(all.map(|output| PollFd::new(output.as_fd(), PollFlags::POLLIN)));
+        }
         let clients = fds.len();
         fds.extend(self.clients.watch());
         let way_out = fds.len();
         fds.extend(self.way_out.iter().flat_map(Keeper::watch));
-        match poll(&mut fds, self.timeout()) {
+        match poll(&mut fds, self.timeout(pause)) {
             Ok(_) | Err(Errno::EINTR) => {}
             // Out of memory in the kernel: it passes.
             Err(_) => return false,
@@ -220,7 +225,7 @@ impl Shim {
         ready[0]
     }
 
-    fn timeout(&self) -> PollTimeout {
+    fn timeout(&self, pause: Option<Duration>) -> PollTimeout {
         let now = Instant::now();
         let stop = self
             .stop
@@ -234,6 +239,8 @@ impl Shim {
             .chain(oom)
             .chain(way_out)
             .chain(disk)
+            .chain(pause.map(|pause| now + pause))
+            .chain(self.flood.tells_at())
             .min()
             .map_or(PollTimeout::NONE, |at| {
                 let left = at.saturating_duration_since(now) + Duration::from_millis(1);
@@ -251,12 +258,15 @@ impl Shim {
             if !ready.get(index - 1).copied().unwrap_or(false) {
                 return true;
             }
-            let read = output.read(&mut self.buffer, at_ns, &mut batch);
+            let read = output.read(&mut self.buffer, at_ns, &mut self.flood, &mut batch);
             if read == Read1::End {
                 output.flush(at_ns, &mut batch);
             }
             read != Read1::End
         });
+        if let Some(notice) = self.flood.notice(Instant::now()) {
+            encode(&mut batch, at_ns, Stream::Err, notice.as_bytes());
+        }
         if !batch.is_empty() {
             log.append(&batch);
         }

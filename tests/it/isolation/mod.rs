@@ -6,7 +6,10 @@
 mod files;
 mod kernel_surface;
 mod leaks;
+mod logs;
+mod memory;
 mod network;
+mod platform;
 mod proc_sys;
 mod processes;
 mod support;

@@ -5,7 +5,7 @@ use std::{fmt::Write as _, time::Duration};
 use pastina::{model::Exit, sandbox::Sandbox};
 
 pub(super) use crate::sandbox::support::{
-    Case, alive, ended, is_root, parent, running, says, shell,
+    Case, alive, ended, is_root, output, parent, running, says, shell,
 };
 
 /// What every attack has at hand. `refused` is for what must fail, and with which errors;
@@ -78,6 +78,22 @@ pub(super) async fn refused_call(number: i64, arguments: &[i64], errno: i32) {
         "refused('call {number}', lambda: call({number}{list}), {errno})"
     )))
     .await;
+}
+
+/// Whether the host lets this user set limits. Where it does not, a sandbox says so.
+pub(super) async fn limits_enforced() -> bool {
+    let case = shell("sleep 1000");
+    let sandbox = case.spawn().await;
+    running(&sandbox).await;
+    let enforced = sandbox.usage().is_ok();
+    let told = sandbox.weaker().iter().any(|text| text.contains("memory"));
+    sandbox.stop(Duration::ZERO);
+    ended(&sandbox).await;
+    assert!(
+        enforced || (told && !is_root()),
+        "limits are off, and nobody says so"
+    );
+    enforced
 }
 
 /// Somebody else's app, which must go on as if nothing happened.

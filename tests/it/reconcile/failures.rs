@@ -29,7 +29,10 @@ async fn a_crash_is_explained_and_healed() {
         daemon.until(app, healed).await;
         let oom = "Exit status 137 (out of memory)";
         daemon.logged(app, &format!("APP/PROC/WEB {oom}")).await;
-        expected.insert(0, oom);
+        expected.insert(
+            0,
+            "Exit status 137 (out of memory): the memory limit is 128M",
+        );
     }
     let state = machine.store.state();
     let mut crashes: Vec<_> = state
