@@ -12,7 +12,7 @@ use super::{
 use crate::{
     authz::{Place, Verb},
     model::{
-        AppId, Binding, BindingId, Metadata, Operation, OperationKind, Service, ServiceId,
+        App, AppId, Binding, BindingId, Metadata, Operation, OperationKind, Service, ServiceId,
         Timestamp, named_in,
     },
     store::{State, Tx},
@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// What is said where a binding comes with something for a broker.
+pub(super) const NO_PARAMETERS: &str =
+    "Binding parameters are not supported for user-provided service instances";
 const WHAT: &str = "Service credential binding";
 /// Longest name of a binding.
 const LONGEST_NAME: usize = 255;
@@ -80,10 +83,7 @@ impl Actions {
         }
         let service: Option<ServiceId> = body.relationships.service_instance.id();
         let app: Option<AppId> = body.relationships.app.as_ref().and_then(|app| app.id());
-        let name = body.name.filter(|name| !name.is_empty());
-        if let Some(name) = &name {
-            check_name(name)?;
-        }
+        let name = body.name;
         let mut metadata = Metadata::default();
         body.metadata
             .apply(&mut metadata)
@@ -102,9 +102,7 @@ impl Actions {
                         missing("service instance", named.map_or("", |named| &named.guid))
                     })?;
                 if body.parameters.is_some() {
-                    return refuse(
-                        "Binding parameters are not supported for user-provided service instances",
-                    );
+                    return refuse(NO_PARAMETERS);
                 }
                 if body.kind == "key" {
                     caller.need_in_space(tx, Verb::WriteApps, service.space, WHAT)?;
@@ -120,36 +118,13 @@ impl Actions {
                 let app = app
                     .and_then(|id| apps::find(tx, caller, Verb::ReadSpace, id).ok())
                     .ok_or_else(|| missing("app", &named.guid))?;
-                caller.need_in_space(tx, Verb::OperateApps, app.space, "App")?;
-                if app.space != service.space {
-                    return refuse("The service instance and the app are in different spaces");
-                }
-                let binding = Binding {
-                    id: BindingId::random(),
-                    service: service.id,
-                    app: app.id,
+                let new = New {
+                    service: &service,
+                    app: &app,
                     name,
-                    last_operation: Operation::done(OperationKind::Create, now),
                     metadata,
-                    created_at: now,
-                    updated_at: now,
                 };
-                check_free(tx, &binding)?;
-                tx.put(binding.clone());
-                fits(tx, app.id)?;
-                let data = json!({ "request": {
-                    "type": "app",
-                    "name": binding.name,
-                    "relationships": {
-                        "app": { "data": { "guid": app.id.to_string() } },
-                        "service_instance": { "data": { "guid": service.id.to_string() } },
-                    },
-                } });
-                note(tx, caller, "create", &binding, data, now);
-                Ok(Bound {
-                    binding,
-                    closed: !service.vouched && !named_in(&service.credentials().0).is_empty(),
-                })
+                put(tx, caller, new, now)
             })
             .await
     }
@@ -206,6 +181,70 @@ pub struct Bound {
     pub closed: bool,
 }
 
+/// A binding to be made.
+pub(super) struct New<'a> {
+    pub(super) service: &'a Service,
+    pub(super) app: &'a App,
+    /// None or an empty one for the instance's own.
+    pub(super) name: Option<String>,
+    pub(super) metadata: Metadata,
+}
+
+/// Puts a new binding after checking every rule.
+pub(super) fn put(
+    tx: &mut Tx,
+    caller: &Caller,
+    new: New<'_>,
+    now: Timestamp,
+) -> Result<Bound, ActionError> {
+    let New {
+        service,
+        app,
+        name,
+        metadata,
+    } = new;
+    caller.need_in_space(tx, Verb::OperateApps, app.space, "App")?;
+    if app.space != service.space {
+        return refuse("The service instance and the app are in different spaces");
+    }
+    let name = name.filter(|name| !name.is_empty());
+    if let Some(name) = &name {
+        check_name(name)?;
+    }
+    let binding = Binding {
+        id: BindingId::random(),
+        service: service.id,
+        app: app.id,
+        name,
+        last_operation: Operation::done(OperationKind::Create, now),
+        metadata,
+        created_at: now,
+        updated_at: now,
+    };
+    check_free(tx, &binding)?;
+    tx.put(binding.clone());
+    fits(tx, app.id)?;
+    let data = json!({ "request": {
+        "type": "app",
+        "name": binding.name,
+        "relationships": {
+            "app": { "data": { "guid": app.id.to_string() } },
+            "service_instance": { "data": { "guid": service.id.to_string() } },
+        },
+    } });
+    note(tx, caller, "create", &binding, data, now);
+    Ok(Bound {
+        binding,
+        closed: !service.vouched && !named_in(&service.credentials().0).is_empty(),
+    })
+}
+
+/// Whether `app` is bound to `service`.
+pub(super) fn is_bound(state: &State, app: AppId, service: ServiceId) -> bool {
+    let mut bindings = state.bindings_of_app(app);
+    bindings.any(|(binding, _)| binding.service == service)
+}
+
 fn refuse<T>(text: &str) -> Result<T, ActionError> {
     Err(ActionError::Unprocessable(text.to_owned()))
 }
@@ -240,10 +279,10 @@ fn check_name(name: &str) -> Result<(), ActionError> {
 
 /// Passes where neither the app is bound to the instance already nor the name is taken.
 fn check_free(state: &State, new: &Binding) -> Result<(), ActionError> {
+    if is_bound(state, new.app, new.service) {
+        return refuse("The app is already bound to the service instance");
+    }
     for (binding, _) in state.bindings_of_app(new.app) {
-        if binding.service == new.service {
-            return refuse("The app is already bound to the service instance");
-        }
         if let Some(name) = new.name.as_ref().filter(|_| binding.name == new.name) {
             return refuse(&format!(
                 "The binding name is invalid. App binding names must be unique. The app already \

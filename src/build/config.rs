@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::{model::Megabytes, sandbox::Disks};
+use crate::{
+    model::{Grant, Megabytes, named_by},
+    sandbox::Disks,
+};
 
 /// Memory of a build where nothing else is said, as in Cloud Foundry.
 const MEMORY: Megabytes = Megabytes(1024);
@@ -65,6 +68,17 @@ impl Config {
             env: passed_on(environment),
             program: program(),
         }
+    }
+}
+
+impl Config {
+    /// The registries and proxies that the operator named for all builds, which are open to them
+    /// wherever they are.
+    pub(super) fn registries(&self) -> Vec<Grant> {
+        self.env
+            .values()
+            .flat_map(|value| named_by(value))
+            .collect()
     }
 }
 
@@ -163,6 +177,32 @@ mod tests {
         check("HOME", false);
         check("AWS_SECRET_ACCESS_KEY", false);
         check("PASTINA_SECRET", false);
+    }
+
+    #[test]
+    fn registries_are_open_to_builds() {
+        let env = [
+            ("PIP_INDEX_URL", "https://me:secret@pypi.lan/simple"),
+            ("GOPROXY", "http://go.lan:3000|https://go.lan,direct"),
+            ("HTTPS_PROXY", "http://10.0.0.1:3128"),
+            ("NO_PROXY", "localhost,.lan"),
+            ("PIP_CERT", "/etc/ssl/cert.pem"),
+        ];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let config = Config::new(PathBuf::from("/x"), Disks::of_folders(""), env);
+        let mut open: Vec<_> = config
+            .registries()
+            .into_iter()
+            .map(|g| (g.host, g.port))
+            .collect();
+        open.sort();
+        let expected = [
+            ("10.0.0.1", 3128),
+            ("go.lan", 443),
+            ("go.lan", 3000),
+            ("pypi.lan", 443),
+        ];
+        assert_eq!(open, expected.map(|(host, port)| (host.to_owned(), port)));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     logs,
-    model::{Exit, Failure, Megabytes},
+    model::{Exit, Failure, Megabytes, NetworkPolicy},
     sandbox::{self, Bind, ImageRoot, Kind, Limits, Network, Sandbox, Spec, Status, log},
 };
 
@@ -91,7 +91,7 @@ pub(super) async fn run(
         hostname: "build".to_owned(),
         ids: request.ids,
         network: Network::Tunnel,
-        egress: request.network.clone(),
+        egress: egress(config, request),
         root: toolchain.map(root),
         limits: Limits {
             memory: Some(memory.bytes()),
@@ -137,6 +137,13 @@ pub(super) async fn run(
         Ok(Err(error)) => Err(failure::host("read the build's output", &error)),
         Err(_) => Err(ran.timed_out(config.timeout)),
     }
+}
+
+/// What the build may reach: what security groups open, and what the operator named for builds.
+fn egress(config: &Config, request: &Request) -> NetworkPolicy {
+    let mut policy = request.network.clone();
+    policy.grants.extend(config.registries());
+    policy
 }
 
 fn program(config: &Config) -> Bind {

@@ -18,6 +18,9 @@ pub(super) struct Context<'a> {
     pub(super) output: &'a Output,
 }
 
+/// What names of apps for other apps end in.
+pub(super) const INTERNAL: &str = ".apps.internal";
+
 /// `text` as a value in a query.
 pub(super) fn query(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -64,6 +67,10 @@ impl Context<'_> {
     /// The whole address behind a route's `host.domain/path`: apps are served on the very
     /// port that the API is reached at, or on that of plain HTTP where it is this machine's.
     pub(super) fn address(&self, url: &str) -> String {
+        // Only other apps reach these, and they by any protocol.
+        if url.ends_with(INTERNAL) {
+            return url.to_owned();
+        }
         let Profile {
             mut api,
             local_http,

@@ -54,6 +54,15 @@ pub fn named_in(credentials: &Map<String, Value>) -> Vec<Grant> {
     grants.map(|(host, port)| Grant { host, port }).collect()
 }
 
+/// The hosts and ports of the URLs in `text`, which may be a list as in `GOPROXY`.
+#[must_use]
+pub fn named_by(text: &str) -> Vec<Grant> {
+    let urls = text.split(|c: char| c.is_whitespace() || c == ',' || c == '|');
+    let found: BTreeSet<_> = urls.flat_map(addresses).collect();
+    let grants = found.into_iter().take(MOST);
+    grants.map(|(host, port)| Grant { host, port }).collect()
+}
+
 fn look(members: &Map<String, Value>, depth: usize, found: &mut BTreeSet<(String, u16)>) {
     let port = members
         .iter()

@@ -34,7 +34,7 @@ pub use build::{Build, BuildState, Failure};
 pub use domain::Domain;
 pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState};
 pub use event::{Actor, Event, EventTarget};
-pub use grants::named_in;
+pub use grants::{named_by, named_in};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
     AppId, BindingId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId,

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use super::routes;
 use crate::{
-    actions::{Actions, Caller, Feature, app_env, apps, lifecycle, process_rules, processes},
-    model::{App, AppId, LifecycleKind, Process, ProcessType, SpaceId, Timestamp},
+    actions::{
+        Actions, Caller, Feature, app_env, apps, bindings, lifecycle, process_rules, processes,
+    },
+    model::{App, AppId, LifecycleKind, Metadata, Process, ProcessType, SpaceId, Timestamp},
     store::Tx,
     wire::{
-        manifest::{AppManifest, ProcessManifest},
+        manifest::{AppManifest, ProcessManifest, ServiceManifest},
         process::Scale,
     },
 };
@@ -49,9 +51,6 @@ impl Apply<'_> {
             let kind = lifecycle::kind(&self.actions.config, manifest.lifecycle());
             app.lifecycle.kind = kind.map_err(|error| vec![error.to_string()])?;
         }
-        for service in &manifest.services {
-            errors.push(format!("Service instance '{service}' not found"));
-        }
         for (name, enabled) in &manifest.features {
             match Feature::named(name) {
                 Some(feature) => feature.set(&mut app, *enabled),
@@ -77,6 +76,10 @@ impl Apply<'_> {
         }
         routes::apply(self, tx, &app, &manifest.routing)
             .unwrap_or_else(|wrong| errors.extend(wrong));
+        for service in &manifest.services {
+            self.bind(tx, &app, service)
+                .unwrap_or_else(|error| errors.push(error));
+        }
         let data = json!({ "request": { "name": app.name } });
         apps::note(tx, caller, "audit.app.apply_manifest", &app, data, now);
         if errors.is_empty() {
@@ -101,6 +104,32 @@ impl Apply<'_> {
             app.lifecycle.stack = Some(stack.clone());
         }
         Ok(())
+    }
+
+    /// What is bound already stays as it is; a manifest ends no binding.
+    fn bind(self, tx: &mut Tx, app: &App, manifest: &ServiceManifest) -> Result<(), String> {
+        let ServiceManifest {
+            name,
+            binding_name,
+            has_parameters,
+        } = manifest;
+        let service = tx.service_by_name(self.space, name).cloned();
+        let service = service.ok_or_else(|| format!("Service instance '{name}' not found"))?;
+        if bindings::is_bound(tx, app.id, service.id) {
+            return Ok(());
+        }
+        if *has_parameters {
+            return Err(format!("For service '{name}': {}", bindings::NO_PARAMETERS));
+        }
+        let new = bindings::New {
+            service: &service,
+            app,
+            name: binding_name.clone(),
+            metadata: Metadata::default(),
+        };
+        bindings::put(tx, self.caller, new, self.now)
+            .map(drop)
+            .map_err(|error| format!("For service '{name}': {error}"))
     }
 
     /// Instances are left alone: what changes here takes effect with the next start, which a

@@ -145,5 +145,9 @@ fn view<'a>(state: &'a State, app: &'a App) -> View<'a> {
         }),
         processes: state.processes_of(app.id).collect(),
         routes: routes.collect(),
+        services: state
+            .bindings_of_app(app.id)
+            .map(|(_, service)| service.name.as_str())
+            .collect(),
     }
 }

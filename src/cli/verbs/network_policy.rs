@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::cli::{
-    api::App,
+    api::{App, Route},
     args::PolicyEnds,
-    context::Context,
+    context::{Context, INTERNAL},
     failure::{Failure, Outcome},
     output::Table,
 };
@@ -135,11 +135,20 @@ pub(crate) async fn add(context: &Context<'_>, ends: &PolicyEnds) -> Outcome<()>
         protocol,
         port,
     } = ends;
+    let guid = policy["destination"]["id"].as_str().unwrap_or_default();
+    let routes: Vec<Route> = context.api.all(&format!("/v3/apps/{guid}/routes")).await?;
+    let names = routes.into_iter().map(|route| route.url);
+    let names: Vec<String> = names.filter(|url| url.ends_with(INTERNAL)).collect();
     context.output.result(&policy, |_| {
-        format!(
-            "{source} may reach {destination} at {protocol} {port}; under which names, \
-             `pastina route map {destination} NAME.apps.internal` says.\n"
-        )
+        let done = format!("{source} may reach {destination} at {protocol} {port}");
+        if names.is_empty() {
+            format!(
+                "{done}, once it has a name: `pastina route map {destination} \
+                 {destination}{INTERNAL}`\n"
+            )
+        } else {
+            format!("{done} as {}.\n", names.join(", "))
+        }
     });
     Ok(())
 }

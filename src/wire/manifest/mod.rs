@@ -39,8 +39,8 @@ pub struct AppManifest {
     pub env: Hidden<BTreeMap<String, Option<String>>>,
     /// Changes to labels and annotations.
     pub metadata: MetadataPatch,
-    /// Service instances to bind, by name.
-    pub services: Vec<String>,
+    /// Service instances to bind.
+    pub services: Vec<ServiceManifest>,
     /// What to do about routes.
     pub routing: Routing,
     /// App features by name.
@@ -59,6 +59,17 @@ impl AppManifest {
             (None, false) => None,
         }
     }
+}
+
+/// A service instance that a manifest binds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServiceManifest {
+    /// Its name.
+    pub name: String,
+    /// What the app shall know it by.
+    pub binding_name: Option<String>,
+    /// Whether there is something for its broker.
+    pub has_parameters: bool,
 }
 
 /// What a manifest wants of an app's routes. `no-route` wins over `routes`, and those over

@@ -20,6 +20,8 @@ pub struct View<'a> {
     pub docker: Option<(&'a str, Option<&'a str>)>,
     /// Its routes, in any order.
     pub routes: Vec<RouteView>,
+    /// The names of the service instances that it is bound to, in any order.
+    pub services: Vec<&'a str>,
 }
 
 /// A route that is mapped to the app.
@@ -67,6 +69,11 @@ pub fn present(view: &View<'_>) -> Map<String, Value> {
     }
     if !app.features.is_empty() {
         set("features", json!(app.features));
+    }
+    if !view.services.is_empty() {
+        let mut services = view.services.clone();
+        services.sort_unstable();
+        set("services", json!(services));
     }
     if !view.routes.is_empty() {
         let mut routes: Vec<&RouteView> = view.routes.iter().collect();

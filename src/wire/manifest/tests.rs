@@ -256,6 +256,7 @@ fn existing() -> serde_json::Map<String, Value> {
         app: &app,
         docker: None,
         processes: vec![&process],
+        services: vec!["orders", "cache"],
         routes: vec![super::RouteView {
             url: "shop.apps.kr/v1".to_owned(),
             http2: false,

@@ -1,6 +1,10 @@
 //! User-provided service instances and their bindings: who may see and change them, what bound
 //! apps find, and that credentials are nowhere else.
 
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 use serde_json::{Value, json};
 
 use super::harness::{Platform, all, guid, to_one};
@@ -357,4 +361,51 @@ async fn lists_are_narrowed_and_bad_input_is_refused_in_words() {
     let path = format!("/v3/service_instances/{service}/parameters");
     let text = call("GET", &path, Value::Null).await.refusal(400);
     assert!(text.contains("does not support"), "{text}");
+}
+
+#[tokio::test]
+async fn a_manifest_binds_what_it_names_and_ends_no_binding() {
+    let platform = Platform::start().await;
+    let (_, space) = platform.home().await;
+    make(&platform, "orders", &space).await;
+    make(&platform, "cache", &space).await;
+    let apply = async |services: &str| {
+        let yaml = format!("applications: [{{name: shop, services: {services}}}]");
+        let path = format!("/v3/spaces/{space}/actions/apply_manifest");
+        let request = Request::post(path)
+            .header(header::HOST, "api.apps.test")
+            .header(header::AUTHORIZATION, format!("bearer {}", platform.admin))
+            .header(header::CONTENT_TYPE, "application/x-yaml")
+            .body(Body::from(yaml))
+            .unwrap();
+        platform.send(request).await
+    };
+    apply("[orders, {name: cache, binding_name: fast}]")
+        .await
+        .expect(202);
+    apply("[{name: orders, parameters: {a: 1}}]")
+        .await
+        .expect(202);
+    let list = platform.get(&format!("{BINDINGS}?order_by=name")).await;
+    assert_eq!(all(&list, "name"), ["", "fast"]);
+    make(&platform, "third", &space).await;
+    for (services, part) in [
+        ("[none]", "Service instance 'none' not found"),
+        (
+            "[{name: third, binding_name: 'a b'}]",
+            "The binding name is invalid",
+        ),
+        (
+            "[{name: third, binding_name: fast}]",
+            "App binding names must be unique",
+        ),
+        (
+            "[{name: third, parameters: {a: 1}}]",
+            "parameters are not supported",
+        ),
+        ("[{name: third, binding_name: [x]}]", "'services' must be"),
+    ] {
+        let text = apply(services).await.refusal(422);
+        assert!(text.contains(part), "{text}");
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::AppManifest;
+use super::{AppManifest, ServiceManifest};
 use crate::{
     model::{AppName, Megabytes, parse_bytes},
     wire::{MetadataPatch, shared::Hidden},
@@ -277,21 +277,34 @@ impl<'a> Reader<'a> {
         texts
     }
 
-    fn services(&mut self) -> Vec<String> {
-        let mut names = Vec::new();
+    fn services(&mut self) -> Vec<ServiceManifest> {
+        let mut services = Vec::new();
         for value in self.list("services").unwrap_or_default() {
-            match (value, value.get("name")) {
-                (Value::String(name), _) | (_, Some(Value::String(name))) => {
-                    names.push(name.clone());
-                }
-                _ => self.wrong(
+            let given = |key: &str| value.get(key).filter(|value| !value.is_null());
+            let named = match (value, given("name")) {
+                (Value::String(name), _) | (_, Some(Value::String(name))) => Some(name),
+                _ => None,
+            };
+            let binding_name = match given("binding_name") {
+                None => Some(None),
+                Some(Value::String(name)) => Some(Some(name.clone())),
+                Some(_) => None,
+            };
+            match named.zip(binding_name) {
+                Some((name, binding_name)) => services.push(ServiceManifest {
+                    name: name.clone(),
+                    binding_name,
+                    has_parameters: given("parameters")
+                        .is_some_and(|value| *value != Value::Object(Map::new())),
+                }),
+                None => self.wrong(
                     "services",
-                    "a list of names, or of maps with a 'name'",
+                    "a list of names, or of maps with a 'name' and perhaps a 'binding_name'",
                     value,
                 ),
             }
         }
-        names
+        services
     }
 
     fn features(&mut self) -> BTreeMap<String, bool> {
