@@ -4,7 +4,7 @@
 //! is counted when so much has gone that it could matter, and now and then.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,10 @@ use super::{
     count::{Amount, count},
     mounted::Space,
 };
-use crate::sandbox::{Quota, Spec, rootfs::PRIVATE};
+use crate::sandbox::{
+    Quota, Spec,
+    rootfs::{PRIVATE, image::CHANGES},
+};
 
 /// What follows where this is all that there is.
 pub(in crate::sandbox) const BOUND: &str = "no file grows beyond the quota, and the platform looks every half second, or for a twentieth of the \
@@ -68,8 +71,11 @@ impl Watch {
         let mut parts = Vec::new();
         if let Some(disk) = spec.disk.as_ref().filter(|disk| disk.image.is_none()) {
             let private = WRITTEN_TO.map(|name| PathBuf::from(PRIVATE).join(name));
+            let root = spec.root.as_ref();
+            let root = root.map(|_| Path::new(PRIVATE).join(CHANGES).join("upper"));
             let home = spec.home.clone().filter(|_| spec.home_writable);
-            parts.push(part(private.into_iter().chain(home).collect(), disk.quota));
+            let folders = private.into_iter().chain(root).chain(home);
+            parts.push(part(folders.collect(), disk.quota));
         }
         for volume in spec.volumes.iter().filter(|one| one.disk.image.is_none()) {
             parts.push(part(vec![volume.source.clone()], volume.disk.quota));

@@ -24,7 +24,7 @@ use super::{READ_ONLY, SandboxError, WRITABLE, attach, dev, etc, home, make_fold
 use crate::sandbox::{Ids, Spec, image::ImageRoot, status::Doing, sys};
 
 /// In the private folder: what the sandbox changes of the image.
-const CHANGES: &str = "image";
+pub(in crate::sandbox) const CHANGES: &str = "image";
 
 /// Where things wait while the overlay is made.
 const WAITING: &str = "/.private";
