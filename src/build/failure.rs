@@ -84,6 +84,17 @@ pub(super) fn image(what: &str, error: &(dyn Error + 'static)) -> Failure {
     failure("StagingError", format!("cannot {what}: {}", chain(error)))
 }
 
+/// An image that is larger than what its app was given, or than any may be.
+pub(super) fn image_too_large(error: &(dyn Error + 'static), disk: Megabytes) -> Failure {
+    failure(
+        "InsufficientResources",
+        format!(
+            "{error}. An image counts for the disk of its app, which is {disk}: give it more with -k, up \
+             to what the operator allows any image"
+        ),
+    )
+}
+
 /// An error and its causes in one line.
 pub(super) fn line(error: &(dyn Error + 'static)) -> String {
     chain(error)

@@ -30,14 +30,22 @@ impl Builder {
         let reference = Reference::parse(&source.reference)
             .map_err(|error| failure::image("pull the image", &error))?;
         log.say(format!("-----> Pulling {reference}"));
-        let pull = self.images.pull(&reference, source.login.clone(), |line| {
-            log.say(format!("       {line}"));
-        });
+        // As in Cloud Foundry an image counts for the disk of its app: what a tenant can make the
+        // host keep is what the tenant was given.
+        let most = request.disk.bytes();
+        let pull = self
+            .images
+            .pull(&reference, source.login.clone(), Some(most), |line| {
+                log.say(format!("       {line}"));
+            });
         let timeout = self.config.timeout;
         let pulled = tokio::time::timeout(timeout, pull)
             .await
             .map_err(|_| failure::slow_registry(reference.registry(), timeout))?
-            .map_err(|error| told(&error))?;
+            .map_err(|error| match error {
+                ImageError::TooLarge { .. } => failure::image_too_large(&error, request.disk),
+                error => told(&error),
+            })?;
         let launch = pulled.launch;
         let command = launch.command();
         if command.is_empty() && !request.own_command {
@@ -78,7 +86,7 @@ impl Builder {
         let reference = Reference::parse(name)
             .map_err(|error| failure::image("use the runtime's image", &error))?;
         log.say(format!("-----> Using {reference}"));
-        let pull = self.images.pull(&reference, None, |_| {});
+        let pull = self.images.pull(&reference, None, None, |_| {});
         let (image, env) = match tokio::time::timeout(self.config.timeout, pull).await {
             Err(_) => {
                 let registry = reference.registry();

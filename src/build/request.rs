@@ -35,6 +35,8 @@ pub struct Request {
     pub source: Source,
     /// How to stage.
     pub lifecycle: Lifecycle,
+    /// Disk of the app's largest instance, for which an image counts.
+    pub disk: Megabytes,
     /// Memory of the build, where the request says.
     pub memory: Option<Megabytes>,
     /// `VCAP_APPLICATION` and what else the platform sets; the user's variables are the app's.

@@ -20,7 +20,7 @@ pub enum ImageError {
     /// The registry wants to know who asks.
     #[error(
         "image {image} of registry {registry} needs a login: give --docker-username, and the password in \
-         CF_DOCKER_PASSWORD"
+         CF_DOCKER_PASSWORD (some registries say so of images that they do not have, too)"
     )]
     NeedsLogin {
         /// The registry.

@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
 use super::{
-    ImageError, Images, Lease, Reference, blocking, launch,
+    ImageError, Images, Lease, Limits, Reference, blocking, launch,
     manifest::{self, Descriptor, Manifest},
     registry::Registry,
     unpack::{self, Budget},
@@ -36,7 +36,8 @@ pub struct Pulled {
 }
 
 impl Images {
-    /// Has the image `reference`, as `login` may have it; `tell` hears what happens.
+    /// Has the image `reference`, as `login` may have it; `tell` hears what happens. Unpacked it
+    /// may have `most` bytes, where that is less than what any image may have.
     ///
     /// Dropping the future leaves nothing behind but whole layers.
     ///
@@ -46,8 +47,13 @@ impl Images {
         &self,
         reference: &Reference,
         login: Option<RegistryLogin>,
+        most: Option<u64>,
         tell: impl Fn(String),
     ) -> Result<Pulled, ImageError> {
+        let limits = Limits {
+            unpacked: most.map_or(self.limits.unpacked, |most| most.min(self.limits.unpacked)),
+            ..self.limits
+        };
         let origin = || {
             let (clients, policy) = (self.clients.clone(), Arc::clone(&self.policy));
             Registry::of(clients, policy, reference, login.clone())
@@ -62,7 +68,7 @@ impl Images {
             let (clients, policy) = (self.clients.clone(), Arc::clone(&self.policy));
             Registry::mirror(clients, policy, mirror, reference)
         }) {
-            match self.pull_from(&mirror, reference, &tell).await {
+            match self.pull_from(&mirror, reference, limits, &tell).await {
                 Err(error) if !error.is_ours() => {
                     let why = error_line(&error);
                     let from = mirror.authority();
@@ -73,13 +79,14 @@ impl Images {
                 outcome => return outcome,
             }
         }
-        self.pull_from(&origin(), reference, &tell).await
+        self.pull_from(&origin(), reference, limits, &tell).await
     }
 
     async fn pull_from(
         &self,
         registry: &Registry,
         reference: &Reference,
+        limits: Limits,
         tell: &impl Fn(String),
     ) -> Result<Pulled, ImageError> {
         let (digest, config, layers) = self.describe(registry, reference.selector()).await?;
@@ -92,7 +99,7 @@ impl Images {
             layers.len(),
             bytes::display(size)
         ));
-        let mut budget = Budget::new(self.limits);
+        let mut budget = Budget::new(limits);
         for (found, id) in layers.iter().zip(&ids) {
             self.layer(registry, found, id, &mut budget, tell).await?;
         }

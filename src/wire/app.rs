@@ -141,6 +141,15 @@ pub const fn state(state: AppState) -> &'static str {
     }
 }
 
+/// `buildpack` or `docker`.
+#[must_use]
+pub const fn lifecycle_kind(kind: LifecycleKind) -> &'static str {
+    match kind {
+        LifecycleKind::Buildpack => "buildpack",
+        LifecycleKind::Docker => "docker",
+    }
+}
+
 /// A lifecycle as the API shows it.
 #[must_use]
 pub fn lifecycle(lifecycle: &Lifecycle) -> Value {

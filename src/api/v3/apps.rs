@@ -66,7 +66,7 @@ impl Resource for App {
                 && (spaces.is_open() || spaces.passes_id(app.space))
                 && orgs.passes_maybe(org)
                 && stacks.passes(stack.unwrap_or(STACK_NAME))
-                && kinds.passes("buildpack")
+                && kinds.passes(app::lifecycle_kind(app.lifecycle.kind))
         });
     }
 

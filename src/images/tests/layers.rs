@@ -179,6 +179,14 @@ fn hostile_layers_are_refused() {
         new().pax(&[("path", &"n".repeat(300))]).file("f", ""),
         "too long a name",
     );
+    check(
+        new().pax(&[("path", &"n/".repeat(200))]).file("f", ""),
+        "folders deep",
+    );
+    check(
+        new().pax(&[("GNU.sparse.major", "1")]).file("f", ""),
+        "sparse",
+    );
     check(new().pax(&[("path", "a\0b")]).file("f", ""), "NUL");
     check(new().pax(&[("uid", "many")]).file("f", ""), "not a number");
     let attributes: Vec<_> = (0..65).map(|n| format!("SCHILY.xattr.user.n{n}")).collect();

@@ -139,6 +139,11 @@ fn read<R: Read>(entry: &tar::Entry<'_, R>, before: Before) -> io::Result<Entry>
                 "uid" => found.uid = number()?,
                 "gid" => found.gid = number()?,
                 "mtime" => found.mtime = number().unwrap_or(0),
+                key if key.starts_with("GNU.sparse.") => {
+                    return Err(io::Error::other(
+                        "a file in it is sparse, which layers are not",
+                    ));
+                }
                 "size" if number()? != entry.size() => {
                     return Err(io::Error::other("an entry has two sizes"));
                 }

@@ -8,6 +8,7 @@
 
 mod compression;
 mod entry;
+mod name;
 mod plant;
 
 use std::{

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    ffi::{OsStr, OsString},
+    ffi::OsStr,
     fs::File,
     io::{Read, Write},
     os::{
@@ -21,13 +21,13 @@ use rustix::fs::{
 use super::{
     Budget, Owners,
     entry::{Entry, Kind},
+    name::{MAX_NAME, path_of, refuse},
 };
 use crate::images::{ImageError, error::quoted};
 
-/// Longest name of a file (`NAME_MAX`) and longest path, which leaves room for the folders
-/// around it below the kernel's `PATH_MAX` of 4,096.
-const MAX_NAME: usize = 255;
-const MAX_PATH: usize = 3_000;
+/// Bytes of the names of all folders, which are kept in memory until the end. A large image has
+/// some 2 MB of them.
+const MAX_FOLDERS: usize = 32 << 20;
 /// Longest text of a link (`PATH_MAX`).
 const MAX_TARGET: usize = 4096;
 /// The highest id inside; files of others become nobody's.
@@ -60,6 +60,8 @@ pub(super) struct Plant {
     entries: u64,
     /// Folders that were told of, and how they shall be in the end.
     folders: BTreeMap<PathBuf, Look>,
+    /// Bytes of their names.
+    names: usize,
     /// The folder of the last entry: most of its neighbours lie beside it.
     last: Option<(PathBuf, OwnedFd)>,
     buffer: Vec<u8>,
@@ -96,41 +98,11 @@ impl Look {
     }
 }
 
-fn refuse(name: &OsStr, why: impl Into<String>) -> ImageError {
-    let what = format!("the entry {:?} of a layer", quoted(&name.to_string_lossy()));
-    ImageError::refused(what, why)
-}
-
 fn failed(name: &OsStr) -> impl FnOnce(rustix::io::Errno) -> ImageError + '_ {
     move |errno| {
         let what = format!("unpack {:?} of a layer", quoted(&name.to_string_lossy()));
         ImageError::io(what)(errno.into())
     }
-}
-
-/// The folders and the name of an entry; none for the root itself.
-fn path_of(name: &OsStr) -> Result<Option<(PathBuf, OsString)>, ImageError> {
-    let bytes = name.as_bytes();
-    if bytes.contains(&0) {
-        return Err(refuse(name, "has a NUL character in its name"));
-    }
-    if bytes.len() > MAX_PATH {
-        return Err(refuse(name, "has too long a name"));
-    }
-    let mut path = PathBuf::new();
-    for part in bytes.split(|byte| *byte == b'/') {
-        match part {
-            b"" | b"." => {}
-            b".." => return Err(refuse(name, "climbs out of the image with \"..\"")),
-            part if part.len() > MAX_NAME => return Err(refuse(name, "has too long a name")),
-            part => path.push(OsStr::from_bytes(part)),
-        }
-    }
-    let Some(last) = path.file_name().map(OsStr::to_owned) else {
-        return Ok(None);
-    };
-    path.pop();
-    Ok(Some((path, last)))
 }
 
 impl Plant {
@@ -143,6 +115,7 @@ impl Plant {
             budget,
             entries: 0,
             folders: BTreeMap::new(),
+            names: 0,
             last: None,
             buffer: vec![0; 128 * 1024],
         })
@@ -304,7 +277,18 @@ impl Plant {
         let made = openat2(folder, name, FOLDER | OFlags::RDONLY, Mode::empty(), INSIDE)
             .map_err(failed(&entry.name))?;
         self.xattrs(entry, made.as_fd())?;
-        self.folders.insert(parent.join(name), look);
+        self.remember(&entry.name, parent.join(name), look)
+    }
+
+    /// Keeps how a folder shall be in the end.
+    fn remember(&mut self, entry: &OsStr, path: PathBuf, look: Look) -> Result<(), ImageError> {
+        let length = path.as_os_str().len();
+        if self.folders.insert(path, look).is_none() {
+            self.names += length;
+        }
+        if self.names > MAX_FOLDERS {
+            return Err(refuse(entry, "is one of too many folders with long names"));
+        }
         Ok(())
     }
 
@@ -425,7 +409,7 @@ impl Plant {
                     gid: 0,
                     mtime: 0,
                 };
-                self.folders.insert(below.clone(), look);
+                self.remember(entry, below.clone(), look)?;
             }
             if hides {
                 self.opaque(entry, &below)?;

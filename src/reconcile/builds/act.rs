@@ -16,7 +16,7 @@ use crate::{
     images::Lease,
     model::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
-        EventTarget, Failure, Metadata, PackageState, Timestamp,
+        EventTarget, Failure, Megabytes, Metadata, PackageState, Timestamp,
     },
     reconcile::{Config, Deps, network},
     stdx::clock::Clock,
@@ -135,6 +135,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         source,
         lifecycle: build.lifecycle.clone(),
         memory: build.memory,
+        disk: disk(&state, app.id),
         env: env.unwrap_or_default(),
         own_command: state
             .process_by_type(app.id, "web")
@@ -187,6 +188,12 @@ async fn finish(
             Ok(())
         })
         .await
+}
+
+/// The disk of the app's largest instance.
+fn disk(state: &State, app: AppId) -> Megabytes {
+    let disks = state.processes_of(app).map(|process| process.disk);
+    disks.max().unwrap_or(Megabytes(0))
 }
 
 fn droplet_of(build: &Build, id: DropletId, staged: &Staged, now: Timestamp) -> Droplet {

@@ -65,19 +65,23 @@ pub(super) fn gather(spec: &Spec) -> Result<Vec<(PathBuf, Piece)>, SandboxError>
 /// The platform's own files in an image's `/etc`. Its users are the image's where it is the
 /// app itself, else those that tools of the host would see.
 pub(super) fn of_image(spec: &Spec) -> Vec<(&'static str, String)> {
-    let network = ["hosts", "hostname"];
+    let network = ["hosts", "hostname", "resolv.conf"];
     let mut files = own(spec);
     if spec.is_image() {
         files.retain(|(name, _)| network.contains(name));
     }
-    // Not the one that was there when the image was made.
-    files.push(("resolv.conf", String::new()));
+    if !files.iter().any(|(name, _)| *name == "resolv.conf") {
+        // Not the one that was there when the image was made.
+        files.push(("resolv.conf", String::new()));
+    }
     files
 }
 
 fn own(spec: &Spec) -> Vec<(&'static str, String)> {
     let name = &spec.hostname;
-    vec![
+    let names = (spec.network == Network::Tunnel)
+        .then(|| ("resolv.conf", format!("nameserver {RESOLVER}\n")));
+    let mut files = vec![
         (
             "passwd",
             format!(
@@ -96,13 +100,13 @@ fn own(spec: &Spec) -> Vec<(&'static str, String)> {
         ),
         ("hostname", format!("{name}\n")),
         ("nsswitch.conf", NSSWITCH.to_owned()),
-    ]
+    ];
+    files.extend(names);
+    files
 }
 
 pub(super) fn compose(spec: &Spec, shared: &[(PathBuf, Piece)]) -> Result<(), SandboxError> {
-    let names = (spec.network == Network::Tunnel)
-        .then(|| ("resolv.conf", format!("nameserver {RESOLVER}\n")));
-    for (name, text) in own(spec).into_iter().chain(names) {
+    for (name, text) in own(spec) {
         let path = Path::new("/etc").join(name);
         fs::write(&path, text).doing(|| format!("write {} in the sandbox", path.display()))?;
     }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, path::Path};
 
 use super::fixture;
+use crate::model::LifecycleKind;
 use crate::store::{Kind, Record, codec};
 
 const V1: &str = include_str!("../testdata/v1.json");
@@ -59,4 +60,36 @@ fn a_field_that_a_later_release_added_does_no_harm() {
     value[0]["value"]["later"] = serde_json::json!(1);
     let json = serde_json::to_vec(&value[0]).unwrap();
     codec::decode_record(&json, Path::new("v2.json"), 0).unwrap();
+}
+
+/// What was written of images when they came: fields that are left out where there is none.
+const IMAGES: &str = include_str!("../testdata/v2-images.json");
+
+#[test]
+fn records_of_images_are_read_and_written_the_same() {
+    let golden: Vec<serde_json::Value> = serde_json::from_str(IMAGES).unwrap();
+    let read = |value: &serde_json::Value| {
+        let json = serde_json::to_vec(value).unwrap();
+        codec::decode_record(&json, Path::new("v2-images.json"), 0).unwrap()
+    };
+    let records: Vec<Record> = golden.iter().map(read).collect();
+    for (record, golden) in records.iter().zip(&golden) {
+        let written = serde_json::to_value(record).unwrap();
+        assert_eq!(written["value"], golden["value"]);
+    }
+    let [
+        Record::App(app),
+        Record::Package(package),
+        Record::Droplet(droplet),
+    ] = &records[..]
+    else {
+        panic!("{records:?}");
+    };
+    assert_eq!(app.lifecycle.kind, LifecycleKind::Docker);
+    let login = package
+        .image
+        .as_ref()
+        .and_then(|image| image.login.as_ref());
+    assert_eq!(login.map(|login| login.username.as_str()), Some("student"));
+    assert_eq!((droplet.port(), droplet.layers().len()), (8000, 2));
 }

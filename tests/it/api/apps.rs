@@ -117,9 +117,15 @@ async fn what_an_app_cannot_be_is_refused() {
     )
     .await;
     check(
-        json!({ "lifecycle": { "type": "docker", "data": {} } }),
+        json!({ "lifecycle": { "type": "cnb", "data": {} } }),
         422,
         "not supported",
+    )
+    .await;
+    check(
+        json!({ "lifecycle": { "type": "docker", "data": { "buildpacks": ["b"] } } }),
+        422,
+        "no buildpacks",
     )
     .await;
     check(

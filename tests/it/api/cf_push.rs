@@ -189,7 +189,7 @@ applications:
         &format!("push site -p {site} --strategy rolling"),
         "strategy",
     );
-    refused("push z -o image", "Docker");
+    refused("push z -o https://image", "not the name of an image");
     check("delete z -f", &["OK"]);
     check("delete site -r -f", &["OK"]);
     check("delete site -f", &["does not exist"]);

@@ -243,7 +243,90 @@ async fn a_restart_is_a_new_generation_and_a_start_of_a_started_app_is_none() {
 }
 
 #[tokio::test]
-async fn docker_is_refused_and_an_upload_must_be_one() {
+async fn an_image_is_a_package_that_hides_its_password() {
+    let platform = Platform::start().await;
+    let (org, space) = platform.home().await;
+    let body = json!({
+        "name": "shop",
+        "lifecycle": { "type": "docker", "data": {} },
+        "relationships": { "space": to_one(&space) },
+    });
+    let shown = platform.make("/v3/apps", body).await;
+    assert_eq!(shown["lifecycle"], json!({ "type": "docker", "data": {} }));
+    let app = guid(&shown);
+    let body = |data: Value| json!({ "type": "docker", "data": data, "relationships": { "app": to_one(&app) } });
+    let login = json!({ "image": "ghcr.io/me/shop:1", "username": "me", "password": "secret" });
+    let package = platform.make("/v3/packages", body(login.clone())).await;
+    assert_eq!(
+        (&package["type"], &package["state"]),
+        (&json!("docker"), &json!("READY"))
+    );
+    let mut hidden = login.clone();
+    hidden["password"] = json!("***");
+    assert_eq!(package["data"], hidden);
+    let path = format!("/v3/packages/{}", guid(&package));
+    assert_eq!(platform.get(&path).await["data"], hidden);
+    for (filter, count) in [("types=docker", 1), ("types=bits", 0)] {
+        let list = platform.get(&format!("/v3/packages?{filter}")).await;
+        assert_eq!(list["pagination"]["total_results"], count, "{filter}");
+    }
+    for (filter, count) in [
+        ("lifecycle_type=docker", 1),
+        ("lifecycle_type=buildpack", 0),
+    ] {
+        let list = platform.get(&format!("/v3/apps?{filter}")).await;
+        assert_eq!(list["pagination"]["total_results"], count, "{filter}");
+    }
+    let refused = async |token: &str, path: &str, body: Value| {
+        let answer = platform.call(token, "POST", path, body).await;
+        let status = answer.status;
+        (status, answer.refusal(status))
+    };
+    let admin = platform.admin.clone();
+    for (data, words) in [
+        (json!({}), "Data Image required"),
+        (json!({ "image": "https://x" }), "leave out the scheme"),
+        (
+            json!({ "image": "x", "username": "me" }),
+            "Password required",
+        ),
+        (
+            json!({ "image": "x", "password": "me" }),
+            "Username required",
+        ),
+        (
+            json!({ "image": "x", "username": "a:b", "password": "c" }),
+            "no colon",
+        ),
+        (
+            json!({ "image": "x", "username": "a", "password": "c\n" }),
+            "control characters",
+        ),
+    ] {
+        let (status, text) = refused(&admin, "/v3/packages", body(data)).await;
+        assert!(status == 422 && text.contains(words), "{status} {text}");
+    }
+    let bits = json!({ "type": "bits", "relationships": { "app": to_one(&app) } });
+    let (status, text) = refused(&admin, "/v3/packages", bits).await;
+    assert!(
+        status == 422 && text.contains("bits package for a Docker app"),
+        "{text}"
+    );
+
+    // Whoever may look sees no more than that there is an image; a stranger not even that.
+    let (auditor, token) = platform.user("auditor").await;
+    platform.role("organization_user", &auditor, &org).await;
+    let stranger = platform.call(&token, "GET", &path, Value::Null).await;
+    assert_eq!(stranger.status, 404);
+    platform.role("space_auditor", &auditor, &space).await;
+    let seen = platform.call(&token, "GET", &path, Value::Null).await;
+    assert_eq!(seen.expect(200)["data"], hidden);
+    let (status, _) = refused(&token, "/v3/packages", body(login)).await;
+    assert!(matches!(status, 403 | 422), "{status}");
+}
+
+#[tokio::test]
+async fn an_app_of_files_takes_no_image_and_an_upload_must_be_one() {
     let platform = Platform::start().await;
     let app = make_app(&platform, "shop").await;
     let body = json!({ "type": "docker", "data": { "image": "x" },

@@ -18,8 +18,8 @@ use pastina::{
     logs::{Logs, Query},
     model::{
         App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, EgressProtocol, EgressRule,
-        Failure, Lifecycle, LifecycleKind, Metadata, NetworkPolicy, ProcessType, SpaceId,
-        Timestamp,
+        Failure, Lifecycle, LifecycleKind, Megabytes, Metadata, NetworkPolicy, ProcessType,
+        SpaceId, Timestamp,
     },
     runtimes::Catalog,
     sandbox::{self, Disks, Ids, Limits, Sandbox, Spec, Status},
@@ -168,6 +168,7 @@ impl Place {
                 stack: None,
             },
             memory: None,
+            disk: Megabytes(1024),
             env: BTreeMap::new(),
             own_command: self.own_command,
             ids: self.ids,

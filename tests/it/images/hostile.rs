@@ -51,7 +51,7 @@ impl Place {
             password: password.to_owned(),
         });
         let reference = Reference::parse(name).unwrap();
-        let pulled = self.images.pull(&reference, login, |_| {}).await;
+        let pulled = self.images.pull(&reference, login, None, |_| {}).await;
         pulled.map_err(|error| {
             let mut text = error.to_string();
             let mut source = std::error::Error::source(&error);

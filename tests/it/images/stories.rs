@@ -19,7 +19,7 @@ echo 'Content-Type: text/plain'
 echo
 echo \"who $(id -u):$(id -g) groups $(id -G)\"
 echo \"home $HOME user $USER port $PORT color $COLOR\"
-echo \"hosts $(grep -c localhost /etc/hosts) old $(grep -c old /etc/resolv.conf)\"
+echo \"hosts $(grep -c localhost /etc/hosts) names $(grep -c nameserver /etc/resolv.conf)\"
 echo \"whited $(ls /whited | tr '\\n' ' ')\"
 echo \"busybox $(stat -c '%u:%g' /bin/busybox) mine $(stat -c '%a %u:%g' /srv/mine)\"
 echo \"setuid $(stat -c %a /setuid) links $(test $(stat -c %h /bin/sh) -gt 9 && echo many)\"
@@ -27,6 +27,7 @@ grep -E 'NoNewPrivs|CapEff' /proc/self/status
 test -c /dev/null && test ! -e /dev/mem && test ! -e /dev/kmsg && echo devices fine
 echo x > /srv/new && echo may write
 chown 1000 /srv/new && echo may give
+echo \"became $(su app -c 'id -u' 2>/dev/null)\"
 echo x 2>/dev/null > /proc/sys/kernel/hostname || echo kernel closed
 mount -t tmpfs none /srv 2>/dev/null || echo no mounts
 ";
@@ -118,7 +119,7 @@ fn the_stock_cf_pushes_an_image() {
         &[
             "who 1000:1001 groups 1001 44\n",
             "home /srv user app port 8000 color blue\n",
-            "hosts 2 old 0\n",
+            "hosts 2 names 1\n",
             "whited opaque stays \n",
             "setuid 755 links many\n",
             "CapEff:\t0000000000000000",
@@ -215,7 +216,10 @@ fn root_of_an_image_is_nobody_outside() {
     );
     if is_root() {
         // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, KILL, SETGID, SETUID.
-        has(&tells, &["CapEff:\t00000000000000fb", "may give"]);
+        has(
+            &tells,
+            &["CapEff:\t00000000000000fb", "may give", "became 1000\n"],
+        );
     } else {
         has(&tells, &["CapEff:\t0000000000000000"]);
     }
@@ -385,6 +389,15 @@ fn what_images_cannot_do_is_said() {
     let name = registry.push("silent", "1", &silent);
     let said = cf.fail(&["push", "silent", "--docker-image", &name, "-m", "64M"]);
     has(&said, &["neither an ENTRYPOINT nor a CMD"]);
+    // What a tenant can make the host keep is what the tenant was given.
+    let said = cf.fail(&["push", "silent", "--docker-image", &name, "-k", "1M"]);
+    has(
+        &said,
+        &[
+            "limit of 1 MiB",
+            "counts for the disk of its app, which is 1M",
+        ],
+    );
     let absent = format!("{}/absent:1", registry.at());
     let said = cf.fail(&["push", "absent", "--docker-image", &absent, "-m", "64M"]);
     has(&said, &["says: image absent:1 not found"]);
