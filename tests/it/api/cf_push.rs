@@ -189,8 +189,7 @@ applications:
         &format!("push site -p {site} --strategy rolling"),
         "strategy",
     );
-    refused("push z -o https://image", "not the name of an image");
-    check("delete z -f", &["OK"]);
+    refused("push site -o nginx", "Lifecycle type cannot be changed");
     check("delete site -r -f", &["OK"]);
     check("delete site -f", &["does not exist"]);
     refused("app site", "App 'site' not found");

@@ -97,6 +97,14 @@ fn has(text: &str, parts: &[&str]) {
     }
 }
 
+/// Waits until nothing is left of the instances of deleted apps.
+fn all_gone(daemon: &Daemon) {
+    let instances = daemon.state_dir().join("instances");
+    eventually("the instances to go", || {
+        (fs::read_dir(&instances).unwrap().count() == 0).then_some(())
+    });
+}
+
 /// How many layers the daemon keeps.
 fn layers(daemon: &Daemon) -> usize {
     fs::read_dir(daemon.state_dir().join("images/layers"))
@@ -190,6 +198,7 @@ fn the_stock_cf_pushes_an_image() {
     cf.run(&["delete", "fixed", "-f", "-r"]);
     daemon.kill();
     daemon.spawn();
+    all_gone(&daemon);
     eventually("the last layers to go", || {
         (layers(&daemon) == 0).then_some(())
     });
@@ -224,6 +233,7 @@ fn root_of_an_image_is_nobody_outside() {
         has(&tells, &["CapEff:\t0000000000000000"]);
     }
     cf.run(&["delete", "rooted", "-f", "-r"]);
+    all_gone(&daemon);
 }
 
 #[test]
@@ -270,6 +280,7 @@ fn an_ordinary_user_pushes_images_with_our_own_command_line() {
     for app in ["named", "rooted", "listed"] {
         own.json(here, &["delete", "-f", "-r", app]);
     }
+    all_gone(&daemon);
 }
 
 #[test]
@@ -335,6 +346,7 @@ fn a_registry_asks_who_it_is() {
     }
     cf.run(&["delete", "shop", "-f", "-r"]);
     cf.run(&["delete", "none", "-f", "-r"]);
+    all_gone(&daemon);
 }
 
 #[test]
@@ -368,10 +380,7 @@ fn an_image_is_stopped_by_its_own_signal() {
     cf.run(&["stop", "signal"]);
     log("said goodbye");
     cf.run(&["delete", "signal", "-f"]);
-    let instances = daemon.state_dir().join("instances");
-    eventually("the instance to go", || {
-        (fs::read_dir(&instances).unwrap().count() == 0).then_some(())
-    });
+    all_gone(&daemon);
 }
 
 #[test]
@@ -413,6 +422,7 @@ fn what_images_cannot_do_is_said() {
     for app in ["silent", "absent", "inner", "files"] {
         cf.run(&["delete", app, "-f", "-r"]);
     }
+    all_gone(&daemon);
     drop(daemon);
 
     let daemon = Daemon::with(Setup {
@@ -491,4 +501,5 @@ fn a_runtime_builds_and_runs_in_an_image_that_has_its_tools() {
     has(&pushed, &["going on with sha256:"]);
     assert!(daemon.get_ok("greet").starts_with("Greeted"));
     cf.run(&["delete", "greet", "-f", "-r"]);
+    all_gone(&daemon);
 }
