@@ -28,6 +28,8 @@ pub struct OrgUsage {
     pub routes: usize,
     /// Private domains that it owns.
     pub domains: usize,
+    /// Service instances in its spaces.
+    pub services: usize,
 }
 
 impl Actions {
@@ -72,6 +74,7 @@ impl Actions {
         };
         for space in state.spaces_of(id) {
             usage.routes += state.routes_of_space(space.id).count();
+            usage.services += state.services_of(space.id).count();
             for app in state.apps_of(space.id) {
                 if app.state == crate::model::AppState::Stopped {
                     continue;

@@ -55,13 +55,19 @@ pub fn present(org: &Org, quota: &str, base: &Base) -> Value {
 
 /// What an organization uses of the platform.
 #[must_use]
-pub fn usage(instances: u64, memory: u64, routes: usize, domains: usize, link: &Value) -> Value {
+pub fn usage(
+    (instances, memory): (u64, u64),
+    routes: usize,
+    domains: usize,
+    services: usize,
+    link: &Value,
+) -> Value {
     json!({
         "usage_summary": {
             "started_instances": instances,
             "memory_in_mb": memory,
             "routes": routes,
-            "service_instances": 0,
+            "service_instances": services,
             "reserved_ports": 0,
             "domains": domains,
             "per_app_tasks": 0,

@@ -8,6 +8,7 @@ mod e2e_bad_input;
 mod e2e_cf;
 mod e2e_doctor;
 mod e2e_kill;
+mod e2e_network;
 mod e2e_reload;
 mod e2e_user;
 mod images;

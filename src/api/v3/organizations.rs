@@ -122,10 +122,10 @@ async fn usage(
     let used = api.actions.organization_usage(&caller, id)?;
     let link = base.link(&format!("/v3/organizations/{id}/usage_summary"));
     Ok(Json(organization::usage(
-        used.started_instances,
-        used.memory_in_mb,
+        (used.started_instances, used.memory_in_mb),
         used.routes,
         used.domains,
+        used.services,
         &link,
     )))
 }
