@@ -397,12 +397,20 @@ pub(super) fn random<const N: usize>() -> io::Result<[u8; N]> {
     }
 }
 
-/// Has the allocator map what is large apart from the rest, always: such memory takes room only
-/// where it was written to, and is the system's again as soon as it is let go.
+/// Has the allocator map what is large apart from the rest: such memory takes room only where it
+/// was written to, and is the system's again as soon as it is let go.
 pub(super) fn map_large_allocations() {
     const LARGE: c_int = 16 << 10;
-    // SAFETY: takes numbers; a call that is refused changes nothing.
-    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, LARGE) };
+    let options = [
+        (libc::M_MMAP_THRESHOLD, LARGE),
+        // No more at the heap's end than is needed, or what is large would be put there.
+        (libc::M_TOP_PAD, 0),
+        (libc::M_TRIM_THRESHOLD, LARGE),
+    ];
+    for (option, value) in options {
+        // SAFETY: takes numbers; a call that is refused changes nothing.
+        unsafe { libc::mallopt(option, value) };
+    }
 }
 
 /// Where a message came from, and what came with it.

@@ -72,7 +72,8 @@ impl Bucket {
     }
 
     /// How long until something may be taken again.
-    pub(super) fn wait(&self) -> Duration {
+    pub(super) fn wait(&mut self, now: Instant) -> Duration {
+        self.fill(now);
         let Some(rate) = self.rate else {
             return Duration::ZERO;
         };
@@ -107,8 +108,10 @@ mod tests {
         let mut bucket = Bucket::new(Some(100), 10, start);
         bucket.used(60);
         assert_eq!(bucket.there(start), 0);
-        assert_eq!(bucket.wait(), Duration::from_millis(510));
-        assert_eq!(bucket.there(start + bucket.wait()), 1);
+        let wait = bucket.wait(start);
+        assert_eq!(wait, Duration::from_millis(510));
+        assert_eq!(bucket.there(start + wait), 1);
+        assert_eq!(bucket.wait(start + wait), Duration::ZERO);
     }
 
     #[test]

@@ -93,7 +93,8 @@ impl World {
     ) -> io::Result<&'a [EpollEvent]> {
         let alarm = self.alarms.peek().map(|Reverse((at, _))| *at);
         let counted = self.account.unwritten.map(|since| since + COUNTED);
-        let allowed = (!self.waiting.is_empty()).then(|| Instant::now() + self.account.wait());
+        let now = Instant::now();
+        let allowed = (!self.waiting.is_empty()).then(|| now + self.account.wait(now));
         let first = [alarm, counted, allowed, until].into_iter().flatten().min();
         let timeout = first.map_or(-1, |at| {
             let left = at.saturating_duration_since(Instant::now());
@@ -121,7 +122,7 @@ impl World {
             due.push(*id);
             self.alarms.pop();
         }
-        if !self.waiting.is_empty() && self.account.wait().is_zero() {
+        if !self.waiting.is_empty() && self.account.wait(self.now).is_zero() {
             due.append(&mut self.waiting);
         }
         due
@@ -196,8 +197,8 @@ impl Account {
     }
 
     /// How long until both ways may be used again.
-    fn wait(&self) -> Duration {
-        self.received.wait().max(self.sent.wait())
+    fn wait(&mut self, now: Instant) -> Duration {
+        self.received.wait(now).max(self.sent.wait(now))
     }
 
     fn settle(&mut self, now: Instant, anyway: bool) {
@@ -206,5 +207,29 @@ impl Account {
             let _ = traffic::store(&self.file, self.traffic);
             self.unwritten = None;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixDatagram;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_for_the_account_is_woken_when_it_has_more_and_by_nothing_else() {
+        let (device, channel) = UnixDatagram::pair().unwrap();
+        let traffic = tempfile::tempfile().unwrap();
+        let mut world = World::new(Device::new(device.into()), channel.into(), traffic).unwrap();
+        world.account.limit(Some(1000), world.now);
+        let there = world.account.allows(Way::In, world.now);
+        world.account.count(Way::In, there + 500, world.now);
+        world.wait_for_account(7);
+        assert!(world.due().is_empty());
+        world.now += Duration::from_millis(490);
+        assert!(world.due().is_empty());
+        world.now += Duration::from_millis(20);
+        assert_eq!(world.due(), [7]);
+        assert!(world.due().is_empty());
     }
 }
