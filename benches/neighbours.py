@@ -72,11 +72,11 @@ def main():
         def measure():
             return ask(daemon.listen[0], arguments.seconds, arguments.rate)
 
-        pastina("login")
-        pastina("push", "neighbour", "-p", str(ROOT / "examples/python-plain"))
-        print(f"{'attack':<12} {'quiet p50':>10} {'p99':>8} {'beside it p50':>14} {'p99':>8} "
-              f"{'ratio of p99':>13}   (ms; medians of {arguments.rounds} rounds)")
         try:
+            pastina("login")
+            pastina("push", "neighbour", "-p", str(ROOT / "examples/python-plain"))
+            print(f"{'attack':<12} {'quiet p50':>10} {'p99':>8} {'beside it p50':>14} {'p99':>8} "
+                  f"{'ratio of p99':>13}   (ms; medians of {arguments.rounds} rounds)")
             for attack in arguments.attacks:
                 manifest = os.path.join(folder, "manifest.yml")
                 with open(manifest, "w") as file:
