@@ -1,5 +1,6 @@
-//! How long a sandbox takes from the decision to start it until its command runs, with
-//! bubblewrap beside it, and how long a hundred take together.
+//! How long a sandbox takes from the decision to start it until its command runs, with every
+//! layer that an app gets and without a disk of its own, with bubblewrap beside it; how long a
+//! disk takes alone; and how long a hundred sandboxes take together.
 //!
 //!     cargo bench --bench sandbox_start [-- rounds]
 //!
@@ -20,10 +21,13 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use pastina::sandbox::{self, Ids, Limits, RANGE, Sandbox, Spec, Status};
+use pastina::sandbox::{self, Disks, Ids, Limits, Mounted, Network, RANGE, Sandbox, Spec, Status};
 
 /// The first user id that the sandboxes get, as root.
 const FIRST: u32 = 1_500_000_000;
+
+/// Bytes of a sandbox's disk: Cloud Foundry's default.
+const DISK: u64 = 1 << 30;
 
 /// Sandboxes that start together.
 const TOGETHER: u32 = 100;
@@ -57,16 +61,28 @@ async fn main() {
     let home = root.path().join("home");
     fs::create_dir_all(home.join("app")).unwrap();
 
+    let disks = Disks::open(root.path(), DISK);
+    let place = |index: u32, disk: bool| Place {
+        root: root.path(),
+        home: &home,
+        index,
+        disks: disk.then_some(&disks),
+    };
+
     let (mut plain, mut wrapped, mut running, mut ended) = (vec![], vec![], vec![], vec![]);
+    let (mut bare, mut alone) = (vec![], vec![]);
     for round in 0..rounds {
         // Interleaved, and in turn, so that what else the machine does meets all of them.
         plain.push(time(&mut Command::new("true")));
         if round % 2 == 0 {
             wrapped.extend(bubblewrap());
         }
-        let (to_running, to_end) = ours(root.path(), &home, u32::try_from(round).unwrap()).await;
+        let index = u32::try_from(round).unwrap();
+        let (to_running, to_end) = ours(&place(index, true)).await;
         running.push(to_running);
         ended.push(to_end);
+        bare.push(ours(&place(index, false)).await.0);
+        alone.extend(disk_alone(&disks, root.path()));
         if round % 2 == 1 {
             wrapped.extend(bubblewrap());
         }
@@ -75,10 +91,14 @@ async fn main() {
     show("bubblewrap, to the end of true", wrapped);
     show("sandbox, to its command running", running);
     show("sandbox, to the end of true", ended);
+    show("without a disk, to its command running", bare);
+    show("a disk made and mounted", alone);
 
     let begin = Instant::now();
-    let each = (0..TOGETHER).map(|index| ours(root.path(), &home, 10_000 + index));
-    let times = join_all(each).await;
+    let places: Vec<_> = (0..TOGETHER)
+        .map(|index| place(10_000 + index, true))
+        .collect();
+    let times = join_all(places.iter().map(ours)).await;
     show(
         "of 100 together, to its command running",
         times.into_iter().map(|(running, _)| running).collect(),
@@ -108,12 +128,22 @@ fn bubblewrap() -> Option<Duration> {
         .then(|| time(&mut command))
 }
 
+/// Where one sandbox is made, and from what.
+struct Place<'a> {
+    root: &'a Path,
+    home: &'a Path,
+    index: u32,
+    disks: Option<&'a Disks>,
+}
+
 /// Starts one sandbox as the drivers do for an app: until its command runs, and until it ended.
-async fn ours(root: &Path, home: &Path, index: u32) -> (Duration, Duration) {
-    let dir = root.join(index.to_string());
+async fn ours(place: &Place<'_>) -> (Duration, Duration) {
+    let dir = place.root.join(place.index.to_string());
     fs::create_dir(&dir).unwrap();
-    let spec = spec(home, &dir, index);
+    let image = dir.with_extension("disk");
+    let mut spec = spec(place.home, &dir, place.index);
     let begin = Instant::now();
+    spec.disk = place.disks.map(|disks| disks.create(&image, DISK).unwrap());
     let sandbox = sandbox::spawn(&spec).await.unwrap();
     let running = reached(&sandbox, |status| !matches!(status, Status::Preparing)).await;
     let to_running = running - begin;
@@ -121,7 +151,23 @@ async fn ours(root: &Path, home: &Path, index: u32) -> (Duration, Duration) {
     let to_end = ended - begin;
     assert!(sandbox.log(0).unwrap().next().unwrap().is_none());
     sandbox.remove().await.unwrap();
+    let _ = fs::remove_file(image);
     (to_running, to_end)
+}
+
+/// None where this host has no disks for us.
+fn disk_alone(disks: &Disks, root: &Path) -> Option<Duration> {
+    let file = root.join("alone.disk");
+    let begin = Instant::now();
+    let made = disks.create(&file, DISK).unwrap();
+    let took = made.image.map(|_| {
+        let mounted = Mounted::attach(&file).unwrap();
+        let took = begin.elapsed();
+        mounted.abandon();
+        took
+    });
+    let _ = fs::remove_file(file);
+    took
 }
 
 async fn reached(sandbox: &Sandbox, is: impl FnMut(&Status) -> bool) -> Instant {
@@ -143,6 +189,7 @@ fn spec(home: &Path, dir: &Path, index: u32) -> Spec {
         } else {
             Ids::Own
         },
+        network: Network::Tunnel,
         limits: Limits {
             memory: Some(256 << 20),
             cpu_weight: Some(100),

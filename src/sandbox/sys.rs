@@ -1,21 +1,21 @@
-//! The system calls that no crate wraps safely. The only file with `unsafe` in it.
+//! The system calls that no crate wraps safely. Nothing but this and what is below it has `unsafe`.
 #![expect(
     unsafe_code,
     reason = "system calls without a safe wrapper; each block says why it holds"
 )]
 
 mod disk;
+mod mounts;
+mod rights;
 
 pub(super) use disk::{abandon, configure_loop, file_of_loop, free_loop, mount_nowhere, trim};
+pub(super) use mounts::{mount_setattr, move_mount, open_tree};
+pub(super) use rights::{keep_capabilities, limit_bounding_set, lock_securebits, set_capabilities};
 
 use std::{
     ffi::{CStr, CString, c_int, c_long},
     io::{self, IoSliceMut},
-    os::{
-        fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
-        unix::ffi::OsStrExt,
-    },
-    path::Path,
+    os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd},
 };
 
 use nix::{
@@ -39,14 +39,6 @@ unsafe fn owned(result: c_long) -> io::Result<OwnedFd> {
     let fd = c_int::try_from(check(result)?).unwrap_or(-1);
     // SAFETY: the caller's promise; nothing else owns a new descriptor.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
-}
-
-fn c_path(path: &Path) -> io::Result<CString> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| io::ErrorKind::InvalidInput.into())
-}
-
-fn raw(fd: Option<BorrowedFd<'_>>) -> RawFd {
-    fd.map_or(libc::AT_FDCWD, |fd| fd.as_raw_fd())
 }
 
 /// Which side of a fork this is.
@@ -161,160 +153,6 @@ pub(super) fn close_on_exec_from(first: u32) -> io::Result<()> {
         )
     })
     .map(drop)
-}
-
-/// A detached copy of what is mounted at `path` (relative to `at`), submounts with it where
-/// `recursive`. Not at a symbolic link's target: the link itself is refused by the kernel.
-pub(super) fn open_tree(
-    at: Option<BorrowedFd<'_>>,
-    path: &Path,
-    recursive: bool,
-) -> io::Result<OwnedFd> {
-    let path = c_path(path)?;
-    let deep = if recursive {
-        libc::AT_RECURSIVE.cast_unsigned()
-    } else {
-        0
-    };
-    let flags = libc::OPEN_TREE_CLONE | libc::OPEN_TREE_CLOEXEC | deep;
-    // SAFETY: the path is a C string that outlives the call; the result is a new descriptor.
-    unsafe {
-        let fd = check(libc::syscall(
-            libc::SYS_open_tree,
-            raw(at),
-            path.as_ptr(),
-            flags,
-        ))?;
-        Ok(OwnedFd::from_raw_fd(c_int::try_from(fd).unwrap_or(-1)))
-    }
-}
-
-/// Attaches a detached mount at `path`, relative to `at`.
-pub(super) fn move_mount(
-    mount: BorrowedFd<'_>,
-    at: Option<BorrowedFd<'_>>,
-    path: &Path,
-) -> io::Result<()> {
-    let path = c_path(path)?;
-    // SAFETY: both paths are C strings that outlive the call.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_move_mount,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            raw(at),
-            path.as_ptr(),
-            libc::MOVE_MOUNT_F_EMPTY_PATH,
-        )
-    })
-    .map(drop)
-}
-
-/// Sets attributes (`MOUNT_ATTR_*`) of a mount, and of those below it where `recursive`. With
-/// `owners`, ids are shown as that user namespace maps them.
-pub(super) fn mount_setattr(
-    mount: BorrowedFd<'_>,
-    set: u64,
-    owners: Option<BorrowedFd<'_>>,
-    recursive: bool,
-) -> io::Result<()> {
-    let attr = libc::mount_attr {
-        attr_set: set
-            | if owners.is_some() {
-                libc::MOUNT_ATTR_IDMAP
-            } else {
-                0
-            },
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: owners.map_or(0, |fd| u64::from(fd.as_raw_fd().cast_unsigned())),
-    };
-    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
-    // SAFETY: `attr` is a plain struct whose size is told, and outlives the call.
-    check(unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            mount.as_raw_fd(),
-            c"".as_ptr(),
-            flags,
-            &raw const attr,
-            size_of_val(&attr),
-        )
-    })
-    .map(drop)
-}
-
-/// Makes `keep` (bits by capability number) the permitted and effective set, and empties the
-/// inheritable and ambient ones.
-pub(super) fn set_capabilities(keep: u64) -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: c_int,
-    }
-    #[repr(C)]
-    struct Data {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
-    let half = |bits: u64| u32::try_from(bits & 0xffff_ffff).unwrap_or(0);
-    let data = [keep, keep >> 32].map(|bits| Data {
-        effective: half(bits),
-        permitted: half(bits),
-        inheritable: 0,
-    });
-    let header = Header {
-        version: VERSION_3,
-        pid: 0,
-    };
-    // SAFETY: version 3 reads the header and two data structs; both outlive the call.
-    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) })?;
-    prctl(
-        libc::PR_CAP_AMBIENT,
-        libc::PR_CAP_AMBIENT_CLEAR_ALL.cast_unsigned().into(),
-    )
-    .map(drop)
-}
-
-/// Takes every capability out of the bounding set but those of `keep`.
-pub(super) fn limit_bounding_set(keep: u64) -> io::Result<()> {
-    for capability in (0..64).filter(|capability| keep >> capability & 1 == 0) {
-        match prctl(libc::PR_CAPBSET_DROP, capability) {
-            Ok(_) => {}
-            // One past the last that this kernel knows.
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => break,
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Whether a change of this process's ids leaves its capabilities as they are.
-pub(super) fn keep_capabilities(keep: bool) -> io::Result<()> {
-    // uapi/linux/securebits.h: SECBIT_NO_SETUID_FIXUP.
-    const NO_SETUID_FIXUP: u64 = 1 << 2;
-    prctl(
-        libc::PR_SET_SECUREBITS,
-        if keep { NO_SETUID_FIXUP } else { 0 },
-    )
-    .map(drop)
-}
-
-/// Makes id 0 an id like any other, for good: exec and id changes give no capabilities. With
-/// `root`, id 0 keeps across exec what it has, and loses it by becoming somebody else.
-pub(super) fn lock_securebits(root: bool) -> io::Result<()> {
-    // uapi/linux/securebits.h: NOROOT, NO_SETUID_FIXUP, NO_CAP_AMBIENT_RAISE, each with its lock.
-    const BITS: u64 = 0b1100_1111;
-    // Of these, NO_CAP_AMBIENT_RAISE alone.
-    const OF_ROOT: u64 = 0b1100_0000;
-    prctl(libc::PR_SET_SECUREBITS, if root { OF_ROOT } else { BITS }).map(drop)
-}
-
-fn prctl(option: c_int, value: u64) -> io::Result<c_long> {
-    // SAFETY: the options used here take numbers only.
-    check(unsafe { libc::prctl(option, value, 0_u64, 0_u64, 0_u64) }.into())
 }
 
 /// Gives every signal its default action and blocks none. Also those two that libc keeps for

@@ -121,6 +121,8 @@ struct Inner {
     static_files: Box<dyn Runtime>,
     tasks: Tasks,
     table: Mutex<BTreeMap<InstanceId, Entry>>,
+    /// Of those that were forgotten and whose task may not have removed them yet.
+    leaving: Mutex<Vec<watch::Sender<Wish>>>,
     changes: watch::Sender<u64>,
 }
 
@@ -165,6 +167,7 @@ impl Drivers {
             static_files,
             tasks,
             table,
+            leaving: Mutex::default(),
             changes,
         };
         Self {
@@ -353,20 +356,29 @@ impl Drivers {
         if let Some(entry) = self.table().remove(&instance) {
             // The last wish; the task goes on until it is fulfilled.
             entry.wish.send_modify(|wish| wish.forget = true);
+            let mut leaving = self.leaving();
+            leaving.retain(|wish| !wish.is_closed());
+            leaving.push(entry.wish);
         }
         self.changed();
     }
 
-    /// Removes what is left of all instances, which have ended; returns when nothing is.
+    fn leaving(&self) -> MutexGuard<'_, Vec<watch::Sender<Wish>>> {
+        let leaving = self.inner.leaving.lock();
+        leaving.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes what is left of all instances, which have ended; returns when nothing is, of
+    /// those that were forgotten before either.
     pub async fn forget_all(&self) {
-        let instances = std::mem::take(&mut *self.table());
-        for entry in instances.values() {
-            entry.wish.send_modify(|wish| wish.forget = true);
+        let instances: Vec<_> = self.table().keys().copied().collect();
+        for instance in instances {
+            self.forget(instance);
         }
-        self.changed();
-        for entry in instances.into_values() {
+        let leaving = std::mem::take(&mut *self.leaving());
+        for wish in leaving {
             // An instance's task listens until it has read its log to the end and removed it.
-            entry.wish.closed().await;
+            wish.closed().await;
         }
     }
 

@@ -1,11 +1,6 @@
 //! What a sandbox may write: by the kernel's own hand as root.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::fs::MetadataExt, path::PathBuf, time::Duration};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -431,46 +426,4 @@ except OSError as error: print(errno.errorcode[error.errno])";
     until("what is written to be known", known).await;
     sandbox.stop(Duration::ZERO);
     assert_eq!(ended(&sandbox).await, Exit::Stopped { killed: true });
-}
-
-/// `cargo test --test it -- --ignored --nocapture what_a_disk_adds_to_a_start`
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn what_a_disk_adds_to_a_start() {
-    const ROUNDS: usize = 40;
-    let place = tempfile::tempdir().unwrap();
-    let disks = Disks::open(place.path(), 1 << 30);
-    let mut times = [Vec::new(), Vec::new(), Vec::new()];
-    for round in 0..ROUNDS {
-        let file = place.path().join(round.to_string());
-        let begin = Instant::now();
-        disks.create(&file, 1 << 30).unwrap();
-        let mounted = Mounted::attach(&file).unwrap();
-        times[2].push(begin.elapsed());
-        mounted.abandon();
-    }
-    for round in 0..2 * ROUNDS {
-        let mut case = shell("sleep 1000");
-        let begin = Instant::now();
-        if round % 2 == 1 {
-            let disk = disks.create(&image(&case), 1 << 30).unwrap();
-            assert!(disk.image.is_some());
-            case.spec.disk = Some(disk);
-        }
-        let sandbox = case.spawn().await;
-        running(&sandbox).await;
-        times[round % 2].push(begin.elapsed());
-        sandbox.stop(Duration::ZERO);
-        ended(&sandbox).await;
-    }
-    let whats = [
-        "a start without a disk",
-        "a start with a disk",
-        "a disk alone",
-    ];
-    for (what, mut times) in whats.into_iter().zip(times) {
-        times.sort_unstable();
-        let (best, median) = (times[0], times[ROUNDS / 2]);
-        eprintln!("{what}: best {best:?}, median {median:?}");
-    }
 }
