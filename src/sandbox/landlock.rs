@@ -40,10 +40,13 @@ pub(super) fn apply(spec: &Spec) -> Result<Option<String>, SandboxError> {
     Ok(match status {
         RulesetStatus::FullyEnforced => None,
         RulesetStatus::PartiallyEnforced => Some(
-            "Landlock is enforced in part, since the kernel's is older than Linux 6.12".to_owned(),
+            "Landlock is enforced in part, since the kernel's is older than Linux 6.12; a newer \
+             kernel enforces all of it"
+                .to_owned(),
         ),
         RulesetStatus::NotEnforced => Some(
-            "Landlock is not enforced: this kernel has it not, or not among its lsm= modules"
+            "Landlock is not enforced: this kernel has it not, or not in use; boot it with \
+             landlock among the modules of lsm="
                 .to_owned(),
         ),
     })
