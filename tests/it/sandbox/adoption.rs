@@ -52,7 +52,7 @@ async fn a_later_daemon_adopts_and_reads_on() {
 }
 
 /// Names the spec for [`a_daemon_that_will_be_killed`].
-const SPEC: &str = "PASTINA_TEST_SPEC";
+pub(super) const SPEC: &str = "PASTINA_TEST_SPEC";
 
 #[tokio::test]
 async fn a_daemon_that_is_killed_leaves_its_sandboxes_running() {

@@ -8,8 +8,9 @@ use pastina::{
 };
 
 use super::{
+    adoption::SPEC,
     internet::{ECHO, Internet, SINK, SOURCE},
-    support::{Case, ended, output, parent, prepare, running, says, shell, until},
+    support::{Case, ended, output, parent, running, says, shell, until},
 };
 
 /// A sandbox with a way out that runs `code` in Python.
@@ -316,9 +317,6 @@ async fn a_ping_is_answered_where_a_rule_and_the_host_allow_it() {
     assert!(output.contains("EHOSTUNREACH\n"), "{output}");
 }
 
-/// Names the spec for [`a_daemon_with_connections`].
-const SPEC: &str = "PASTINA_TEST_CONNECTIONS_SPEC";
-
 /// The connections that must survive the daemon's death.
 const CONNECTIONS: usize = 1000;
 
@@ -344,11 +342,7 @@ async fn a_thousand_connections_survive_the_daemon_being_killed() {
     let spec = case.root.path().join("spec.json");
     std::fs::write(&spec, serde_json::to_vec(&case.spec).unwrap()).unwrap();
     let mut daemon = std::process::Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--ignored",
-            "--exact",
-            "sandbox::way_out::a_daemon_with_connections",
-        ])
+        .args(["--exact", "sandbox::adoption::a_daemon_that_will_be_killed"])
         .env(SPEC, &spec)
         .stdout(std::process::Stdio::null())
         .stderr(std::process::Stdio::null())
@@ -370,19 +364,6 @@ async fn a_thousand_connections_survive_the_daemon_being_killed() {
     );
     assert_eq!(sandbox.traffic().connections, CONNECTIONS as u64);
     sandbox.remove().await.unwrap();
-}
-
-#[tokio::test]
-#[ignore = "the daemon of another test, which kills it"]
-async fn a_daemon_with_connections() {
-    let Ok(path) = std::env::var(SPEC) else {
-        return;
-    };
-    prepare();
-    let spec: pastina::sandbox::Spec =
-        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
-    let _sandbox = pastina::sandbox::spawn(&spec).await.unwrap();
-    std::future::pending::<()>().await;
 }
 
 fn children(pid: i32) -> Vec<i32> {
