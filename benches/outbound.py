@@ -110,7 +110,7 @@ def machine():
 
 
 def client(seconds):
-    return ["python3", "-c", CLIENT, FAR, str(seconds)]
+    return ["/usr/bin/python3", "-c", CLIENT, FAR, str(seconds)]
 
 
 def by_host(seconds, _):
