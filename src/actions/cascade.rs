@@ -7,7 +7,8 @@ use crate::{
     store::{Key, Tx},
 };
 
-/// Deletes an app with its processes, packages, builds, droplets, bindings and network policies,
+/// Deletes an app with its processes, packages, builds, droplets, tasks, bindings and network
+/// policies,
 /// and takes it out of the destinations of routes, which stay.
 pub(super) fn delete_app(tx: &mut Tx, app: AppId) {
     let mut gone: Vec<Key> = vec![app.into()];
@@ -15,6 +16,7 @@ pub(super) fn delete_app(tx: &mut Tx, app: AppId) {
     gone.extend(tx.packages_of(app).map(|package| Key::from(package.id)));
     gone.extend(tx.builds_of(app).map(|build| Key::from(build.id)));
     gone.extend(tx.droplets_of(app).map(|droplet| Key::from(droplet.id)));
+    gone.extend(tx.tasks_of(app).map(|task| Key::from(task.id)));
     gone.extend(tx.policies_of(app).map(|policy| Key::from(policy.id)));
     gone.extend(
         tx.bindings_of_app(app)

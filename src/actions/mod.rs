@@ -30,6 +30,7 @@ mod security_groups;
 mod seeds;
 mod services;
 mod spaces;
+mod tasks;
 mod uid_ranges;
 mod users;
 

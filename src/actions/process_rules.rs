@@ -63,28 +63,44 @@ pub(super) fn scale(process: &mut Process, change: &Scale) -> Result<(), String>
                 format!("Instances must be a whole number from 0 to {MOST_INSTANCES}")
             })?;
     }
-    let size = |what: &str, megabytes: i64| {
+    if let Some(memory) = size("Memory", change.memory_in_mb)? {
+        process.memory = memory;
+    }
+    if let Some(disk) = size("Disk", change.disk_in_mb)? {
+        process.disk = disk;
+    }
+    if let Some(rate) = log_rate(change.log_rate_limit_in_bytes_per_second)? {
+        process.log_rate_limit = rate;
+    }
+    Ok(())
+}
+
+/// The size in a request, where it has one; `what` names it.
+///
+/// # Errors
+/// Words for the user.
+pub(super) fn size(what: &str, megabytes: Option<i64>) -> Result<Option<Megabytes>, String> {
+    let size = |megabytes: i64| {
         u32::try_from(megabytes)
             .ok()
             .filter(|megabytes| *megabytes > 0)
             .map(Megabytes)
             .ok_or_else(|| format!("{what} in mb must be greater than 0"))
     };
-    if let Some(memory) = change.memory_in_mb {
-        process.memory = size("Memory", memory)?;
-    }
-    if let Some(disk) = change.disk_in_mb {
-        process.disk = size("Disk", disk)?;
-    }
-    if let Some(rate) = change.log_rate_limit_in_bytes_per_second {
-        if rate < -1 {
-            return Err(
-                "Log rate limit in bytes per second must be greater than or equal to -1".to_owned(),
-            );
+    megabytes.map(size).transpose()
+}
+
+/// The limit of log bytes per second in a request, where it has one.
+///
+/// # Errors
+/// Words for the user.
+pub(super) fn log_rate(rate: Option<i64>) -> Result<Option<i64>, String> {
+    match rate {
+        Some(rate) if rate < -1 => {
+            Err("Log rate limit in bytes per second must be greater than or equal to -1".to_owned())
         }
-        process.log_rate_limit = rate;
+        rate => Ok(rate),
     }
-    Ok(())
 }
 
 /// Sets the start command; none is the droplet's.
@@ -96,13 +112,22 @@ pub(super) fn command(process: &mut Process, command: Option<String>) -> Result<
         if text.trim().is_empty() {
             return Err("Command must not be blank; null resets it to the droplet's".to_owned());
         }
-        if text.chars().count() > LONGEST_COMMAND || text.contains('\0') {
-            return Err(format!(
-                "Command must have at most {LONGEST_COMMAND} characters, none of them NUL"
-            ));
-        }
+        check_command(text)?;
     }
     process.command = command;
+    Ok(())
+}
+
+/// Passes where `command` is one that can be run.
+///
+/// # Errors
+/// Words for the user.
+pub(super) fn check_command(command: &str) -> Result<(), String> {
+    if command.chars().count() > LONGEST_COMMAND || command.contains('\0') {
+        return Err(format!(
+            "Command must have at most {LONGEST_COMMAND} characters, none of them NUL"
+        ));
+    }
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     api::Api,
-    args::{Format, NetworkPolicy, Route, SecurityGroup, Service, Verb},
+    args::{Format, NetworkPolicy, Route, SecurityGroup, Service, Task, Verb},
     context::Context,
     failure::{Failure, Outcome},
     output::Output,
@@ -72,6 +72,12 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
         Verb::Env(args) => verbs::env::show(context, &args.name).await,
         Verb::SetEnv(args) => verbs::env::set(context, &args).await,
         Verb::UnsetEnv(args) => verbs::env::unset(context, &args).await,
+        Verb::Task(Task::Run(args)) => verbs::task::run(context, &args).await,
+        Verb::Task(Task::List { app }) => verbs::task::list(context, &app).await,
+        Verb::Task(Task::Show { app, number }) => verbs::task::show(context, &app, number).await,
+        Verb::Task(Task::Cancel { app, number }) => {
+            verbs::task::cancel(context, &app, number).await
+        }
         Verb::Route(Route::List) => verbs::route::list(context).await,
         Verb::Route(Route::Create { address }) => verbs::route::create(context, &address).await,
         Verb::Route(Route::Map { app, address }) => {

@@ -9,7 +9,7 @@ use super::{
     config::{FILES, Platform},
 };
 use crate::{
-    model::{App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, Space},
+    model::{App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, Space, TaskId},
     store::State,
     wire::binding::vcap_services,
 };
@@ -138,8 +138,7 @@ fn version_of(app: &App, process: Option<&Process>) -> String {
         .to_string()
 }
 
-/// What a process of an instance sees. Later wins: the runtime's, the user's, the platform's,
-/// the instance's own.
+/// What a process of an instance sees; what is the instance's own wins.
 #[must_use]
 pub fn running(
     platform: &Platform,
@@ -148,27 +147,7 @@ pub fn running(
     droplet: &Droplet,
     place: Place,
 ) -> Vec<(String, String)> {
-    // An image is a world of its own, to which nothing here has to fit.
-    let mut env = match droplet.launch {
-        Some(_) => BTreeMap::new(),
-        None => defaults(),
-    };
-    env.extend(droplet.env.clone());
-    env.extend(subject.app.env.clone());
-    common(&mut env, subject, process.memory);
-    match &droplet.launch {
-        Some(launch) => of_image(&mut env, droplet, launch),
-        None => set(
-            &mut env,
-            [
-                ("USER", "vcap".to_owned()),
-                ("HOME", APP.to_owned()),
-                ("PWD", APP.to_owned()),
-                ("TMPDIR", "/home/vcap/tmp".to_owned()),
-                ("DEPS_DIR", "/home/vcap/deps".to_owned()),
-            ],
-        ),
-    }
+    let mut env = base(subject, process, droplet);
     let vcap = vcap_application(platform, subject, Some(process), Some(place));
     let (index, instance) = (place.index.to_string(), place.instance.to_string());
     let port = place.port.to_string();
@@ -195,6 +174,64 @@ pub fn running(
         ],
     );
     env.into_iter().collect()
+}
+
+/// What the command of a task sees: as a process, but nothing calls it and nothing is beside it.
+#[must_use]
+pub fn task(
+    platform: &Platform,
+    subject: &Subject<'_>,
+    process: &Process,
+    droplet: &Droplet,
+    task: TaskId,
+) -> Vec<(String, String)> {
+    let mut env = base(subject, process, droplet);
+    let mut vcap = vcap_application(platform, subject, Some(process), None);
+    // It is no process, as Cloud Foundry sees it.
+    if let Some(members) = vcap.as_object_mut() {
+        members.remove("process_id");
+        members.remove("process_type");
+    }
+    set(
+        &mut env,
+        [
+            ("VCAP_APPLICATION", vcap.to_string()),
+            ("CF_INSTANCE_GUID", task.to_string()),
+            ("INSTANCE_GUID", task.to_string()),
+            ("CF_INSTANCE_IP", platform.address.clone()),
+            ("CF_INSTANCE_INTERNAL_IP", "127.0.0.1".to_owned()),
+            ("CF_INSTANCE_ADDR", String::new()),
+            ("CF_INSTANCE_PORT", String::new()),
+            ("CF_INSTANCE_PORTS", "[]".to_owned()),
+        ],
+    );
+    env.into_iter().collect()
+}
+
+/// What every command of an app sees. Later wins: the runtime's, the user's, the platform's.
+fn base(subject: &Subject<'_>, process: &Process, droplet: &Droplet) -> BTreeMap<String, String> {
+    // An image is a world of its own, to which nothing here has to fit.
+    let mut env = match droplet.launch {
+        Some(_) => BTreeMap::new(),
+        None => defaults(),
+    };
+    env.extend(droplet.env.clone());
+    env.extend(subject.app.env.clone());
+    common(&mut env, subject, process.memory);
+    match &droplet.launch {
+        Some(launch) => of_image(&mut env, droplet, launch),
+        None => set(
+            &mut env,
+            [
+                ("USER", "vcap".to_owned()),
+                ("HOME", APP.to_owned()),
+                ("PWD", APP.to_owned()),
+                ("TMPDIR", "/home/vcap/tmp".to_owned()),
+                ("DEPS_DIR", "/home/vcap/deps".to_owned()),
+            ],
+        ),
+    }
+    env
 }
 
 /// What the platform sets for a build with this much memory; the user's variables are not in
@@ -396,6 +433,14 @@ mod tests {
         let env = with(|subject, process, droplet| {
             running(&platform(), subject, process, droplet, place)
         });
+        insta::assert_snapshot!(lines(env));
+    }
+
+    #[test]
+    fn a_task_sees_no_port() {
+        let id = bits(6, TaskId::from_uuid);
+        let env =
+            with(|subject, process, droplet| task(&platform(), subject, process, droplet, id));
         insta::assert_snapshot!(lines(env));
     }
 

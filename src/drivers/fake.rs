@@ -69,6 +69,13 @@ impl World {
         self.running.lock().unwrap()[&instance].send_replace(Status::Ended(exit));
     }
 
+    /// Ends all instances.
+    pub(crate) fn end_all(&self, exit: &Exit) {
+        for status in self.running.lock().unwrap().values() {
+            status.send_replace(Status::Ended(exit.clone()));
+        }
+    }
+
     fn find(&self, instance: InstanceId) -> Option<Arc<dyn Running>> {
         let status = self.running.lock().unwrap().get(&instance)?.clone();
         let world = self.clone();

@@ -26,7 +26,7 @@ mod usage;
 mod voice;
 
 pub use config::{Config, Identity, Platform, owner};
-pub use order::Order;
+pub use order::{Order, TaskMark};
 pub use phase::{Cause, End, Happening, Phase, STABLE};
 pub use runtime::Backend;
 pub use slot::{Slot, Version};

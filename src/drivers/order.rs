@@ -2,8 +2,10 @@
 
 use std::{fmt, sync::Arc};
 
+use serde::{Deserialize, Serialize};
+
 use super::{Slot, Version};
-use crate::model::{App, Droplet, InstanceId, NetworkPolicy, Process};
+use crate::model::{App, Droplet, DropletKind, InstanceId, NetworkPolicy, Process, TaskId};
 
 /// An instance to start.
 #[derive(Clone)]
@@ -26,6 +28,27 @@ pub struct Order {
     pub env: Vec<(String, String)>,
     /// What it may reach at first.
     pub network: NetworkPolicy,
+    /// The task that it is, in place of an instance of a process; `process` stands in for it.
+    pub task: Option<TaskMark>,
+}
+
+/// Says of an instance that it is a task, and which.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TaskMark {
+    /// The task.
+    pub id: TaskId,
+    /// What people call it.
+    pub name: String,
+}
+
+impl Order {
+    /// What runs it: a task of a site of files is a command as any other.
+    pub(super) fn kind(&self) -> DropletKind {
+        match (&self.task, self.droplet.kind) {
+            (Some(_), DropletKind::Static) => DropletKind::Process,
+            (_, kind) => kind,
+        }
+    }
 }
 
 // The environment often holds secrets.

@@ -7,10 +7,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Phase, Slot, Version};
+use super::{Order, Phase, Slot, TaskMark, Version};
 use crate::model::{
-    APP_PORT, AppId, Droplet, DropletKind, HealthCheck, InstanceId, LayerId, Process, ProcessType,
-    ReadinessCheck,
+    APP_PORT, AppId, DropletKind, HealthCheck, InstanceId, LayerId, ProcessType, ReadinessCheck,
 };
 
 /// The version of [`Record`] that this binary writes and reads.
@@ -48,6 +47,9 @@ pub(crate) struct Record {
     /// The layers of images that it runs in: they stay while it does.
     #[serde(default)]
     pub(crate) layers: Vec<LayerId>,
+    /// The task that it is, in place of an instance of a process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) task: Option<TaskMark>,
 }
 
 const fn app_port() -> u16 {
@@ -55,16 +57,10 @@ const fn app_port() -> u16 {
 }
 
 impl Record {
-    /// The record of a new instance of `process`.
-    pub(crate) fn new(
-        boot: &str,
-        slot: Slot,
-        (instance, version, crashes): (InstanceId, Version, u32),
-        process: &Process,
-        droplet: &Droplet,
-        phase: Phase,
-    ) -> Self {
-        let kind = droplet.kind;
+    /// The record of what `order` asks for.
+    pub(crate) fn new(boot: &str, order: &Order, phase: Phase) -> Self {
+        let (process, droplet) = (&order.process, &order.droplet);
+        let kind = order.kind();
         let memory_mb = match kind {
             DropletKind::Process | DropletKind::Wasm | DropletKind::Image => {
                 u64::from(process.memory.0)
@@ -74,12 +70,12 @@ impl Record {
         Self {
             format: FORMAT,
             boot: boot.to_owned(),
-            instance,
+            instance: order.instance,
             app: process.app,
-            slot,
+            slot: order.slot,
             process_type: process.process_type.clone(),
-            version,
-            crashes,
+            version: order.version,
+            crashes: order.crashes,
             memory_mb,
             kind,
             static_root: None,
@@ -90,6 +86,7 @@ impl Record {
             reported: false,
             port: droplet.port(),
             layers: droplet.layers().to_vec(),
+            task: order.task.clone(),
         }
     }
 

@@ -16,7 +16,9 @@ pub(super) struct Voice {
     clock: Clock,
     cell: String,
     app: AppId,
-    process: (ProcessId, ProcessType),
+    /// What its own lines come from.
+    source: String,
+    process: Option<(ProcessId, ProcessType)>,
     pub(super) instance: InstanceId,
     index: String,
 }
@@ -28,7 +30,14 @@ impl Voice {
             clock,
             cell: cell.to_owned(),
             app: record.app,
-            process: (record.slot.process, record.process_type.clone()),
+            source: match &record.task {
+                Some(task) => format!("APP/TASK/{}", task.name),
+                None => format!("APP/PROC/{}", record.process_type.to_uppercase()),
+            },
+            process: match record.task {
+                Some(_) => None,
+                None => Some((record.slot.process, record.process_type.clone())),
+            },
             instance: record.instance,
             index: record.slot.index.to_string(),
         }
@@ -39,9 +48,9 @@ impl Voice {
         Line {
             at_ns,
             app: self.app,
-            source: format!("APP/PROC/{}", self.process.1.to_uppercase()),
+            source: self.source.clone(),
             instance: self.index.clone(),
-            process: Some(self.process.clone()),
+            process: self.process.clone(),
             stream,
             text,
         }

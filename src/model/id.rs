@@ -103,6 +103,8 @@ ids! {
     BindingId,
     /// Something that the platform makes once.
     SeedId,
+    /// A task of an app.
+    TaskId,
 }
 
 impl From<AppId> for ProcessId {

@@ -26,6 +26,7 @@ mod seed;
 mod service;
 mod size;
 mod space;
+mod task;
 mod timestamp;
 mod user;
 
@@ -39,7 +40,7 @@ pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
     AppId, BindingId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId,
     JobId, OrgId, PackageId, PeerPolicyId, ProcessId, RoleId, RouteId, SecurityGroupId, SeedId,
-    ServiceId, SpaceId, TokenId, UserId,
+    ServiceId, SpaceId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
@@ -68,5 +69,6 @@ pub use service::{
 };
 pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;
+pub use task::{Task, TaskState};
 pub use timestamp::Timestamp;
 pub use user::{RefreshToken, User};

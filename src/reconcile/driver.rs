@@ -13,11 +13,12 @@ use super::{
     processes::{act, observe::seen, plan, plan::Limits, wanted::wanted},
     routes::Routes,
     status::observed,
+    tasks,
 };
 use crate::{
-    drivers::{Drivers, Slot},
+    drivers::{Drivers, Instance, Phase, Slot},
     model::{InstanceId, Observed},
-    stdx::clock::Clock,
+    stdx::clock::{Clock, Moment},
     store::Store,
 };
 
@@ -73,10 +74,11 @@ impl Driver {
     async fn pass(&mut self) -> Duration {
         let state = self.store.state();
         let now = self.clock.now();
-        let instances = self.drivers.observe(now);
+        let (tasks, instances) = self.observe(now);
         let wanted = wanted(&state);
+        let memory_mb = u64::from(self.config.memory.0).saturating_sub(*self.building.borrow());
         let limits = Limits {
-            memory_mb: u64::from(self.config.memory.0).saturating_sub(*self.building.borrow()),
+            memory_mb: memory_mb.saturating_sub(live_memory(&tasks)),
             starting: self.config.starting,
             grace: self.config.grace,
         };
@@ -90,9 +92,26 @@ impl Driver {
         if !plan.actions.is_empty() {
             tracing::debug!(plan = %plan, "acting");
         }
+        // Processes come first: what is left to tasks is what no process needs now.
+        let starting = plan.starts(&wanted);
+        let task_plan = tasks::plan(
+            &state,
+            &tasks,
+            &tasks::plan::Limits {
+                memory_mb,
+                taken_mb: live_memory(&instances).saturating_add(starting),
+                starts: self.config.starting.saturating_sub(starting_now(&tasks)),
+                grace: self.config.grace,
+            },
+            now,
+        );
+        if !task_plan.actions.is_empty() {
+            tracing::debug!(plan = %task_plan, "acting on tasks");
+        }
         act::stop(&plan.actions, &self.drivers, &self.routes);
+        tasks::stop(&task_plan, &self.drivers);
         // Once more: what was just asked to stop must not be routed to.
-        let instances = self.drivers.observe(now);
+        let (_, instances) = self.observe(now);
         self.routes.publish(&state, &instances);
         let told = observed(&wanted, &instances, &plan.held, now);
         let first = std::mem::take(&mut self.first);
@@ -103,13 +122,21 @@ impl Driver {
             }
             other
         });
+        let wake = [plan.next_wake_ms, task_plan.next_wake_ms];
         act::perform(plan.actions, &instances, &self.store, &self.drivers).await;
-        plan.next_wake_ms.map_or(AT_LEAST, |at_ms| {
+        tasks::perform(task_plan, &instances, &self.store, &self.drivers, now).await;
+        wake.into_iter().flatten().min().map_or(AT_LEAST, |at_ms| {
             let ms = at_ms
                 .saturating_sub(self.clock.now().steady_ms)
                 .saturating_add(1);
             Duration::from_millis(ms).min(AT_LEAST)
         })
+    }
+
+    /// The instances of tasks, and those of processes.
+    fn observe(&self, now: Moment) -> (Vec<Instance>, Vec<Instance>) {
+        let all = self.drivers.observe(now).into_iter();
+        all.partition(|instance| instance.task.is_some())
     }
 
     /// Replaces the instance in a slot: stops it, and the next pass starts another one.
@@ -129,4 +156,16 @@ impl Driver {
         // Whoever asked may have gone away.
         let _ = reply.send(found);
     }
+}
+
+/// What all that lives takes, in mebibytes.
+fn live_memory(instances: &[Instance]) -> u64 {
+    let live = instances.iter().filter(|one| one.phase.is_live());
+    live.map(|one| one.memory_mb).sum()
+}
+
+/// How many are starting.
+fn starting_now(instances: &[Instance]) -> usize {
+    let starting = |one: &&Instance| matches!(one.phase, Phase::Starting { .. });
+    instances.iter().filter(starting).count()
 }

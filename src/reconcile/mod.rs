@@ -17,6 +17,7 @@ pub mod processes;
 pub mod routes;
 mod start;
 pub mod status;
+pub mod tasks;
 #[cfg(test)]
 mod tests;
 

@@ -7,7 +7,7 @@ use crate::model::{
     App, AppId, BindingId, Build, BuildId, Domain, DomainId, DomainName, Droplet, DropletId,
     EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicyId, Process, ProcessId, Role,
     RoleId, RoleScope, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId, Space, SpaceId,
-    Timestamp, TokenId, User, UserId,
+    TaskId, Timestamp, TokenId, User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
@@ -35,6 +35,8 @@ pub struct Indexes {
     pub(super) services: OrdMap<(SpaceId, String), ServiceId>,
     pub(super) bindings_by_app: OrdSet<(AppId, Timestamp, BindingId)>,
     pub(super) bindings_by_service: OrdSet<(ServiceId, BindingId)>,
+    pub(super) tasks: OrdSet<(AppId, Timestamp, TaskId)>,
+    pub(super) unfinished_tasks: OrdSet<(Timestamp, TaskId)>,
     events: OrdSet<(Timestamp, EventId)>,
     events_by_target: OrdSet<(String, Timestamp, EventId)>,
     jobs: OrdSet<(Timestamp, JobId)>,
@@ -170,6 +172,12 @@ impl Indexes {
                 E::set(&mut self.bindings_by_app, by_app);
                 E::set(&mut self.bindings_by_service, (binding.service, binding.id));
             }
+            Record::Task(task) => {
+                E::set(&mut self.tasks, (task.app, task.created_at, task.id));
+                if !task.state.is_final() {
+                    E::set(&mut self.unfinished_tasks, (task.created_at, task.id));
+                }
+            }
             // Found by their keys alone.
             Record::Seed(_) => {}
             Record::Event(event) => {
@@ -214,6 +222,7 @@ uuid_from!(
     RoleId,
     RouteId,
     SpaceId,
+    TaskId,
     TokenId,
     UserId
 );

@@ -23,6 +23,7 @@ mod lock;
 mod open;
 mod reach;
 mod record;
+mod runs;
 mod schema;
 mod snapshot;
 mod state;

@@ -10,7 +10,7 @@ use crate::model::{
     App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
     EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicy, PeerPolicyId, Process,
     ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup, SecurityGroupId, Seed,
-    SeedId, Service, ServiceId, Space, SpaceId, TokenId, User, UserId,
+    SeedId, Service, ServiceId, Space, SpaceId, Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -194,6 +194,7 @@ records! {
     services: Service(ServiceId) = "service_instance",
     bindings: Binding(BindingId) = "service_binding",
     seeds: Seed(SeedId) = "seed",
+    tasks: Task(TaskId) = "task",
     events: Event(EventId) = "event",
     jobs: Job(JobId) = "job",
 }

@@ -9,7 +9,7 @@ use crate::model::{
     App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
     EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicy, PeerPolicyId, Process,
     ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup, SecurityGroupId, Seed,
-    SeedId, Service, ServiceId, Space, SpaceId, TokenId, User, UserId,
+    SeedId, Service, ServiceId, Space, SpaceId, Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -57,6 +57,8 @@ pub struct State {
     pub bindings: Table<BindingId, Binding>,
     /// What the platform made once.
     pub seeds: Table<SeedId, Seed>,
+    /// Tasks.
+    pub tasks: Table<TaskId, Task>,
     /// Audit events.
     pub events: Table<EventId, Event>,
     /// Jobs.

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{Error, Query, select::Selector};
 use crate::model::{
     App, Binding, Build, Domain, Droplet, Event, Metadata, Org, Package, Process, Role, Route,
-    SecurityGroup, Service, Space, Timestamp, User,
+    SecurityGroup, Service, Space, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -60,6 +60,7 @@ listed! {
     Build updated_at |_| None, |x| Some(&x.metadata);
     Droplet updated_at |_| None, |x| Some(&x.metadata);
     Route updated_at |_| None, |x| Some(&x.metadata);
+    Task updated_at |_| None, |x| Some(&x.metadata);
     Event created_at |_| None, |_| None;
     SecurityGroup updated_at |x| Some(&x.name), |_| None;
     Service updated_at |x| Some(&x.name), |x| Some(&x.metadata);

@@ -27,6 +27,7 @@ pub mod service;
 pub mod shared;
 pub mod space;
 pub mod stats;
+pub mod task;
 pub mod user;
 
 pub use error::Error;

@@ -24,6 +24,7 @@ mod routes;
 mod security_groups;
 mod services;
 mod spaces;
+mod tasks;
 mod upload;
 mod users;
 
@@ -54,5 +55,6 @@ pub(super) fn router() -> Router<Api> {
         .merge(security_groups::router())
         .merge(services::router())
         .merge(spaces::router())
+        .merge(tasks::router())
         .merge(users::router())
 }

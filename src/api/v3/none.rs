@@ -20,7 +20,6 @@ pub(super) fn router() -> Router<Api> {
         .route("/apps/{guid}/sidecars", get(sidecars))
         .route("/apps/{guid}/revisions", get(revisions))
         .route("/apps/{guid}/revisions/deployed", get(deployed))
-        .route("/apps/{guid}/tasks", get(tasks))
 }
 
 fn empty(query: &RawQuery, valid: &[&str], path: &str, base: &wire::Base) -> Answer {
@@ -77,18 +76,6 @@ async fn deployed(
     api.actions.app(&caller, id)?;
     let path = format!("/v3/apps/{id}/revisions/deployed");
     empty(&query, &[], &path, &base)
-}
-
-async fn tasks(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<AppId>,
-    query: RawQuery,
-) -> Answer {
-    api.actions.app(&caller, id)?;
-    let valid = ["guids", "names", "states", "sequence_ids"];
-    empty(&query, &valid, &format!("/v3/apps/{id}/tasks"), &base)
 }
 
 /// The sidecars of a process.

@@ -1,10 +1,13 @@
 //! The client's verbs and flags.
 
 mod reach;
+mod runs;
 
 pub(super) use reach::{
     GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup, Service, ServiceSettings,
 };
+
+pub(super) use runs::{RunTask, Task};
 
 use std::path::PathBuf;
 
@@ -57,6 +60,9 @@ pub enum Verb {
     SetEnv(SetEnv),
     /// Remove a variable from an app's environment
     UnsetEnv(UnsetEnv),
+    /// Commands that run once, with an app's code and environment
+    #[command(subcommand, visible_alias = "tasks")]
+    Task(Task),
     /// Addresses of apps
     #[command(subcommand)]
     Route(Route),

@@ -13,3 +13,4 @@ pub(super) mod scale;
 pub(super) mod security_group;
 pub(super) mod service;
 pub(super) mod target;
+pub(super) mod task;

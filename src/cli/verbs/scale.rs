@@ -45,7 +45,7 @@ pub(crate) async fn scale(context: &Context<'_>, args: &Scale) -> Outcome<()> {
     app::show(context, guid).await
 }
 
-fn megabytes(text: &str) -> Outcome<u32> {
+pub(super) fn megabytes(text: &str) -> Outcome<u32> {
     let size: Result<Megabytes, _> = text.parse();
     size.map(|size| size.0)
         .map_err(|error| Failure::Usage(error.to_string()))

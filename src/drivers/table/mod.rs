@@ -27,7 +27,9 @@ use crate::{
     blobs::Blobs,
     images::Images,
     logs::Logs,
-    model::{AppId, DropletKind, Exit, InstanceId, LayerId, NetworkPolicy, ProcessType, Usage},
+    model::{
+        AppId, DropletKind, Exit, InstanceId, LayerId, NetworkPolicy, ProcessType, TaskId, Usage,
+    },
     sandbox::SandboxError,
     stdx::{
         clock::{Clock, Moment},
@@ -96,6 +98,8 @@ pub struct Instance {
     pub layers: Vec<LayerId>,
     /// What it uses.
     pub usage: Usage,
+    /// The task that it is, in place of an instance of a process.
+    pub task: Option<TaskId>,
 }
 
 struct Entry {
@@ -239,14 +243,8 @@ impl Drivers {
     /// Starts an instance; what becomes of it is observed.
     pub async fn start(&self, order: Order) {
         let now = self.inner.clock.now();
-        let mut record = Record::new(
-            self.inner.clock.boot(),
-            order.slot,
-            (order.instance, order.version, order.crashes),
-            &order.process,
-            &order.droplet,
-            Phase::Starting { since: now },
-        );
+        let starting = Phase::Starting { since: now };
+        let mut record = Record::new(self.inner.clock.boot(), &order, starting);
         // The record is there before anything that it tells of, or a daemon that dies here
         // would leave something that the next one cannot know.
         let dir = self.dir(order.instance);
@@ -405,6 +403,7 @@ impl Entry {
             port: record.port,
             layers: record.layers.clone(),
             usage: self.sample.usage(),
+            task: record.task.as_ref().map(|task| task.id),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Drivers {
         order: &Order,
     ) -> Result<Arc<dyn Running>, String> {
         let dir = self.dir(order.instance);
-        self.runtime(order.droplet.kind).start(order, &dir).await
+        self.runtime(order.kind()).start(order, &dir).await
     }
 
     pub(in crate::drivers) fn began(&self, instance: InstanceId, running: &Arc<dyn Running>) {

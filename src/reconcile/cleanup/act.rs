@@ -82,7 +82,9 @@ async fn commit(deps: &Deps, plan: Plan, now: Timestamp) -> Result<(), StoreErro
                 let droplet = tx.droplets.get(&id).cloned();
                 let idle = droplet.filter(|droplet| {
                     let app = tx.apps.get(&droplet.app);
+                    let mut tasks = tx.unfinished_tasks();
                     app.is_none_or(|app| app.current_droplet != Some(id))
+                        && !tasks.any(|task| task.droplet == id)
                 });
                 if let Some(droplet) = idle {
                     let state = DropletState::Expired;

@@ -12,6 +12,11 @@ use crate::{
 
 /// Records of builds, and of packages and droplets without bits, that are kept of an app.
 const RECORDS: usize = 20;
+/// How long the outcome of a task can be asked for (Cloud Foundry's default).
+const TASK_MS: u64 = 31 * 24 * 60 * 60 * 1000;
+/// Tasks with an outcome that are kept of an app, so that one that is run every second does not
+/// fill the memory in that time.
+const TASKS: usize = 1_000;
 /// How long the outcome of a job can be asked for.
 const JOB_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -41,6 +46,7 @@ pub fn plan(state: &State, keep: usize, now: Timestamp) -> Plan {
     let mut plan = Plan::default();
     for app in state.apps.values() {
         app_of(state, app.id, app.current_droplet, keep, &mut plan);
+        plan.records.extend(old_tasks(state, app.id, now));
     }
     let old = |job: &&crate::model::Job| {
         job.state != JobState::Processing && now.since(job.updated_at) > JOB_MS
@@ -75,11 +81,13 @@ fn app_of(state: &State, app: AppId, current: Option<DropletId>, keep: usize, pl
             }
         }
     }
+    let tasks = state.tasks_of(app).filter(|task| !task.state.is_final());
+    let in_use: BTreeSet<DropletId> = tasks.map(|task| task.droplet).chain(current).collect();
     (kept, spent) = (0, 0);
     for droplet in state.droplets_of(app).rev() {
         match droplet.state {
             DropletState::Staged { .. } if kept < keep => kept += 1,
-            DropletState::Staged { .. } if current == Some(droplet.id) => {}
+            DropletState::Staged { .. } if in_use.contains(&droplet.id) => {}
             DropletState::Staged { .. } => plan.droplets.push(droplet.id),
             DropletState::Expired => {
                 spent += 1;
@@ -95,6 +103,16 @@ fn app_of(state: &State, app: AppId, current: Option<DropletId>, keep: usize, pl
         .filter(|build| build.state != BuildState::Staging);
     plan.records
         .extend(done.skip(RECORDS).map(|build| Key::Build(build.id)));
+}
+
+/// The tasks of which nobody will ask any more. The newest stays: the next one's number follows
+/// from it.
+fn old_tasks(state: &State, app: AppId, now: Timestamp) -> impl Iterator<Item = Key> + '_ {
+    let ended = state.tasks_of(app).rev().skip(1);
+    let ended = ended.filter(|task| task.state.is_final()).enumerate();
+    let old =
+        ended.filter(move |(newer, task)| *newer >= TASKS || now.since(task.updated_at) > TASK_MS);
+    old.map(|(_, task)| Key::Task(task.id))
 }
 
 /// The digests of all bits that stay.

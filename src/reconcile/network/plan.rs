@@ -52,7 +52,8 @@ impl<'a> Plan<'a> {
     fn new(state: &'a State, instances: &'a [Instance]) -> Self {
         let mut ready: HashMap<AppId, Vec<&Instance>> = HashMap::new();
         for instance in instances {
-            if instance.phase.is_routable() {
+            // A task listens for nobody.
+            if instance.phase.is_routable() && instance.task.is_none() {
                 ready.entry(instance.app).or_default().push(instance);
             }
         }

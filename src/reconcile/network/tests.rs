@@ -173,6 +173,7 @@ fn instance(app: AppId, process_type: &str, index: u32, ready: bool) -> Instance
         port: 8080,
         layers: Vec::new(),
         usage: Usage::default(),
+        task: None,
     }
 }
 

@@ -97,6 +97,7 @@ fn order(
         droplet: droplet.clone(),
         env,
         network: network::plan::running(state, instances, app.id),
+        task: None,
     })
 }
 

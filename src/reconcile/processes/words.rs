@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use super::wanted::Wanted;
 use crate::{
     drivers::{Cause, Phase, Slot, Version},
     model::InstanceId,
@@ -97,6 +98,21 @@ pub struct Plan {
     pub held: Vec<(Slot, Hold)>,
     /// When time alone will change the plan (steady clock, milliseconds).
     pub next_wake_ms: Option<u64>,
+}
+
+impl Plan {
+    /// What the instances that it starts will take, in mebibytes.
+    #[must_use]
+    pub fn starts(&self, wanted: &[Wanted]) -> u64 {
+        let each = self.actions.iter().filter_map(|action| match action {
+            Action::Start { slot, .. } => {
+                let at = wanted.binary_search_by_key(&slot.process, |wanted| wanted.process);
+                at.ok().map(|at| wanted[at].memory_mb)
+            }
+            _ => None,
+        });
+        each.sum()
+    }
 }
 
 impl fmt::Display for Action {

@@ -1,12 +1,15 @@
 //! The loops from outside: desired state goes in, and what runs and is routed follows.
 
+mod chance;
 pub(in crate::reconcile) mod samples;
+mod tasks;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+pub(in crate::reconcile) use self::chance::Chance;
 use self::samples::{app, build, change, commit, package, process};
 use super::{Config, Deps, Handle, Reconciler, network};
 use crate::{

@@ -19,7 +19,8 @@ use crate::{
         ProcessType, Reach, ReadinessCheck, RefreshToken, Role, RoleId, RoleKind, RoleScope, Route,
         RouteHost, RouteId, RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId,
         SecurityGroupName, SecurityRule, Seed, SeedId, Service, ServiceId, ServiceKind,
-        ServiceName, Space, SpaceId, SpaceName, Timestamp, TokenId, User, UserId, Username,
+        ServiceName, Space, SpaceId, SpaceName, Task, TaskId, TaskState, Timestamp, TokenId, User,
+        UserId, Username,
     },
     store::{Config, Opened, Record, Store, StoreError},
 };
@@ -356,6 +357,24 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             id: SeedId::from_uuid(uuid(20, number)),
             name: "security groups".to_owned(),
             at: AT,
+        }
+        .into(),
+        Task {
+            id: TaskId::from_uuid(uuid(21, number)),
+            app,
+            sequence: 3,
+            name: "migrate".to_owned(),
+            command: "rake db:migrate".to_owned(),
+            state: TaskState::Failed {
+                reason: "APP/TASK/migrate: Exited with status 1".to_owned(),
+            },
+            droplet,
+            memory: Megabytes(256),
+            disk: Megabytes(512),
+            log_rate_limit: -1,
+            metadata: metadata(),
+            created_at: AT,
+            updated_at: AT,
         }
         .into(),
         event(number, 40).into(),
