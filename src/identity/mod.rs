@@ -5,6 +5,7 @@
 //! logging out, a new password and a deleted user take effect at once.
 
 mod claims;
+mod codes;
 mod error;
 mod key;
 mod lockout;
@@ -65,6 +66,7 @@ struct Shared {
     lifetimes: Lifetimes,
     hasher: password::Hasher,
     failures: lockout::Failures,
+    codes: codes::Codes,
 }
 
 impl Identity {
@@ -95,6 +97,7 @@ impl Identity {
                 lifetimes,
                 hasher: password::Hasher::new(),
                 failures: lockout::Failures::default(),
+                codes: codes::Codes::default(),
             }),
         }
     }

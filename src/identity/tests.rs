@@ -211,3 +211,24 @@ fn the_key_is_made_once_and_only_its_owner_reads_it() {
     let error = Identity::open(&config, Store::in_memory()).unwrap_err();
     assert!(error.to_string().contains("token-key.pem"), "{error}");
 }
+
+#[tokio::test]
+async fn a_code_tells_whose_token_it_was_until_the_session_ends() {
+    let (identity, _) = with_user("ann", "correct horse").await;
+    let tokens = log_in(&identity, "ann", "correct horse").await.unwrap();
+    let issue = || {
+        identity
+            .issue_code(&tokens.access, "ssh-proxy", NOW)
+            .unwrap()
+    };
+    let code = issue();
+    let user = identity.redeem_code(&code, "ssh-proxy", later(1)).unwrap();
+    assert_eq!(&*user.username, "ann");
+    assert!(identity.redeem_code(&code, "ssh-proxy", later(1)).is_none());
+    assert!(identity.issue_code("a.b.c", "ssh-proxy", NOW).is_err());
+
+    let late = issue();
+    let jti = &tokens.claims.jti;
+    identity.revoke(&tokens.access, jti, NOW).await.unwrap();
+    assert!(identity.redeem_code(&late, "ssh-proxy", NOW).is_none());
+}

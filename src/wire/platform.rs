@@ -17,6 +17,8 @@ pub const ISOLATION_SEGMENT: &str = "00000000-0000-4000-8000-000000000002";
 pub const STACK: &str = "00000000-0000-4000-8000-000000000003";
 /// The name of the one stack.
 pub const STACK_NAME: &str = "cflinuxfs4";
+/// The client of UAA that codes for `cf ssh` are for.
+pub const SSH_CLIENT: &str = "ssh-proxy";
 /// When the fixed resources say that they were made: 2026-01-01.
 const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 

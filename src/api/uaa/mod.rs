@@ -1,5 +1,6 @@
 //! UAA's endpoints: logging in, keys, and users as identity providers see them.
 
+mod authorize;
 mod error;
 mod info;
 mod token;
@@ -12,6 +13,7 @@ use super::Api;
 /// Every endpoint of UAA's part.
 pub(super) fn router() -> Router<Api> {
     Router::new()
+        .merge(authorize::router())
         .merge(info::router())
         .merge(token::router())
         .merge(users::router())

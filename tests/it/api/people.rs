@@ -278,3 +278,26 @@ async fn roles_are_given_by_name_and_taken_again() {
         ]
     );
 }
+
+#[tokio::test]
+async fn a_code_for_ssh_comes_in_a_redirection() {
+    let platform = Platform::start().await;
+    let ask = async |query: &str| {
+        let path = format!("/oauth/authorize?{query}");
+        platform
+            .call(&platform.admin, "GET", &path, Value::Null)
+            .await
+    };
+    let answer = ask("client_id=ssh-proxy&grant_type=authorization_code&response_type=code").await;
+    assert_eq!(answer.status, 302);
+    let location = answer.headers[header::LOCATION].to_str().unwrap();
+    let (_, code) = location.split_once("?code=").unwrap();
+    assert_eq!(code.len(), 32);
+    let refused = ask("client_id=other&response_type=code").await;
+    assert_eq!(refused.expect(400)["error"], "invalid_client");
+    let refused = ask("client_id=ssh-proxy&response_type=token").await;
+    assert_eq!(refused.expect(400)["error"], "unsupported_response_type");
+    let path = "/oauth/authorize?client_id=ssh-proxy&response_type=code";
+    let refused = platform.call("a.b.c", "GET", path, Value::Null).await;
+    assert_eq!(refused.expect(401)["error"], "invalid_token");
+}
