@@ -25,6 +25,7 @@ mod probe;
 mod protocol;
 mod rootfs;
 mod seccomp;
+mod sftp;
 pub mod shim;
 mod spawn;
 mod spec;
@@ -33,6 +34,7 @@ mod sys;
 mod trial;
 pub mod tunnel;
 mod unix;
+mod visit;
 
 pub use adopt::{adopt, adopt_all};
 pub use dial::dial;
@@ -47,3 +49,6 @@ pub use spec::{
 };
 pub use status::{SandboxError, Status, Traffic, Usage};
 pub use trial::trial;
+pub use visit::{
+    Life, Program, Streams, Terminal, Visit, VisitEnd, VisitError, Visitor, Window, visit,
+};

@@ -3,11 +3,11 @@
 //! Between daemon and shim: lines of JSON over `control.sock`, the shim's greeting first. The
 //! two may be of different versions, so unknown messages are skipped and known ones only grow.
 //! Between shim and init, which are one program: a message of JSON each, over a socket pair.
-//! To init's `connect.sock`: see [`Request`] and [`Answer`].
+//! To init's `connect.sock`: see [`Request`], [`Visit`] and [`Answer`].
 
 use serde::{Deserialize, Serialize};
 
-use super::Status;
+use super::{Status, Visit};
 
 /// The shim's socket, in the instance's folder.
 pub(super) const CONTROL: &str = "control.sock";
@@ -117,6 +117,55 @@ impl Request {
     }
 }
 
+/// The first byte of a request to start a [`Visit`]. Init reads four bytes at once: this, 0, and
+/// the length (little-endian) of the JSON that follows. An init from before visits takes it for
+/// garbage and closes the connection without an answer.
+///
+/// The answer comes with a descriptor: a terminal's, where one was asked for; else three answers
+/// come, with what leads to stdin and comes from stdout and stderr. After that the connection
+/// stands for the visit: init tells how it ended ([`encode_end`]), takes signals to send to it
+/// ([`signal`]), and hangs up on it when the connection is closed.
+pub(super) const VISIT: u8 = 2;
+
+/// A request to start `visit`; none where it is too long.
+pub(super) fn encode_visit(visit: &Visit) -> Option<Vec<u8>> {
+    let body = serde_json::to_vec(visit).ok()?;
+    let [low, high] = u16::try_from(body.len()).ok()?.to_le_bytes();
+    let mut request = vec![VISIT, 0, low, high];
+    request.extend(body);
+    Some(request)
+}
+
+/// Bytes in which init tells how a visit ended.
+pub(super) const END_SIZE: usize = 8;
+
+/// How a visit ended: by an exit code, or by a signal.
+pub(super) fn encode_end(end: Result<i32, i32>) -> [u8; END_SIZE] {
+    let (kind, value): (i32, i32) = match end {
+        Ok(code) => (0, code),
+        Err(signal) => (1, signal),
+    };
+    let mut bytes = [0; END_SIZE];
+    bytes[..4].copy_from_slice(&kind.to_le_bytes());
+    bytes[4..].copy_from_slice(&value.to_le_bytes());
+    bytes
+}
+
+/// What [`encode_end`] made.
+pub(super) fn decode_end(bytes: [u8; END_SIZE]) -> Result<i32, i32> {
+    let [a, b, c, d, e, f, g, h] = bytes;
+    let value = i32::from_le_bytes([e, f, g, h]);
+    match i32::from_le_bytes([a, b, c, d]) {
+        0 => Ok(value),
+        _ => Err(value),
+    }
+}
+
+/// A request to send a signal to a visit.
+pub(super) fn signal(number: u8) -> [u8; Request::SIZE] {
+    [VISIT, number, 0, 0]
+}
+
 /// Init's answer: an errno (little-endian), 0 with the connected socket passed along.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Answer(pub(super) i32);
@@ -158,6 +207,25 @@ mod tests {
         assert_eq!(stop, r#"{"stop":{"grace_ms":10}}"#);
         let network = serde_json::to_string(&ToShim::Network).unwrap();
         assert_eq!(network, r#""network""#);
+    }
+
+    #[test]
+    fn the_end_of_a_visit_is_read_as_written() {
+        for end in [Ok(0), Ok(255), Err(9)] {
+            assert_eq!(decode_end(encode_end(end)), end);
+        }
+    }
+
+    #[test]
+    fn an_init_from_before_visits_takes_one_for_garbage() {
+        let visit = Visit::new(crate::sandbox::Program::Sftp);
+        let request = encode_visit(&visit).unwrap();
+        let head = request[..Request::SIZE].try_into().unwrap();
+        assert_eq!(Request::from_bytes(head), None);
+        let read: Visit = serde_json::from_slice(&request[Request::SIZE..]).unwrap();
+        assert_eq!(read, visit);
+        let long = crate::sandbox::Program::Command(vec!["x".repeat(usize::from(u16::MAX))]);
+        assert_eq!(encode_visit(&Visit::new(long)), None);
     }
 
     #[test]

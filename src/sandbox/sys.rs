@@ -22,6 +22,7 @@ use nix::{
     libc,
     sys::socket::{ControlMessageOwned, MsgFlags, recvmsg},
 };
+use tokio::io::unix::AsyncFd;
 
 fn check(result: c_long) -> io::Result<c_long> {
     if result < 0 {
@@ -313,6 +314,31 @@ pub(super) fn new_session_keyring() -> io::Result<()> {
         )
     })
     .map(drop)
+}
+
+/// Gives the terminal behind `fd` another size (ioctl_tty(2)).
+pub(super) fn set_window(fd: BorrowedFd<'_>, columns: u16, rows: u16) -> io::Result<()> {
+    let size = libc::winsize {
+        ws_row: rows,
+        ws_col: columns,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    // SAFETY: the struct is what the request reads, and outlives the call.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }.into())
+        .map(drop)
+}
+
+/// A descriptor that the runtime waits for.
+pub(super) fn watch(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` is open for as long as it lives, and what it refers to does not change.
+    unsafe { AsyncFd::register(fd) }.map_err(io::Error::from)
+}
+
+/// Makes the terminal behind `fd` the one of this session, which this process leads.
+pub(super) fn take_terminal(fd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: takes numbers.
+    check(unsafe { libc::ioctl(fd.as_raw_fd(), libc::TIOCSCTTY, 0) }.into()).map(drop)
 }
 
 /// A descriptor for a process, that stays with it when its id is used again.

@@ -4,7 +4,7 @@ use std::{
     ffi::CString,
     fs::File,
     io::{self, Read, Write},
-    os::fd::OwnedFd,
+    os::fd::{AsFd, OwnedFd},
 };
 
 use nix::{
@@ -73,22 +73,10 @@ pub(super) fn start(
 
 /// Returns only the reason why it could not.
 fn become_command(spec: &Spec, channel: &Channel, output: (&OwnedFd, &OwnedFd)) -> String {
-    let text = |parts: &mut dyn Iterator<Item = String>| {
-        parts.map(CString::new).collect::<Result<Vec<_>, _>>()
+    let (argv, env) = match texts(&spec.argv, &spec.env) {
+        Ok(texts) => texts,
+        Err(reason) => return reason,
     };
-    let argv = text(&mut spec.argv.iter().cloned());
-    let env = text(
-        &mut spec
-            .env
-            .iter()
-            .map(|(name, value)| format!("{name}={value}")),
-    );
-    let (Ok(argv), Ok(env)) = (argv, env) else {
-        return "the command or its environment has a NUL character in it".to_owned();
-    };
-    if argv.is_empty() {
-        return "there is no command".to_owned();
-    }
     match prepare(spec, output) {
         Ok(weaker) => weaker
             .into_iter()
@@ -96,7 +84,22 @@ fn become_command(spec: &Spec, channel: &Channel, output: (&OwnedFd, &OwnedFd)) 
         Err(error) => return super::chain(&error),
     }
     channel.tell(&FromInit::Command);
-    exec(spec, &argv, &env)
+    exec(&spec.env, &argv, &env)
+}
+
+/// What exec takes.
+type Texts = (Vec<CString>, Vec<CString>);
+
+/// A command and an environment as exec takes them.
+pub(super) fn texts(argv: &[String], env: &[(String, String)]) -> Result<Texts, String> {
+    let argv: Result<Vec<_>, _> = argv.iter().cloned().map(CString::new).collect();
+    let env = env.iter().map(|(name, value)| format!("{name}={value}"));
+    let env: Result<Vec<_>, _> = env.map(CString::new).collect();
+    match (argv, env) {
+        (Ok(argv), _) if argv.is_empty() => Err("there is no command".to_owned()),
+        (Ok(argv), Ok(env)) => Ok((argv, env)),
+        _ => Err("the command or its environment has a NUL character in it".to_owned()),
+    }
 }
 
 /// Returns what is weaker than it should be.
@@ -106,10 +109,24 @@ fn prepare(
 ) -> Result<Option<String>, SandboxError> {
     setsid().doing(|| "begin a session".to_owned())?;
     let null = File::open("/dev/null").doing(|| "open /dev/null".to_owned())?;
-    dup2_stdin(&null)
+    connect(&null, stdout, stderr)?;
+    enter(spec)
+}
+
+/// Makes these the standard streams.
+pub(super) fn connect(
+    stdin: impl AsFd,
+    stdout: impl AsFd,
+    stderr: impl AsFd,
+) -> Result<(), SandboxError> {
+    dup2_stdin(stdin)
         .and_then(|()| dup2_stdout(stdout))
         .and_then(|()| dup2_stderr(stderr))
-        .doing(|| "connect the standard streams".to_owned())?;
+        .doing(|| "connect the standard streams".to_owned())
+}
+
+/// Gives up what the command has no right to. Returns what is weaker than it should be.
+pub(super) fn enter(spec: &Spec) -> Result<Option<String>, SandboxError> {
     sys::close_on_exec_from(3).doing(|| "keep descriptors from the command".to_owned())?;
     for (resource, most) in OWN {
         limit(resource, most)?;
@@ -150,16 +167,16 @@ fn limit(resource: Resource, value: u64) -> Result<(), SandboxError> {
     setrlimit(resource, value, value).doing(what)
 }
 
-/// Looks the command up in `PATH` as a shell does, and runs it.
-fn exec(spec: &Spec, argv: &[CString], env: &[CString]) -> String {
-    let name = &spec.argv[0];
-    let path = spec
-        .env
+/// Looks the command up in `PATH` of `variables` as a shell does, and runs it. Returns only the
+/// reason why it could not.
+pub(super) fn exec(variables: &[(String, String)], argv: &[CString], env: &[CString]) -> String {
+    let name = &argv[0].to_string_lossy();
+    let path = variables
         .iter()
         .find(|(key, _)| key == "PATH")
         .map_or(PATH, |(_, value)| value);
     let candidates: Vec<String> = if name.contains('/') {
-        vec![name.clone()]
+        vec![name.clone().into_owned()]
     } else {
         path.split(':')
             .map(|folder| format!("{folder}/{name}"))

@@ -1,4 +1,5 @@
-//! Opens connections inside for whoever holds `connect.sock`, and passes the sockets out.
+//! Opens connections inside for whoever holds `connect.sock`, and passes the sockets out; takes
+//! requests for visits, and hands them on.
 //!
 //! All of it in init's one loop, without ever blocking: a peer that says nothing, garbage, or
 //! does not read its answer costs one slot until it is closed.
@@ -15,14 +16,17 @@ use std::{
 
 use nix::{
     libc,
-    poll::{PollFd, PollFlags, PollTimeout},
+    poll::{PollFd, PollFlags},
     sys::socket::{
         AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, SockaddrStorage, connect,
         getsockopt, sendmsg, socket, sockopt::SocketError,
     },
 };
 
-use crate::sandbox::protocol::{Answer, Request, Transport};
+use crate::sandbox::{
+    Visit,
+    protocol::{Answer, Request, Transport, VISIT},
+};
 
 /// Peers at once, of two descriptors each, well within the usual 1,024; beyond it the one that
 /// has been idle longest makes room.
@@ -41,6 +45,8 @@ struct Peer {
     since: Instant,
     buffer: [u8; Request::SIZE],
     filled: usize,
+    /// A visit as far as it has been read, and its length.
+    visit: Option<(Vec<u8>, usize)>,
     /// A connection under way, and where to go when it fails.
     pending: Option<(OwnedFd, Option<SocketAddr>)>,
 }
@@ -64,29 +70,26 @@ impl Dialer {
         }
     }
 
-    /// How long to wait at most.
-    pub(super) fn timeout(&self) -> PollTimeout {
-        let first = self.peers.iter().map(|peer| peer.since + IDLE).min();
-        first.map_or(PollTimeout::NONE, |at| {
-            let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
-            PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
-        })
+    /// When a peer has been silent for too long.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.peers.iter().map(|peer| peer.since + IDLE).min()
     }
 
-    /// Goes on with what is ready, in the order of [`Dialer::watch`].
-    pub(super) fn serve(&mut self, ready: &[PollFlags]) {
+    /// Goes on with what is ready, in the order of [`Dialer::watch`]. Returns what visits were
+    /// asked for, each with the connection that it was asked for on.
+    pub(super) fn serve(&mut self, ready: &[PollFlags]) -> Vec<(UnixStream, Visit)> {
         let now = Instant::now();
-        let mut index = 0;
-        self.peers.retain_mut(|peer| {
-            index += 1;
-            match ready.get(index) {
+        let mut visits = Vec::new();
+        for (index, mut peer) in std::mem::take(&mut self.peers).into_iter().enumerate() {
+            let stays = match ready.get(index + 1) {
                 Some(flags) if !flags.is_empty() => {
                     peer.since = now;
                     peer.step()
                 }
                 _ => peer.since + IDLE > now,
-            }
-        });
+            };
+            self.keep(peer, stays, &mut visits);
+        }
         if ready.first().is_some_and(|flags| !flags.is_empty()) {
             while let Ok((stream, _)) = self.listener.accept() {
                 if stream.set_nonblocking(true).is_err() {
@@ -109,16 +112,34 @@ impl Dialer {
                     since: now,
                     buffer,
                     filled: 0,
+                    visit: None,
                     pending: None,
                 };
                 // Most have written by now.
-                if peer.step() {
-                    self.peers.push(peer);
-                }
+                let stays = peer.step();
+                self.keep(peer, stays, &mut visits);
             }
             if self.peers.is_empty() {
                 self.peers.shrink_to_fit();
             }
+        }
+        visits
+    }
+
+    /// Keeps a peer that stays, unless it has asked for a visit.
+    fn keep(&mut self, peer: Peer, stays: bool, visits: &mut Vec<(UnixStream, Visit)>) {
+        if !stays {
+            return;
+        }
+        match &peer.visit {
+            Some((body, length)) if body.len() == *length => {
+                match serde_json::from_slice(body) {
+                    Ok(visit) => visits.push((peer.stream, visit)),
+                    // Of a later version.
+                    Err(_) => drop(peer.answer(libc::EOPNOTSUPP, None)),
+                }
+            }
+            _ => self.peers.push(peer),
         }
     }
 }
@@ -143,6 +164,21 @@ impl Peer {
                     return true;
                 }
             }
+            if let Some((body, length)) = &mut self.visit {
+                let mut part = [0; 4096];
+                let most = part.len().min(*length - body.len());
+                if most == 0 {
+                    return true;
+                }
+                match self.stream.read(&mut part[..most]) {
+                    Ok(0) => return false,
+                    Ok(read) => body.extend_from_slice(&part[..read]),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                    Err(_) => return false,
+                }
+                continue;
+            }
             match self.stream.read(&mut self.buffer[self.filled..]) {
                 Ok(0) => return false,
                 Ok(read) => self.filled += read,
@@ -152,6 +188,11 @@ impl Peer {
             }
             if self.filled == Request::SIZE {
                 self.filled = 0;
+                if let [VISIT, 0, low, high] = self.buffer {
+                    let length = usize::from(u16::from_le_bytes([low, high]));
+                    self.visit = Some((Vec::new(), length));
+                    continue;
+                }
                 let Some(Request { port, transport }) = Request::from_bytes(self.buffer) else {
                     return false;
                 };
@@ -198,16 +239,21 @@ impl Peer {
     }
 
     fn answer(&self, error: i32, socket: Option<&OwnedFd>) -> bool {
-        let bytes = Answer(error).to_bytes();
-        let fds = socket.map(|socket| [socket.as_raw_fd()]);
-        let passed: Vec<ControlMessage<'_>> = fds
-            .iter()
-            .map(|fds| ControlMessage::ScmRights(fds))
-            .collect();
-        let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
-        let parts = [IoSlice::new(&bytes)];
-        sendmsg::<()>(self.stream.as_raw_fd(), &parts, &passed, flags, None) == Ok(Answer::SIZE)
+        answer(&self.stream, error, socket)
     }
+}
+
+/// Tells a peer how it went, with what it asked for; false where it does not listen.
+pub(super) fn answer(stream: &UnixStream, error: i32, passed: Option<&OwnedFd>) -> bool {
+    let bytes = Answer(error).to_bytes();
+    let fds = passed.map(|fd| [fd.as_raw_fd()]);
+    let passed: Vec<ControlMessage<'_>> = fds
+        .iter()
+        .map(|fds| ControlMessage::ScmRights(fds))
+        .collect();
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_NOSIGNAL;
+    let parts = [IoSlice::new(&bytes)];
+    sendmsg::<()>(stream.as_raw_fd(), &parts, &passed, flags, None) == Ok(Answer::SIZE)
 }
 
 /// A socket that is connected, or (false) on its way.

@@ -5,6 +5,7 @@
 mod account;
 mod command;
 mod dialer;
+mod visits;
 
 use std::{
     io::{self, IoSlice},
@@ -12,6 +13,7 @@ use std::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::net::UnixListener,
     },
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -82,21 +84,26 @@ pub(super) fn run(given: Given) -> ! {
         let pid = command::start(&spec, &channel, (&stdout, &stderr))?;
         Ok((signals, pid))
     });
-    let kills_others = matches!(spec.ids, Ids::Range { .. });
-    drop((spec, stdout, stderr));
+    // Process 1 needs nothing but to signal the command, which has another id, and to let
+    // visitors become who the command is.
+    let keep = match spec.ids {
+        Ids::Range { .. } => CAP_KILL | CAP_SETGID | CAP_SETUID | spec.capabilities(),
+        Ids::Own => 0,
+    };
+    drop((stdout, stderr));
     let ended = started.and_then(|(signals, command)| {
-        // Process 1 needs nothing but to signal the command, which has another id.
-        let keep = if kills_others { 1 << CAP_KILL } else { 0 };
         sys::set_capabilities(keep).doing(|| "drop capabilities of init".to_owned())?;
         channel.tell(&FromInit::Running);
-        serve(&channel, &signals, listener, (command, stop_signal))
+        serve(&channel, &signals, listener, (command, stop_signal), spec)
             .doing(|| "wait for the command".to_owned())
     });
     channel.tell(&ended.unwrap_or_else(|error| FromInit::Failed(chain(&error))));
     sys::exit_now(0)
 }
 
-const CAP_KILL: u32 = 5;
+const CAP_KILL: u64 = 1 << 5;
+const CAP_SETGID: u64 = 1 << 6;
+const CAP_SETUID: u64 = 1 << 7;
 
 /// How long processes inside run at a stretch while others wait: short beside what a person
 /// notices, long beside the microseconds that a change of processes takes.
@@ -182,15 +189,20 @@ fn serve(
     signals: &SignalFd,
     listener: UnixListener,
     (command, stop_signal): (Pid, Signal),
+    spec: Spec,
 ) -> io::Result<FromInit> {
     let mut dialer = dialer::Dialer::new(listener);
+    let mut visits = visits::Visits::new(spec);
     loop {
         let mut fds = vec![
             PollFd::new(channel.0.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.as_fd(), PollFlags::POLLIN),
         ];
+        visits.watch(&mut fds);
+        let of_dialer = fds.len();
         dialer.watch(&mut fds);
-        match poll(&mut fds, dialer.timeout()) {
+        let wait = dialer.deadline().into_iter().chain(visits.deadline()).min();
+        match poll(&mut fds, until(wait)) {
             Err(Errno::EINTR) | Ok(_) => {}
             Err(error) => return Err(error.into()),
         }
@@ -212,16 +224,27 @@ fn serve(
         }
         if !ready[1].is_empty() {
             while let Ok(Some(_)) = signals.read_signal() {}
-            if let Some(ended) = reap(command) {
+            if let Some(ended) = reap(command, &mut visits) {
                 return Ok(ended);
             }
         }
-        dialer.serve(&ready[2..]);
+        visits.serve(&ready[2..of_dialer]);
+        for (stream, visit) in dialer.serve(&ready[of_dialer..]) {
+            visits.begin(stream, &visit);
+        }
     }
 }
 
+/// How long to wait for the rest, where something is to be done at `deadline`.
+fn until(deadline: Option<Instant>) -> PollTimeout {
+    deadline.map_or(PollTimeout::NONE, |at| {
+        let left = at.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+    })
+}
+
 /// Takes the status of all that have ended; the command's is the result.
-fn reap(command: Pid) -> Option<FromInit> {
+fn reap(command: Pid, visits: &mut visits::Visits) -> Option<FromInit> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, code)) if pid == command => {
@@ -235,6 +258,9 @@ fn reap(command: Pid) -> Option<FromInit> {
             Err(Errno::EINVAL) if kill(command, None).is_err() => {
                 return Some(FromInit::Signalled(libc::SIGKILL));
             }
+            Err(Errno::EINVAL) => visits.look_for_the_lost(),
+            Ok(WaitStatus::Exited(pid, code)) => visits.ended(pid, Ok(code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => visits.ended(pid, Err(signal as i32)),
             _ => {}
         }
     }

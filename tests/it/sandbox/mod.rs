@@ -12,5 +12,6 @@ mod limits;
 mod network;
 pub(crate) mod support;
 mod user;
+mod visits;
 mod walls;
 mod way_out;
