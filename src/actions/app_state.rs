@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ActionError, Actions, Caller, apps};
+use super::{ActionError, Actions, Caller, apps, quotas};
 use crate::{
     authz::Verb,
     model::{App, AppId, AppState},
@@ -72,7 +72,10 @@ impl Actions {
                 }
                 app.state = state;
                 app.updated_at = now;
-                tx.put(app.clone());
+                quotas::within(tx, app.space, |tx| {
+                    tx.put(app.clone());
+                    Ok(())
+                })?;
                 let data = json!({ "request": { "state": crate::wire::app::state(state) } });
                 apps::note(tx, caller, event, &app, data, now);
                 Ok(app)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{ActionError, Actions, Caller, apps, lifecycle, packages};
+use super::{ActionError, Actions, Caller, apps, lifecycle, packages, quotas};
 use crate::{
     authz::Verb,
     model::{App, Build, BuildId, BuildState, LifecycleKind, Megabytes, Metadata, PackageState},
@@ -92,6 +92,9 @@ impl Actions {
                 }
                 if how.kind == LifecycleKind::Docker && !self.config.images {
                     return Err(ActionError::DockerDisabled);
+                }
+                if let Some(memory) = memory {
+                    quotas::stages(tx, app.space, memory)?;
                 }
                 let build = Build {
                     id: BuildId::random(),

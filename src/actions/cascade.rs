@@ -98,6 +98,7 @@ pub(super) fn delete_org(tx: &mut Tx, org: OrgId) {
         tx.put(domain);
     }
     let mut gone: Vec<Key> = vec![org.into()];
+    gone.extend(tx.space_quotas_of(org).map(|quota| Key::from(quota.id)));
     gone.extend(
         tx.roles_in(RoleScope::Org(org))
             .map(|role| Key::from(role.id)),

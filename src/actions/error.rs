@@ -2,7 +2,7 @@
 
 use crate::{
     blobs::BlobError,
-    model::{InvalidId, InvalidName, InvalidSize},
+    model::{Breach, InvalidId, InvalidName, InvalidSize},
     store::StoreError,
 };
 
@@ -24,6 +24,9 @@ pub enum ActionError {
     /// Several things are wrong at once.
     #[error("{}", .0.join("; "))]
     Several(Vec<String>),
+    /// More would be used than quotas allow.
+    #[error("{}", super::quotas::words(.0))]
+    Quota(Vec<Breach>),
     /// A name is taken.
     #[error("{0}")]
     Taken(String),

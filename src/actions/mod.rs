@@ -24,6 +24,7 @@ mod organizations;
 mod packages;
 mod process_rules;
 mod processes;
+mod quotas;
 mod roles;
 mod routes;
 mod security_groups;
@@ -40,7 +41,6 @@ pub use bootstrap::{Bootstrap, BootstrapError};
 pub use caller::Caller;
 pub use domains::{default_domain, usable_in};
 pub use error::ActionError;
-pub use organizations::OrgUsage;
 pub use packages::Upload;
 
 use std::{sync::Arc, time::SystemTime};

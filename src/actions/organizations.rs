@@ -17,21 +17,6 @@ use crate::{
     wire::organization::{Create, Update},
 };
 
-/// What an organization uses of the platform.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct OrgUsage {
-    /// Instances of started apps.
-    pub started_instances: u64,
-    /// Their memory in mebibytes.
-    pub memory_in_mb: u64,
-    /// Routes in its spaces.
-    pub routes: usize,
-    /// Private domains that it owns.
-    pub domains: usize,
-    /// Service instances in its spaces.
-    pub services: usize,
-}
-
 impl Actions {
     /// The organizations that the caller may see.
     #[must_use]
@@ -57,38 +42,6 @@ impl Actions {
             .ok_or(ActionError::NotFound("Organization"))
     }
 
-    /// What the organization uses.
-    ///
-    /// # Errors
-    /// [`ActionError::NotFound`].
-    pub fn organization_usage(&self, caller: &Caller, id: OrgId) -> Result<OrgUsage, ActionError> {
-        self.organization(caller, id)?;
-        let state = self.store.state();
-        let mut usage = OrgUsage {
-            domains: state
-                .domains
-                .values()
-                .filter(|domain| domain.org == Some(id))
-                .count(),
-            ..OrgUsage::default()
-        };
-        for space in state.spaces_of(id) {
-            usage.routes += state.routes_of_space(space.id).count();
-            usage.services += state.services_of(space.id).count();
-            for app in state.apps_of(space.id) {
-                if app.state == crate::model::AppState::Stopped {
-                    continue;
-                }
-                for process in state.processes_of(app.id) {
-                    let instances = u64::from(process.instances);
-                    usage.started_instances += instances;
-                    usage.memory_in_mb += instances * u64::from(process.memory.0);
-                }
-            }
-        }
-        Ok(usage)
-    }
-
     /// Makes an organization. Only admins may (feature flag `user_org_creation`).
     ///
     /// # Errors
@@ -108,6 +61,7 @@ impl Actions {
             id: OrgId::random(),
             name: OrgName::parse(body.name)?,
             suspended: body.suspended.unwrap_or_default(),
+            quota: None,
             metadata,
             created_at: now,
             updated_at: now,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{ActionError, Actions, Caller, apps, process_rules};
+use super::{ActionError, Actions, Caller, apps, process_rules, quotas};
 use crate::{
     authz::Verb,
     model::{App, AppId, AppState, Process, ProcessId, Timestamp},
@@ -175,7 +175,10 @@ impl Actions {
                     process.generation += 1;
                 }
                 process.updated_at = now;
-                tx.put(process.clone());
+                quotas::within(tx, app.space, |tx| {
+                    tx.put(process.clone());
+                    Ok(())
+                })?;
                 data["process_guid"] = json!(id.to_string());
                 data["process_type"] = json!(process.process_type);
                 apps::note(tx, caller, event, &app, without_nulls(data), now);

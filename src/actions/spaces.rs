@@ -56,6 +56,7 @@ impl Actions {
             org,
             name: SpaceName::parse(body.name)?,
             allow_ssh: true,
+            quota: None,
             metadata,
             created_at: now,
             updated_at: now,

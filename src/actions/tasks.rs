@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{ActionError, Actions, Caller, apps, process_rules};
+use super::{
+    ActionError, Actions, Caller, apps, process_rules,
+    quotas::{TaskSize, may_run_task},
+};
 use crate::{
     authz::Verb,
     model::{
@@ -94,6 +97,7 @@ impl Actions {
                     created_at: now,
                     updated_at: now,
                 };
+                may_run_task(tx, app.space, TaskSize::of(tx, &task))?;
                 tx.put(task.clone());
                 let data = json!({
                     "task_guid": task.id.to_string(),

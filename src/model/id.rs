@@ -64,6 +64,10 @@ ids! {
     OrgId,
     /// A space.
     SpaceId,
+    /// The quota of organizations.
+    OrgQuotaId,
+    /// The quota of spaces.
+    SpaceQuotaId,
     /// An app.
     AppId,
     /// A process of an app. The first web process of an app carries the app's own bits,

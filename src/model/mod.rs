@@ -19,6 +19,7 @@ mod org;
 mod package;
 mod peer_policy;
 mod process;
+mod quota;
 mod role;
 mod route;
 mod security_group;
@@ -39,15 +40,15 @@ pub use grants::{named_by, named_in};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
     AppId, BindingId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId,
-    JobId, OrgId, PackageId, PeerPolicyId, ProcessId, RoleId, RouteId, SecurityGroupId, SeedId,
-    ServiceId, SpaceId, TaskId, TokenId, UserId,
+    JobId, OrgId, OrgQuotaId, PackageId, PeerPolicyId, ProcessId, RoleId, RouteId, SecurityGroupId,
+    SeedId, ServiceId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
 pub use job::{Job, JobError, JobState};
 pub use metadata::Metadata;
 pub use name::{
-    AppName, DomainName, InvalidName, OrgName, ProcessType, RouteHost, RoutePath,
+    AppName, DomainName, InvalidName, OrgName, ProcessType, QuotaName, RouteHost, RoutePath,
     SecurityGroupName, ServiceName, SpaceName, Username,
 };
 pub use network::{
@@ -57,6 +58,10 @@ pub use org::Org;
 pub use package::{Package, PackageState};
 pub use peer_policy::{PeerPolicy, PeerProtocol};
 pub use process::Process;
+pub use quota::{
+    AppLimits, Breach, DomainLimits, Level, Limits, LogRate, OrgQuota, Over, RouteLimits,
+    ServiceLimits, SpaceQuota, Usage as QuotaUsage,
+};
 pub use role::{Role, RoleKind, RoleScope};
 pub use route::{AppProtocol, Destination, Route};
 pub use security_group::{

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, OrgId, OrgName, Timestamp};
+use super::{Metadata, OrgId, OrgName, OrgQuotaId, Timestamp};
 
 /// An organization: the tenant that owns spaces, quotas and private domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,10 +13,21 @@ pub struct Org {
     pub name: OrgName,
     /// A suspended organization can be seen but not changed, except by admins.
     pub suspended: bool,
+    /// How much it may use; none for the quota `default`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<OrgQuotaId>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+impl Org {
+    /// The quota that it has.
+    #[must_use]
+    pub fn quota(&self) -> OrgQuotaId {
+        self.quota.unwrap_or(OrgQuotaId::DEFAULT)
+    }
 }

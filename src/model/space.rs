@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, OrgId, SpaceId, SpaceName, Timestamp};
+use super::{Metadata, OrgId, SpaceId, SpaceName, SpaceQuotaId, Timestamp};
 
 /// A space: where apps, routes and services live, and where people get roles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +15,9 @@ pub struct Space {
     pub name: SpaceName,
     /// Whether `cf ssh` may be used on its apps.
     pub allow_ssh: bool,
+    /// How much of its organization's quota it may use; none for all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<SpaceQuotaId>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

@@ -5,16 +5,18 @@ use imbl::{OrdMap, OrdSet};
 use super::Record;
 use crate::model::{
     App, AppId, BindingId, Build, BuildId, Domain, DomainId, DomainName, Droplet, DropletId,
-    EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicyId, Process, ProcessId, Role,
-    RoleId, RoleScope, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId, Space, SpaceId,
-    TaskId, Timestamp, TokenId, User, UserId,
+    EventId, Job, JobId, Org, OrgId, OrgQuotaId, Package, PackageId, PeerPolicyId, Process,
+    ProcessId, Role, RoleId, RoleScope, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId,
+    Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId, User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
 /// the case, as in Cloud Foundry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Indexes {
+    pub(super) org_quotas: OrdMap<String, OrgQuotaId>,
     orgs: OrdMap<String, OrgId>,
+    pub(super) space_quotas: OrdMap<(OrgId, String), SpaceQuotaId>,
     spaces: OrdMap<(OrgId, String), SpaceId>,
     users: OrdMap<(String, String), UserId>,
     roles_by_user: OrdSet<(UserId, RoleId)>,
@@ -99,6 +101,14 @@ impl Indexes {
 
     fn each<E: Entry>(&mut self, record: &Record) {
         match record {
+            Record::OrgQuota(quota) => {
+                E::map(&mut self.org_quotas, lower(&quota.name), quota.id);
+            }
+            Record::SpaceQuota(quota) => E::map(
+                &mut self.space_quotas,
+                (quota.org, lower(&quota.name)),
+                quota.id,
+            ),
             Record::Org(org) => E::map(&mut self.orgs, lower(&org.name), org.id),
             Record::Space(space) => {
                 E::map(&mut self.spaces, (space.org, lower(&space.name)), space.id);

@@ -21,6 +21,7 @@ mod journal;
 mod keyed;
 mod lock;
 mod open;
+mod quotas;
 mod reach;
 mod record;
 mod runs;

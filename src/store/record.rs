@@ -8,9 +8,10 @@ use uuid::Uuid;
 use super::{Indexes, State};
 use crate::model::{
     App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
-    EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicy, PeerPolicyId, Process,
-    ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup, SecurityGroupId, Seed,
-    SeedId, Service, ServiceId, Space, SpaceId, Task, TaskId, TokenId, User, UserId,
+    EventId, Job, JobId, Org, OrgId, OrgQuota, OrgQuotaId, Package, PackageId, PeerPolicy,
+    PeerPolicyId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup,
+    SecurityGroupId, Seed, SeedId, Service, ServiceId, Space, SpaceId, SpaceQuota, SpaceQuotaId,
+    Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -177,7 +178,9 @@ macro_rules! records {
 
 // The order is the order of dependence: a record refers to records of earlier kinds.
 records! {
+    org_quotas: OrgQuota(OrgQuotaId) = "organization_quota",
     orgs: Org(OrgId) = "org",
+    space_quotas: SpaceQuota(SpaceQuotaId) = "space_quota",
     spaces: Space(SpaceId) = "space",
     users: User(UserId) = "user",
     roles: Role(RoleId) = "role",

@@ -7,9 +7,10 @@ use imbl::OrdMap;
 use super::Indexes;
 use crate::model::{
     App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
-    EventId, Job, JobId, Org, OrgId, Package, PackageId, PeerPolicy, PeerPolicyId, Process,
-    ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup, SecurityGroupId, Seed,
-    SeedId, Service, ServiceId, Space, SpaceId, Task, TaskId, TokenId, User, UserId,
+    EventId, Job, JobId, Org, OrgId, OrgQuota, OrgQuotaId, Package, PackageId, PeerPolicy,
+    PeerPolicyId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup,
+    SecurityGroupId, Seed, SeedId, Service, ServiceId, Space, SpaceId, SpaceQuota, SpaceQuotaId,
+    Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -23,8 +24,12 @@ pub type Table<K, V> = OrdMap<K, Arc<V>>;
 pub struct State {
     /// Grows by one with each commit.
     pub revision: u64,
+    /// Quotas of organizations.
+    pub org_quotas: Table<OrgQuotaId, OrgQuota>,
     /// Organizations.
     pub orgs: Table<OrgId, Org>,
+    /// Quotas of spaces.
+    pub space_quotas: Table<SpaceQuotaId, SpaceQuota>,
     /// Spaces.
     pub spaces: Table<SpaceId, Space>,
     /// Users.

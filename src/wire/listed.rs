@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{Error, Query, select::Selector};
 use crate::model::{
-    App, Binding, Build, Domain, Droplet, Event, Metadata, Org, Package, Process, Role, Route,
-    SecurityGroup, Service, Space, Task, Timestamp, User,
+    App, Binding, Build, Domain, Droplet, Event, Metadata, Org, OrgQuota, Package, Process, Role,
+    Route, SecurityGroup, Service, Space, SpaceQuota, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -50,6 +50,8 @@ macro_rules! listed {
 
 listed! {
     Org updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    OrgQuota updated_at |x| Some(&x.name), |_| None;
+    SpaceQuota updated_at |x| Some(&x.name), |_| None;
     Space updated_at |x| Some(&x.name), |x| Some(&x.metadata);
     User updated_at |_| None, |x| Some(&x.metadata);
     Role created_at |_| None, |_| None;
@@ -217,6 +219,7 @@ mod tests {
             id: OrgId::random(),
             name: OrgName::parse(name).unwrap(),
             suspended: false,
+            quota: None,
             metadata,
             created_at: Timestamp::from_millis(at * 1000),
             updated_at: Timestamp::from_millis(at * 1000),

@@ -19,6 +19,7 @@ pub mod package;
 pub mod platform;
 pub mod process;
 pub mod query;
+pub mod quota;
 pub mod role;
 pub mod route;
 pub mod security_group;

@@ -32,10 +32,11 @@ pub struct Update {
     pub metadata: MetadataPatch,
 }
 
-/// One organization; `quota` is the guid of its quota.
+/// One organization.
 #[must_use]
-pub fn present(org: &Org, quota: &str, base: &Base) -> Value {
+pub fn present(org: &Org, base: &Base) -> Value {
     let path = format!("/v3/organizations/{}", org.id);
+    let quota = org.quota();
     json!({
         "guid": org.id.to_string(),
         "created_at": org.created_at.to_string(),
@@ -50,29 +51,5 @@ pub fn present(org: &Org, quota: &str, base: &Base) -> Value {
             .to("default_domain", &format!("{path}/domains/default"))
             .to("quota", &format!("/v3/organization_quotas/{quota}"))
             .json(),
-    })
-}
-
-/// What an organization uses of the platform.
-#[must_use]
-pub fn usage(
-    (instances, memory): (u64, u64),
-    routes: usize,
-    domains: usize,
-    services: usize,
-    link: &Value,
-) -> Value {
-    json!({
-        "usage_summary": {
-            "started_instances": instances,
-            "memory_in_mb": memory,
-            "routes": routes,
-            "service_instances": services,
-            "reserved_ports": 0,
-            "domains": domains,
-            "per_app_tasks": 0,
-            "service_keys": 0,
-        },
-        "links": { "self": link },
     })
 }

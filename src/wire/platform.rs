@@ -4,13 +4,11 @@
 use serde_json::{Map, Value, json};
 
 use super::{Base, Links};
-use crate::model::{OrgId, Timestamp};
+use crate::model::Timestamp;
 
 /// The version of Cloud Foundry's API that is spoken. From 3.211.0 on clients expect
 /// `embed=process_instances`.
 pub const API_VERSION: &str = "3.210.0";
-/// The guid of the one organization quota.
-pub const QUOTA: &str = "00000000-0000-4000-8000-000000000001";
 /// The guid of the one isolation segment.
 pub const ISOLATION_SEGMENT: &str = "00000000-0000-4000-8000-000000000002";
 /// The guid of the one stack.
@@ -126,29 +124,6 @@ fn fixed(guid: &str, name: &str, path: &str, base: &Base, more: Value) -> Value 
     let links = Links::new(base).to("self", &format!("{path}/{guid}"));
     document.insert("links".to_owned(), links.json());
     Value::Object(document)
-}
-
-/// The one organization quota, which limits nothing. It is related to `orgs`.
-#[must_use]
-pub fn organization_quota(orgs: impl IntoIterator<Item = OrgId>, base: &Base) -> Value {
-    let more = json!({
-        "apps": {
-            "total_memory_in_mb": null,
-            "per_process_memory_in_mb": null,
-            "total_instances": null,
-            "per_app_tasks": null,
-            "log_rate_limit_in_bytes_per_second": null,
-        },
-        "services": {
-            "paid_services_allowed": true,
-            "total_service_instances": null,
-            "total_service_keys": null,
-        },
-        "routes": { "total_routes": null, "total_reserved_ports": null },
-        "domains": { "total_domains": null },
-        "relationships": { "organizations": super::shared::to_many(orgs) },
-    });
-    fixed(QUOTA, "default", "/v3/organization_quotas", base, more)
 }
 
 /// The one isolation segment.

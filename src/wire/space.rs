@@ -48,6 +48,18 @@ pub struct Feature {
 #[must_use]
 pub fn present(space: &Space, base: &Base) -> Value {
     let path = format!("/v3/spaces/{}", space.id);
+    let mut links = Links::new(base)
+        .to("self", &path)
+        .to("organization", &format!("/v3/organizations/{}", space.org))
+        .to("features", &format!("{path}/features"))
+        .action(
+            "apply_manifest",
+            &format!("{path}/actions/apply_manifest"),
+            "POST",
+        );
+    if let Some(quota) = space.quota {
+        links = links.to("quota", &format!("/v3/space_quotas/{quota}"));
+    }
     json!({
         "guid": space.id.to_string(),
         "created_at": space.created_at.to_string(),
@@ -55,15 +67,10 @@ pub fn present(space: &Space, base: &Base) -> Value {
         "name": space.name,
         "relationships": {
             "organization": shared::to_one(space.org),
-            "quota": { "data": null },
+            "quota": shared::to_maybe(space.quota),
         },
         "metadata": shared::metadata(&space.metadata),
-        "links": Links::new(base)
-            .to("self", &path)
-            .to("organization", &format!("/v3/organizations/{}", space.org))
-            .to("features", &format!("{path}/features"))
-            .action("apply_manifest", &format!("{path}/actions/apply_manifest"), "POST")
-            .json(),
+        "links": links.json(),
     })
 }
 

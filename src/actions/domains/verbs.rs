@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::rules::{check_free, default_domain, may_see, owned, returnable, sharable, usable_in};
 use crate::{
-    actions::{ActionError, Actions, Caller, cascade, jobs::finished_job, roles::readable_org},
+    actions::{
+        ActionError, Actions, Caller, cascade, jobs::finished_job, quotas::Before,
+        roles::readable_org,
+    },
     authz::Verb,
     model::{Domain, DomainId, DomainName, Job, Metadata, OrgId, RouteHost, RoutePath},
     store::State,
@@ -145,7 +148,11 @@ impl Actions {
                     created_at: now,
                     updated_at: now,
                 };
+                let before = org.map(|org| Before::of_org(tx, org));
                 tx.put(domain.clone());
+                if let Some(before) = before {
+                    before.check(tx)?;
+                }
                 Ok(domain)
             })
             .await

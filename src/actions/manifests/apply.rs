@@ -6,6 +6,7 @@ use super::routes;
 use crate::{
     actions::{
         Actions, Caller, Feature, app_env, apps, bindings, lifecycle, process_rules, processes,
+        quotas::{self, Before},
     },
     model::{App, AppId, LifecycleKind, Metadata, Process, ProcessType, SpaceId, Timestamp},
     store::Tx,
@@ -144,6 +145,7 @@ impl Apply<'_> {
             process_rules::fresh(&self.actions.config, app.id, kind.clone(), self.now)
         });
         change(&mut process, manifest).map_err(|error| format!("Process \"{kind}\": {error}"))?;
+        let before = Before::of(tx, app.space);
         match old {
             Some(old) if old == process => {}
             Some(_) => {
@@ -166,7 +168,10 @@ impl Apply<'_> {
             }
             None => processes::add(tx, self.caller, app, process, self.now),
         }
-        Ok(())
+        match before.breaches(tx).as_slice() {
+            [] => Ok(()),
+            breaches => Err(quotas::words(breaches)),
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::notes::note;
 use crate::{
-    actions::{ActionError, Actions, Caller, domains::usable_in},
+    actions::{ActionError, Actions, Caller, domains::usable_in, quotas},
     authz::Verb,
     model::{
         Domain, DomainName, Metadata, Route, RouteHost, RouteId, RoutePath, Space, SpaceId,
@@ -84,7 +84,10 @@ pub(in crate::actions) fn put_new(
         updated_at: now,
     };
     check_free(tx, &route, domain)?;
-    tx.put(route.clone());
+    quotas::within(tx, space, |tx| {
+        tx.put(route.clone());
+        Ok(())
+    })?;
     let data = json!({ "request": {
         "host": route.host, "path": route.path, "domain": domain.name,
     } });

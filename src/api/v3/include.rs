@@ -21,7 +21,7 @@ pub(super) fn organizations(
     let ids: BTreeSet<_> = ids.into_iter().collect();
     let found = ids.iter().filter_map(|id| state.orgs.get(id));
     found
-        .map(|org| wire::organization::present(org, wire::platform::QUOTA, base))
+        .map(|org| wire::organization::present(org, base))
         .collect()
 }
 

@@ -13,6 +13,7 @@ mod include;
 mod jobs;
 mod manifests;
 mod none;
+mod organization_quotas;
 mod organizations;
 mod packages;
 mod place;
@@ -23,6 +24,7 @@ mod roles;
 mod routes;
 mod security_groups;
 mod services;
+mod space_quotas;
 mod spaces;
 mod tasks;
 mod upload;
@@ -46,6 +48,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(jobs::router())
         .merge(manifests::router())
         .merge(none::router())
+        .merge(organization_quotas::router())
         .merge(organizations::router())
         .merge(packages::router())
         .merge(platform::router())
@@ -54,6 +57,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(routes::router())
         .merge(security_groups::router())
         .merge(services::router())
+        .merge(space_quotas::router())
         .merge(spaces::router())
         .merge(tasks::router())
         .merge(users::router())

@@ -17,7 +17,7 @@ use crate::{
     },
     authz::Verb,
     model::{Domain, Org, OrgId},
-    wire::{Error, Query, ToOne, domain, organization, platform::QUOTA},
+    wire::{Error, Query, ToOne, domain, organization, quota},
 };
 
 pub(super) fn router() -> Router<Api> {
@@ -54,7 +54,7 @@ impl Resource for Org {
     }
 
     fn present(&self, view: &View<'_>) -> Value {
-        organization::present(self, QUOTA, view.base)
+        organization::present(self, view.base)
     }
 }
 
@@ -120,14 +120,8 @@ async fn usage(
     Id(id): Id<OrgId>,
 ) -> Result<Json<Value>, Failure> {
     let used = api.actions.organization_usage(&caller, id)?;
-    let link = base.link(&format!("/v3/organizations/{id}/usage_summary"));
-    Ok(Json(organization::usage(
-        (used.started_instances, used.memory_in_mb),
-        used.routes,
-        used.domains,
-        used.services,
-        &link,
-    )))
+    let owner = format!("/v3/organizations/{id}");
+    Ok(Json(quota::usage(&used, ("organization", &owner), &base)))
 }
 
 fn no_segment(base: &crate::wire::Base, id: OrgId) -> Json<Value> {

@@ -1,33 +1,30 @@
-//! What every Cloud Foundry has and is fixed here: the quota, the stack, the isolation
+//! What every Cloud Foundry has and is fixed here: the stack, the isolation
 //! segment, feature flags, and lists that are empty.
 
 use axum::{
     Json, Router,
     extract::{OriginalUri, Path, State},
-    routing::{get, post},
+    routing::get,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     api::{
         Api, Failure,
-        answer::Warnings,
         extract::{Auth, Base, Body, RawQuery},
     },
-    model::OrgId,
-    wire::{self, Error, Query, ToMany, paginate, platform, shared},
+    wire::{self, Error, Query, paginate, platform},
 };
 
 /// Lists that are empty, and whether one sees them without logging in.
-const EMPTY: [(&str, bool); 7] = [
+const EMPTY: [(&str, bool); 6] = [
     ("/app_usage_events", false),
     ("/service_brokers", false),
     ("/service_offerings", true),
     ("/service_plans", true),
     ("/service_route_bindings", false),
     ("/service_usage_events", false),
-    ("/space_quotas", false),
 ];
 
 /// What may be asked of lists of things that are not there.
@@ -66,12 +63,6 @@ const FILTERS: [&str; 30] = [
 
 pub(super) fn router() -> Router<Api> {
     let mut router = Router::new()
-        .route("/organization_quotas", get(quotas))
-        .route("/organization_quotas/{guid}", get(quota))
-        .route(
-            "/organization_quotas/{guid}/relationships/organizations",
-            post(apply_quota),
-        )
         .route("/isolation_segments", get(segments))
         .route("/isolation_segments/{guid}", get(segment))
         .route("/isolation_segments/{guid}/organizations", get(no_orgs))
@@ -131,67 +122,12 @@ async fn public_empty(
     page(Vec::new(), &query.parse(&FILTERS)?, &base, uri.path())
 }
 
-fn quota_seen_by(api: &Api, caller: &crate::actions::Caller, base: &wire::Base) -> Value {
-    let orgs = api.actions.organizations(caller);
-    platform::organization_quota(orgs.iter().map(|org| org.id), base)
-}
-
-async fn quotas(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    query: RawQuery,
-) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "guids", "organization_guids"])?;
-    let one = quota_seen_by(&api, &caller, &base);
-    page(vec![one], &query, &base, "/v3/organization_quotas")
-}
-
 fn need(is_there: bool, what: &str) -> Result<(), Failure> {
     if is_there {
         Ok(())
     } else {
         Err(Error::not_found(what).into())
     }
-}
-
-async fn quota(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Path(guid): Path<String>,
-) -> Result<Json<Value>, Failure> {
-    need(guid == platform::QUOTA, "Organization quota")?;
-    Ok(Json(quota_seen_by(&api, &caller, &base)))
-}
-
-/// Every organization has the one quota already.
-async fn apply_quota(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Path(guid): Path<String>,
-    Body(body): Body<ToMany>,
-) -> Result<(Warnings, Json<Value>), Failure> {
-    need(guid == platform::QUOTA, "Organization quota")?;
-    caller.need_admin()?;
-    let mut orgs = Vec::new();
-    for item in &body.data {
-        let org: Option<OrgId> = item.id();
-        let org = org.filter(|org| api.actions.organization(&caller, *org).is_ok());
-        orgs.push(org.ok_or_else(|| {
-            Error::unprocessable(format!(
-                "Organizations with guids [\"{}\"] do not exist, or you do not have access to \
-                 them.",
-                item.guid
-            ))
-        })?);
-    }
-    let path = format!("/v3/organization_quotas/{guid}/relationships/organizations");
-    let mut document = shared::to_many(orgs);
-    document["links"] = json!({ "self": base.link(&path) });
-    let warning = "Every organization has the quota 'default', which limits nothing.".to_owned();
-    Ok((Warnings(vec![warning]), Json(document)))
 }
 
 async fn segments(_: Auth, Base(base): Base, query: RawQuery) -> Result<Json<Value>, Failure> {

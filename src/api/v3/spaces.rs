@@ -40,7 +40,8 @@ pub(super) fn router() -> Router<Api> {
             "/spaces/{guid}/relationships/isolation_segment",
             get(isolation_segment).patch(set_isolation_segment),
         )
-        .route("/spaces/{guid}/relationships/quota", get(no_quota))
+        .route("/spaces/{guid}/relationships/quota", get(quota))
+        .route("/spaces/{guid}/usage_summary", get(usage))
 }
 
 impl Resource for Space {
@@ -178,11 +179,23 @@ async fn set_isolation_segment(
     Ok(no_segment(&base, id))
 }
 
-async fn no_quota(
+async fn quota(
     State(api): State<Api>,
     Auth(caller): Auth,
+    Base(base): Base,
     Id(id): Id<SpaceId>,
 ) -> Result<Json<Value>, Failure> {
-    api.actions.space(&caller, id)?;
-    Ok(Json(json!({ "data": null })))
+    let found = api.actions.space(&caller, id)?;
+    Ok(Json(wire::quota::of_space(&found, &base)))
+}
+
+async fn usage(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<SpaceId>,
+) -> Result<Json<Value>, Failure> {
+    let used = api.actions.space_usage(&caller, id)?;
+    let owner = format!("/v3/spaces/{id}");
+    Ok(Json(wire::quota::usage(&used, ("space", &owner), &base)))
 }

@@ -14,13 +14,13 @@ use crate::{
         BuildState, Credentials, Destination, DestinationId, Domain, DomainId, DomainName, Droplet,
         DropletBuildpack, DropletId, DropletKind, DropletState, Event, EventId, EventTarget,
         Failure, HealthCheck, HealthKind, Job, JobError, JobId, JobState, Lifecycle, LifecycleKind,
-        Megabytes, Metadata, Operation, OperationKind, Org, OrgId, OrgName, Package, PackageId,
-        PackageState, PeerPolicy, PeerPolicyId, PeerProtocol, PortRange, Process, ProcessId,
-        ProcessType, Reach, ReadinessCheck, RefreshToken, Role, RoleId, RoleKind, RoleScope, Route,
-        RouteHost, RouteId, RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId,
-        SecurityGroupName, SecurityRule, Seed, SeedId, Service, ServiceId, ServiceKind,
-        ServiceName, Space, SpaceId, SpaceName, Task, TaskId, TaskState, Timestamp, TokenId, User,
-        UserId, Username,
+        Limits, Megabytes, Metadata, Operation, OperationKind, Org, OrgId, OrgName, OrgQuota,
+        OrgQuotaId, Package, PackageId, PackageState, PeerPolicy, PeerPolicyId, PeerProtocol,
+        PortRange, Process, ProcessId, ProcessType, QuotaName, Reach, ReadinessCheck, RefreshToken,
+        Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId, RoutePath, RuleProtocol,
+        SecurityGroup, SecurityGroupId, SecurityGroupName, SecurityRule, Seed, SeedId, Service,
+        ServiceId, ServiceKind, ServiceName, Space, SpaceId, SpaceName, SpaceQuota, SpaceQuotaId,
+        Task, TaskId, TaskState, Timestamp, TokenId, User, UserId, Username,
     },
     store::{Config, Opened, Record, Store, StoreError},
 };
@@ -72,6 +72,14 @@ fn metadata() -> Metadata {
     }
 }
 
+fn limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.apps.total_memory_in_mb = Some(1024);
+    limits.services.paid_services_allowed = false;
+    limits.routes.total_reserved_ports = Some(0);
+    limits
+}
+
 const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
 
 /// An organization, `number` of many.
@@ -80,6 +88,7 @@ pub(super) fn org(number: u64) -> Org {
         id: OrgId::from_uuid(uuid(1, number)),
         name: OrgName::parse(format!("org {number}")).unwrap(),
         suspended: false,
+        quota: None,
         metadata: Metadata::default(),
         created_at: AT,
         updated_at: AT,
@@ -123,12 +132,30 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
     };
     let org_id = org.id;
     vec![
+        OrgQuota {
+            id: OrgQuotaId::from_uuid(uuid(22, number)),
+            name: QuotaName::parse(format!("small {number}")).unwrap(),
+            limits: limits(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
         org.into(),
+        SpaceQuota {
+            id: SpaceQuotaId::from_uuid(uuid(23, number)),
+            org: org_id,
+            name: QuotaName::parse("student").unwrap(),
+            limits: limits(),
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
         Space {
             id: space,
             org: org_id,
             name: SpaceName::parse("개발").unwrap(),
             allow_ssh: true,
+            quota: None,
             metadata: metadata(),
             created_at: AT,
             updated_at: AT,

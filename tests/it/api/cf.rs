@@ -96,7 +96,7 @@ fn tell(cf: &Cf, api: &str) {
         &["OK", "org:", "dev", "space:"],
     );
     check("orgs", &["dev"]);
-    check("create-org lab -q default", &["OK", "limits nothing"]);
+    check("create-org lab -q default", &["OK"]);
     check("create-org lab", &["already exists", "OK"]);
     check("target -o lab", &["lab"]);
     check(
@@ -150,6 +150,31 @@ fn tell(cf: &Cf, api: &str) {
     check("rename-org lab labor", &["OK"]);
     check("org-quotas", &["default"]);
     check("org-quota default", &["unlimited"]);
+    check(
+        "create-org-quota small -m 1G -i 256M -r 1 -s 0 -a 4 --reserved-route-ports 0 -l 1M",
+        &["OK"],
+    );
+    check("create-org-quota small", &["already exists"]);
+    check("set-org-quota labor small", &["OK"]);
+    check("org labor", &["small"]);
+    check("org-quota small", &["1G", "256M", "disallowed"]);
+    check(
+        "update-org-quota small --allow-paid-service-plans -n tiny",
+        &["OK"],
+    );
+    check("org-quota tiny", &["allowed"]);
+    check("org-quotas", &["default", "tiny", "1G"]);
+    check("target -o labor", &["labor"]);
+    check("create-space-quota student -m 128M -r 5", &["OK"]);
+    check("space-quotas", &["student", "128M"]);
+    check("set-space-quota site student", &["OK"]);
+    check("space-quota student", &["128M", "unlimited"]);
+    check("update-space-quota student -m 64M", &["OK"]);
+    check("unset-space-quota site student", &["OK"]);
+    check("delete-space-quota student -f", &["OK"]);
+    check("delete-space-quota student -f", &["not found"]);
+    check("set-org-quota labor default", &["OK"]);
+    check("delete-org-quota tiny -f", &["OK"]);
     check("stacks", &["cflinuxfs4"]);
     check("feature-flags", &["user_org_creation"]);
     check("isolation-segments", &["shared"]);

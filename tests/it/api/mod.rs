@@ -11,6 +11,7 @@ mod network_policies;
 mod people;
 mod places;
 mod push;
+mod quotas;
 mod roots;
 mod routing;
 mod rules;
