@@ -22,6 +22,7 @@ mod static_files;
 mod supervise;
 mod table;
 mod tail;
+mod turns;
 mod usage;
 mod voice;
 

@@ -23,7 +23,8 @@ use crate::{
     images::Images,
     model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
     sandbox::{
-        self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Usage, log,
+        self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Turns, Usage,
+        log,
     },
     stdx::removal::remove_tree,
 };
@@ -249,6 +250,14 @@ impl Running for Process {
 
     fn usage(&self) -> Option<Usage> {
         self.0.usage().ok()
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        self.0.cpu().ok()
+    }
+
+    fn take_turns(&self, turns: Turns) -> io::Result<()> {
+        self.0.take_turns(turns)
     }
 
     fn written(&self) -> Option<u64> {

@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{Order, record::Record};
 use crate::{
     model::NetworkPolicy,
-    sandbox::{SandboxError, Status, Usage, log},
+    sandbox::{SandboxError, Status, Turns, Usage, log},
 };
 
 /// Where requests for an instance go.
@@ -68,6 +68,16 @@ pub(crate) trait Running: Send + Sync + fmt::Debug {
 
     /// What it uses now, where that can be told. Blocks on the kernel.
     fn usage(&self) -> Option<Usage>;
+
+    /// Processor time that it has used so far, where that can be told. Blocks on the kernel.
+    fn cpu(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Has it take `turns` on the processor, where it runs on its own. Blocks on the kernel.
+    fn take_turns(&self, _turns: Turns) -> io::Result<()> {
+        Ok(())
+    }
 
     /// Bytes that it has written and that are still there, where that is known. Blocks on the
     /// kernel.

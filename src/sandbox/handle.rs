@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    SandboxError, Space, Status, Traffic, Usage,
+    SandboxError, Space, Status, Traffic, Turns, Usage,
     cgroup::Group,
     connection::{self, Asked},
     disk::WRITTEN,
@@ -133,14 +133,36 @@ impl Sandbox {
     /// # Errors
     /// Where there is no cgroup to ask.
     pub fn usage(&self) -> io::Result<Usage> {
+        self.group()?.usage()
+    }
+
+    /// Processor time that it has used so far. Blocks on the kernel.
+    ///
+    /// # Errors
+    /// Where there is no cgroup to ask.
+    pub fn cpu(&self) -> io::Result<Duration> {
+        self.group()?.cpu()
+    }
+
+    /// Has everything in it take `turns` on the processor. What starts meanwhile may be missed,
+    /// so say it again. Blocks on the kernel.
+    ///
+    /// # Errors
+    /// Where there is no cgroup to ask, or the kernel refuses.
+    pub fn take_turns(&self, turns: Turns) -> io::Result<()> {
+        let threads = self.group()?.threads()?;
+        threads.into_iter().try_for_each(|tid| turns.give(tid))
+    }
+
+    fn group(&self) -> io::Result<&Group> {
         if let Some(group) = self.inner.group.get() {
-            return group.usage();
+            return Ok(group);
         }
         let group = self
             .kept()
             .and_then(|kept| kept.group)
             .ok_or(io::ErrorKind::Unsupported)?;
-        self.inner.group.get_or_init(|| group).usage()
+        Ok(self.inner.group.get_or_init(|| group))
     }
 
     /// Bytes that it has written to its disk and that are still there; none where that is not

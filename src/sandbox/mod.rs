@@ -33,6 +33,7 @@ mod status;
 mod sys;
 mod trial;
 pub mod tunnel;
+mod turns;
 mod unix;
 mod visit;
 
@@ -49,6 +50,7 @@ pub use spec::{
 };
 pub use status::{SandboxError, Status, Traffic, Usage};
 pub use trial::trial;
+pub use turns::Turns;
 pub use visit::{
     Life, Program, Streams, Terminal, Visit, VisitEnd, VisitError, Visitor, Window, visit,
 };

@@ -365,10 +365,11 @@ pub(super) fn pidfd_kill(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     .map(drop)
 }
 
-/// Asks the scheduler for slices of `slice_ns` for this process and its later children, so that
-/// a neighbour that wakes up need not wait longer for it than that (sched_setattr(2); kernels
+/// Asks the scheduler for slices of `slice_ns` for one thread (0: this one) and its later
+/// children, and leaves its policy and nice value alone: a thread whose slice is shorter than
+/// that of the one that runs need not wait for its turn to end (sched_setattr(2); kernels
 /// before 6.12 take the call and keep their own slices).
-pub(super) fn set_time_slice(slice_ns: u64) -> io::Result<()> {
+pub(super) fn set_time_slice(tid: i32, slice_ns: u64) -> io::Result<()> {
     #[repr(C)]
     #[derive(Default)]
     struct Attributes {
@@ -381,12 +382,14 @@ pub(super) fn set_time_slice(slice_ns: u64) -> io::Result<()> {
         deadline: u64,
         period: u64,
     }
-    let attributes = Attributes {
-        // SCHED_ATTR_SIZE_VER0.
-        size: 48,
-        runtime: slice_ns,
-        ..Attributes::default()
-    };
+    // SCHED_ATTR_SIZE_VER0.
+    const SIZE: u32 = 48;
+    let mut attributes = Attributes::default();
+    let asked = &raw mut attributes;
+    // SAFETY: the kernel writes at most `SIZE` bytes, which the struct has.
+    check(unsafe { libc::syscall(libc::SYS_sched_getattr, tid, asked, SIZE, 0) })?;
+    attributes.runtime = slice_ns;
     // SAFETY: the struct has the size that it says, and outlives the call.
-    check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_sched_setattr, tid, &raw const attributes, 0) })
+        .map(drop)
 }

@@ -34,6 +34,10 @@ impl Drivers {
         self.inner
             .tasks
             .spawn("usage", async move { sampler.sample_usage().await });
+        let fair = self.clone();
+        self.inner
+            .tasks
+            .spawn("turns", async move { fair.take_turns().await });
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod reports;
+mod turns;
 
 use std::{
     collections::BTreeMap,

@@ -121,6 +121,23 @@ impl Host {
 }
 
 impl Group {
+    /// Processor time that it has used so far.
+    pub(super) fn cpu(&self) -> io::Result<Duration> {
+        match self {
+            Self::V2 { path } => v2::cpu(path),
+            Self::V1(folders) => folders.cpu(),
+        }
+    }
+
+    /// The threads in it.
+    pub(super) fn threads(&self) -> io::Result<Vec<i32>> {
+        let list = match self {
+            Self::V2 { path } => fs::read_to_string(path.join("cgroup.threads"))?,
+            Self::V1(folders) => folders.threads()?,
+        };
+        Ok(list.lines().filter_map(|line| line.parse().ok()).collect())
+    }
+
     /// Puts a process into it; its later children follow.
     pub(super) fn add(&self, pid: i32) -> io::Result<()> {
         self.folders()
@@ -248,10 +265,6 @@ fn value_of(folder: &Path, file: &str, key: &str) -> u64 {
         .find(|(name, _)| *name == key)
         .and_then(|(_, value)| value.trim().parse().ok())
         .unwrap_or(0)
-}
-
-fn nanos(ns: u64) -> Duration {
-    Duration::from_nanos(ns)
 }
 
 /// One line of `/proc/self/mountinfo`: mount point, type, options of the file system.

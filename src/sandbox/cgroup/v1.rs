@@ -5,6 +5,7 @@ use std::{
     io,
     os::fd::{AsFd, AsRawFd},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::{
@@ -14,8 +15,7 @@ use nix::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, nanos, number, put, quota_us, show,
-    value_of,
+    Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, number, put, quota_us, show, value_of,
 };
 
 /// The parent of all groups, in each tree.
@@ -230,6 +230,16 @@ impl Folders {
         Some(event)
     }
 
+    pub(super) fn cpu(&self) -> io::Result<Duration> {
+        let folder = self.cpuacct.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        number(folder, "cpuacct.usage").map(Duration::from_nanos)
+    }
+
+    pub(super) fn threads(&self) -> io::Result<String> {
+        let folder = self.cpu.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        fs::read_to_string(folder.join("tasks"))
+    }
+
     pub(super) fn usage(&self) -> io::Result<Usage> {
         let ask = |folder: &Option<PathBuf>, file: &str| match folder {
             Some(folder) => number(folder, file),
@@ -239,7 +249,7 @@ impl Folders {
             value_of(folder, "memory.stat", "total_inactive_file")
         });
         Ok(Usage {
-            cpu: nanos(ask(&self.cpuacct, "cpuacct.usage")?),
+            cpu: Duration::from_nanos(ask(&self.cpuacct, "cpuacct.usage")?),
             memory: ask(&self.memory, "memory.usage_in_bytes")?.saturating_sub(cache),
             pids: ask(&self.pids, "pids.current")?,
         })

@@ -3,13 +3,14 @@
 use std::{
     fs, io,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use nix::unistd::{AccessFlags, access};
 
 use super::{
-    Host, Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, nanos, number, put, quota_us,
-    show, value_of,
+    Host, Limits, PERIOD_US, Unenforced, Usage, make, mount_lines, number, put, quota_us, show,
+    value_of,
 };
 
 /// The parent of all groups, below a group that is not the daemon's own.
@@ -265,6 +266,14 @@ pub(super) fn oom_kills(path: &Path) -> u64 {
     ))
 }
 
+pub(super) fn cpu(path: &Path) -> io::Result<Duration> {
+    let text = fs::read_to_string(path.join("cpu.stat"))?;
+    let used = text
+        .lines()
+        .find_map(|line| line.strip_prefix("usage_usec ")?.parse().ok());
+    Ok(Duration::from_micros(used.unwrap_or(0)))
+}
+
 pub(super) fn usage(path: &Path) -> io::Result<Usage> {
     // A controller that is not there has no file.
     let ask = |file: &str| match number(path, file) {
@@ -272,7 +281,7 @@ pub(super) fn usage(path: &Path) -> io::Result<Usage> {
         other => other,
     };
     Ok(Usage {
-        cpu: nanos(value_of(path, "cpu.stat", "usage_usec").saturating_mul(1000)),
+        cpu: cpu(path).unwrap_or_default(),
         memory: ask("memory.current")?.saturating_sub(value_of(
             path,
             "memory.stat",

@@ -32,7 +32,7 @@ use nix::{
 };
 
 use super::{
-    Ids, Network, SandboxError, Spec,
+    Ids, Kind, Network, SandboxError, Spec, Turns,
     protocol::{FromInit, LONGEST, ToInit},
     rootfs, seccomp,
     status::Doing,
@@ -105,10 +105,6 @@ const CAP_KILL: u64 = 1 << 5;
 const CAP_SETGID: u64 = 1 << 6;
 const CAP_SETUID: u64 = 1 << 7;
 
-/// How long processes inside run at a stretch while others wait: short beside what a person
-/// notices, long beside the microseconds that a change of processes takes.
-const TIME_SLICE_NS: u64 = 500_000;
-
 fn chain(error: &SandboxError) -> String {
     let source = std::error::Error::source(error).map(|source| format!(": {source}"));
     format!("{error}{}", source.unwrap_or_default())
@@ -158,7 +154,11 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     sys::lock_securebits(capabilities != 0).doing(|| "lock the securebits".to_owned())?;
     prctl::set_no_new_privs().doing(|| "set no_new_privs".to_owned())?;
     // Where it is refused, everything takes turns as long as the kernel likes.
-    let _ = sys::set_time_slice(TIME_SLICE_NS);
+    let turns = match spec.kind {
+        Kind::Build => Turns::Long,
+        Kind::Process | Kind::Wasm => Turns::Short,
+    };
+    let _ = turns.take();
     seccomp::apply().doing(|| "set the system-call filter".to_owned())?;
     prctl::set_dumpable(false).doing(|| "hide init's memory".to_owned())?;
     Ok(signals)
