@@ -12,7 +12,7 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{
     Config, Request, Source, Staged,
     cache::{self, Cache, Caches},
-    decision::{Decision, conclude, decide},
+    decision::{Decision, Teller, conclude, decide},
     environment::stack,
     failure,
     folder::Folder,
@@ -26,7 +26,7 @@ use crate::{
     images::{ImageError, Images, Lease, Reference},
     logs::Logs,
     model::{AppId, DropletBuildpack, Failure, LayerId, ProcessType},
-    runtimes::{Catalog, PlacedFile, Release},
+    runtimes::{Catalog, PlacedFile, Release, Runtime, Version},
 };
 
 /// Runs builds; clones share it.
@@ -115,8 +115,8 @@ impl Builder {
             failure::blob("unpack the package", &error)
         })?;
 
-        let decision = self.decide(request, &folder).await?;
-        let buildpacks = self.buildpacks(&decision).await;
+        let mut decision = self.decide(request, &folder).await?;
+        let buildpacks = self.buildpacks(&mut decision).await?;
         for buildpack in &buildpacks {
             log.say(format!(
                 "-----> {} ({})",
@@ -152,7 +152,7 @@ impl Builder {
             .await
             .map_err(|error| failure::blob("keep the droplet", &error))?;
         // The app runs where it was built, unless it needs nothing of that.
-        let runs_there = |runtime: &crate::runtimes::Runtime| runtime.run_in_image;
+        let runs_there = |runtime: &Runtime| runtime.run_in_image;
         let toolchain = toolchain.filter(|_| decision.runtimes.last().is_some_and(runs_there));
         let (image, variables, lease) = match toolchain {
             Some(toolchain) => (Some(toolchain.image), toolchain.env, Some(toolchain.lease)),
@@ -187,13 +187,20 @@ impl Builder {
         .await
     }
 
-    async fn buildpacks(&self, decision: &Decision) -> Vec<DropletBuildpack> {
+    /// Chooses among several versions of a tool the one that the app wants, and says which
+    /// runtimes have a part.
+    async fn buildpacks(&self, decision: &mut Decision) -> Result<Vec<DropletBuildpack>, Failure> {
         let mut buildpacks = Vec::new();
         for (runtime, teller) in decision.runtimes.iter().zip(&decision.tellers) {
-            let version = match (teller, &runtime.version) {
-                (Some(tool), Some(version)) => self.versions.ask(tool, version).await,
-                _ => None,
-            };
+            let mut version = None;
+            if let (Some(teller), Some(asked)) = (teller, &runtime.version) {
+                let chosen = self.choose(runtime, asked, teller).await?;
+                version = chosen.1;
+                let best = teller.programs.first();
+                if let Some(tool) = decision.tools.iter_mut().find(|tool| Some(&**tool) == best) {
+                    *tool = chosen.0;
+                }
+            }
             buildpacks.push(DropletBuildpack {
                 name: runtime.buildpack().to_owned(),
                 detect_output: match &version {
@@ -203,14 +210,38 @@ impl Builder {
                 version,
             });
         }
-        buildpacks
+        Ok(buildpacks)
+    }
+
+    /// The best program whose version the app wants.
+    async fn choose(
+        &self,
+        runtime: &Runtime,
+        asked: &Version,
+        teller: &Teller,
+    ) -> Result<(PathBuf, Option<String>), Failure> {
+        let mut there = Vec::new();
+        for program in &teller.programs {
+            let told = self.versions.ask(program, asked).await;
+            match (&teller.wish, told) {
+                (Some(wish), Some(version)) if !wish.holds(&version) => there.push(version),
+                (_, told) => return Ok((program.clone(), told)),
+            }
+        }
+        let wish = teller.wish.as_ref();
+        Err(wish.map_or_else(
+            || failure::host("find the tools", &std::io::Error::other("there are none")),
+            |wish| failure::unsupported_version(runtime, asked, wish, &there),
+        ))
     }
 
     /// Puts the runtimes' own files beside the app.
     async fn prepare(&self, decision: Decision, folder: &Folder) -> Result<Decision, Failure> {
         let folder = folder.clone();
         blocking("prepare the build", move || {
-            for file in decision.runtimes.iter().flat_map(|runtime| &runtime.files) {
+            let tools = decision.tools_at_start();
+            let files = decision.runtimes.iter().flat_map(|runtime| &runtime.files);
+            for file in tools.iter().chain(files) {
                 folder.place(file).map_err(|error| {
                     failure::host(&format!("write /home/vcap/{}", file.path), &error)
                 })?;
@@ -227,7 +258,7 @@ impl Builder {
         decision: &Decision,
         folder: &Folder,
     ) -> Result<Option<Cache>, Failure> {
-        let keeps = |runtime: &crate::runtimes::Runtime| !runtime.build.caches.is_empty();
+        let keeps = |runtime: &Runtime| !runtime.build.caches.is_empty();
         if !decision.runtimes.iter().any(keeps) {
             return Ok(None);
         }

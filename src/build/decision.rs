@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{Request, failure, listing::Folder, tools};
 use crate::{
     model::Failure,
-    runtimes::{Catalog, Facts, PlannedStep, Release, Runtime, detect, release, steps},
+    runtimes::{
+        Catalog, Facts, PlacedFile, PlannedStep, Release, Runtime, Test, Version, allows, detect,
+        is_at_least, release, steps,
+    },
 };
 
 /// What is done.
@@ -17,8 +20,81 @@ pub(super) struct Decision {
     pub(super) steps: Vec<PlannedStep>,
     /// Where the tools that they need are, or in an image may be.
     pub(super) tools: Vec<PathBuf>,
-    /// Of each runtime, the tool that tells its version.
-    pub(super) tellers: Vec<Option<PathBuf>>,
+    /// Whether they are an image's.
+    in_image: bool,
+    /// Of each runtime, how its version is found.
+    pub(super) tellers: Vec<Option<Teller>>,
+}
+
+/// Where an app looks for programs when it runs.
+const USUAL: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
+
+impl Decision {
+    /// What leads the app, when it runs, to tools that lie elsewhere than usual.
+    pub(super) fn tools_at_start(&self) -> Option<PlacedFile> {
+        if self.in_image {
+            return None;
+        }
+        let folders = self.tools.iter().filter_map(|tool| tool.parent()?.to_str());
+        let mut folders: Vec<_> = folders.filter(|folder| !USUAL.contains(folder)).collect();
+        folders.dedup();
+        (!folders.is_empty()).then(|| PlacedFile {
+            path: "profile.d/0-tools.sh".to_owned(),
+            text: format!("export PATH=\"{}:$PATH\"\n", folders.join(":")),
+            executable: false,
+        })
+    }
+}
+
+/// The programs that tell their versions, of which one is used.
+#[derive(Debug)]
+pub(super) struct Teller {
+    /// Where they are, the best first. That one is among the decision's tools.
+    pub(super) programs: Vec<PathBuf>,
+    /// Which of them the app wants.
+    pub(super) wish: Option<Wish>,
+}
+
+/// Which versions an app wants.
+#[derive(Debug)]
+pub(super) struct Wish {
+    /// In the language's own notation.
+    pub(super) versions: String,
+    /// Whether later ones will do as well.
+    pub(super) least: bool,
+    /// Where the app says so.
+    pub(super) place: String,
+}
+
+impl Wish {
+    /// What the files and variables of an app say.
+    fn of(version: &Version, facts: Facts<'_>) -> Option<Self> {
+        let said = |tests: &[Test], least: bool| {
+            tests.iter().find_map(|test| {
+                let versions = test.find(facts)?;
+                // What is no version says nothing about versions.
+                let understood = match least {
+                    true => is_at_least("0", &versions),
+                    false => allows(&versions, "0"),
+                };
+                understood.map(|_| Self {
+                    versions,
+                    least,
+                    place: test.place(),
+                })
+            })
+        };
+        said(&version.wanted, false).or_else(|| said(&version.least, true))
+    }
+
+    /// Whether `version` is one of them.
+    pub(super) fn holds(&self, version: &str) -> bool {
+        let holds = match self.least {
+            true => is_at_least(version, &self.versions),
+            false => allows(&self.versions, version),
+        };
+        holds.unwrap_or(true)
+    }
 }
 
 /// Decides about the package in `app`.
@@ -36,6 +112,7 @@ pub(super) fn decide(
             runtimes: Vec::new(),
             steps: Vec::new(),
             tools: Vec::new(),
+            in_image,
             tellers: Vec::new(),
         };
         for runtime in found {
@@ -48,15 +125,16 @@ pub(super) fn decide(
                     decision.tools.extend(tool.paths.iter().cloned());
                     continue;
                 }
-                let path = tools::find(tool).ok_or_else(|| failure::missing_tool(runtime, tool))?;
-                if runtime
-                    .version
-                    .as_ref()
-                    .is_some_and(|version| version.tool == tool.name)
+                let programs = tools::find(tool);
+                let best = programs.first();
+                let best = best.ok_or_else(|| failure::missing_tool(runtime, tool))?;
+                decision.tools.push(best.clone());
+                if let Some(version) = &runtime.version
+                    && version.tool == tool.name
                 {
-                    teller = Some(path.clone());
+                    let wish = Wish::of(version, facts);
+                    teller = Some(Teller { programs, wish });
                 }
-                decision.tools.push(path);
             }
             decision.steps.extend(steps(runtime, facts));
             decision.tellers.push(teller);

@@ -2,12 +2,12 @@
 
 use std::{error::Error, io};
 
-use super::output::Output;
+use super::{decision::Wish, output::Output};
 use crate::{
     blobs::BlobError,
     images::Reference,
     model::{Exit, Failure, Megabytes},
-    runtimes::{DetectError, PlannedStep, ReleaseError, Runtime, Tool},
+    runtimes::{DetectError, PlannedStep, ReleaseError, Runtime, Tool, Version},
 };
 
 fn failure(id: &str, detail: impl Into<String>) -> Failure {
@@ -35,6 +35,30 @@ pub(super) fn missing_tool(runtime: &Runtime, tool: &Tool) -> Failure {
         format!(
             "{} is not installed on this host, and {} apps need it; the operator can install it: {}",
             tool.name, runtime.label, tool.install
+        ),
+    )
+}
+
+/// None of the versions that are there is one that the app wants.
+pub(super) fn unsupported_version(
+    runtime: &Runtime,
+    asked: &Version,
+    wish: &Wish,
+    there: &[String],
+) -> Failure {
+    let tool = runtime.tools.iter().find(|tool| tool.name == asked.tool);
+    let install = tool.map_or("", |tool| tool.install.as_str());
+    let Wish {
+        versions, place, ..
+    } = wish;
+    let later = if wish.least { " or later" } else { "" };
+    failure(
+        "BuildpackCompileFailed",
+        format!(
+            "{place} wants {} {versions}{later}, and this host has {}: change {place}, or have the \
+             operator add that version ({install})",
+            runtime.label,
+            there.join(" and "),
         ),
     )
 }
@@ -143,7 +167,11 @@ impl Ran<'_> {
     }
 
     fn told(&self, what: &str, advice: &str) -> String {
-        let mut text = what.to_owned();
+        // The cause and its mend, where they are known, before the tool's own words.
+        let mut text = match self.output.mistake() {
+            Some(mistake) => format!("{mistake}\n  {what}"),
+            None => what.to_owned(),
+        };
         if let Some(command) = self.output.failed() {
             text.push_str("\n  command: ");
             text.push_str(command);
@@ -191,8 +219,7 @@ impl Ran<'_> {
                 self.told(
                     &format!("{step} failed: {}", exit.describe()),
                     &format!(
-                        "Mend what the lines above say and push again; all of the output is in \
-                         the log of {}.",
+                        "Mend that and push again; all of the output is in the log of {}.",
                         crate::runtimes::quote(self.app)
                     ),
                 ),
@@ -270,7 +297,7 @@ mod tests {
             name: "Installing the locked modules".to_owned(),
             run: "npm ci".to_owned(),
         }];
-        let mut output = Output::new("n");
+        let mut output = Output::new("n", Vec::new());
         for line in [
             "\u{1e}n begin 0",
             "npm error code E404",

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::script::MARK;
+use crate::runtimes::{Mistake, plain};
 
 /// Lines that a failure repeats.
 const LAST: usize = 12;
@@ -21,6 +22,10 @@ pub(super) struct Output {
     last: VecDeque<String>,
     /// Whether the step has said that it found no room on a disk.
     no_room: bool,
+    /// What may be wrong, the most telling first.
+    mistakes: Vec<Mistake>,
+    /// Which of them the step's output gave away, and in which words.
+    mistake: Option<(usize, String)>,
 }
 
 /// How the kernel and tools put it, in lower case.
@@ -38,13 +43,15 @@ pub(super) enum Shown {
 }
 
 impl Output {
-    pub(super) fn new(nonce: &str) -> Self {
+    pub(super) fn new(nonce: &str, mistakes: Vec<Mistake>) -> Self {
         Self {
             nonce: nonce.to_owned(),
             step: None,
             failed: None,
             last: VecDeque::new(),
             no_room: false,
+            mistakes,
+            mistake: None,
         }
     }
 
@@ -56,6 +63,7 @@ impl Output {
                 let text: String = String::from_utf8_lossy(line).chars().take(WIDTH).collect();
                 let lower = text.to_ascii_lowercase();
                 self.no_room |= NO_ROOM.iter().any(|words| lower.contains(words));
+                self.look_for_mistakes(&plain(&text));
                 if !text.trim().is_empty() {
                     self.last.push_back(text.trim_end().to_owned());
                     if self.last.len() > LAST {
@@ -64,6 +72,18 @@ impl Output {
                 }
                 Shown::Line
             }
+        }
+    }
+
+    fn look_for_mistakes(&mut self, line: &str) {
+        let known = self
+            .mistake
+            .as_ref()
+            .map_or(self.mistakes.len(), |found| found.0);
+        let mut telling = self.mistakes[..known].iter().enumerate();
+        let found = telling.find_map(|(at, mistake)| Some((at, mistake.told(line)?)));
+        if found.is_some() {
+            self.mistake = found;
         }
     }
 
@@ -81,6 +101,7 @@ impl Output {
             self.step = Some(number);
             self.failed = None;
             self.no_room = false;
+            self.mistake = None;
             self.last.clear();
             return Shown::Step(number);
         }
@@ -110,6 +131,11 @@ impl Output {
         self.no_room
     }
 
+    /// What is wrong, where the step's output gave it away.
+    pub(super) fn mistake(&self) -> Option<&str> {
+        self.mistake.as_ref().map(|(_, says)| says.as_str())
+    }
+
     /// The last lines of the step.
     pub(super) fn last(&self) -> impl Iterator<Item = &str> {
         self.last.iter().map(String::as_str)
@@ -122,7 +148,7 @@ mod tests {
 
     #[test]
     fn tells_marks_from_words() {
-        let mut output = Output::new("n1");
+        let mut output = Output::new("n1", Vec::new());
         let mut check = |line: &str, expected: Shown| {
             assert_eq!(output.take(line.as_bytes()), expected, "{line:?}");
         };
@@ -140,8 +166,28 @@ mod tests {
     }
 
     #[test]
+    fn the_most_telling_mistake_of_the_step_counts() {
+        let mistakes = [
+            ("broken (?<what>.*)", "mend {{what}}"),
+            ("error", "something is wrong"),
+        ];
+        let mistakes = mistakes.map(|(matches, says)| {
+            toml::from_str(&format!("matches = '{matches}'\nsays = '{says}'")).unwrap()
+        });
+        let mut output = Output::new("n", mistakes.into());
+        output.take(b"\x1en begin 0");
+        output.take(b"an error");
+        assert_eq!(output.mistake(), Some("something is wrong"));
+        output.take(b"broken \x1b[1mwheel\x1b[0m");
+        output.take(b"another error");
+        assert_eq!(output.mistake(), Some("mend wheel"));
+        output.take(b"\x1en begin 1");
+        assert_eq!(output.mistake(), None);
+    }
+
+    #[test]
     fn keeps_the_last_lines_alone() {
-        let mut output = Output::new("n");
+        let mut output = Output::new("n", Vec::new());
         for number in 0..100 {
             output.take(format!("line {number}").as_bytes());
         }

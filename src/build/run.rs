@@ -18,6 +18,7 @@ use super::{
 use crate::{
     logs,
     model::{Exit, Failure, Megabytes, NetworkPolicy},
+    runtimes::Mistake,
     sandbox::{self, Bind, ImageRoot, Kind, Limits, Network, Sandbox, Spec, Status, log},
 };
 
@@ -114,7 +115,7 @@ pub(super) async fn run(
         sandbox: &sandbox,
         staging,
         decision,
-        output: Output::new(&nonce),
+        output: Output::new(&nonce, mistakes(decision)),
     };
     let exit = tokio::time::timeout(config.timeout, follower.follow()).await;
     let ran = Ran {
@@ -137,6 +138,14 @@ pub(super) async fn run(
         Ok(Err(error)) => Err(failure::host("read the build's output", &error)),
         Err(_) => Err(ran.timed_out(config.timeout)),
     }
+}
+
+/// What may go wrong.
+fn mistakes(decision: &Decision) -> Vec<Mistake> {
+    let runtimes = decision.runtimes.iter();
+    runtimes
+        .flat_map(|runtime| runtime.mistakes.clone())
+        .collect()
 }
 
 /// What the build may reach: what security groups open, and what the operator named for builds.

@@ -10,14 +10,20 @@ use crate::model::DropletKind;
 
 /// The built-in files by name. `tests::every_file_is_built_in` holds the list complete.
 pub const BUILT_IN: &[(&str, &str)] = &[
+    ("dotnet.toml", include_str!("../../runtimes/dotnet.toml")),
     ("go.toml", include_str!("../../runtimes/go.toml")),
     ("java.toml", include_str!("../../runtimes/java.toml")),
+    ("nginx.toml", include_str!("../../runtimes/nginx.toml")),
     ("nodejs.toml", include_str!("../../runtimes/nodejs.toml")),
+    ("php.toml", include_str!("../../runtimes/php.toml")),
     (
         "procfile.toml",
         include_str!("../../runtimes/procfile.toml"),
     ),
     ("python.toml", include_str!("../../runtimes/python.toml")),
+    ("r.toml", include_str!("../../runtimes/r.toml")),
+    ("ruby.toml", include_str!("../../runtimes/ruby.toml")),
+    ("rust.toml", include_str!("../../runtimes/rust.toml")),
     ("static.toml", include_str!("../../runtimes/static.toml")),
     ("wasm.toml", include_str!("../../runtimes/wasm.toml")),
 ];
@@ -110,6 +116,15 @@ fn parse(file: &str, text: &str) -> Result<Runtime, RuntimeError> {
             return Err(invalid(
                 at,
                 format!("nothing in its `when` has `as = \"{name}\"`, so {{{{{name}}}}} is empty"),
+            ));
+        }
+    }
+    for mistake in &runtime.mistakes {
+        if let Some(name) = mistake.unbound() {
+            let at = text.find(&format!("{{{{{name}}}}}")).unwrap_or(0);
+            return Err(invalid(
+                at,
+                format!("its `matches` has no group `(?<{name}>...)`, so {{{{{name}}}}} is empty"),
             ));
         }
     }

@@ -72,15 +72,35 @@ enum Subject {
         only: bool,
         lookup: Option<Lookup>,
     },
-    Env(String),
+    Env {
+        name: String,
+        lookup: Option<Lookup>,
+    },
     OwnCommand,
 }
 
 impl Test {
-    /// What is found: the value that was looked up, or else the file's path.
-    fn find(&self, facts: Facts<'_>) -> Option<String> {
+    /// Where it looks, for people.
+    #[must_use]
+    pub fn place(&self) -> String {
         match &self.subject {
-            Subject::Env(name) => facts.env.get(name).filter(|v| !v.is_empty()).cloned(),
+            Subject::Env { name, .. } => format!("the variable {name}"),
+            Subject::OwnCommand => "the start command".to_owned(),
+            Subject::File { glob, .. } => glob.glob().glob().to_owned(),
+        }
+    }
+
+    /// What is found: the value that was looked up, or else the file's path.
+    #[must_use]
+    pub fn find(&self, facts: Facts<'_>) -> Option<String> {
+        match &self.subject {
+            Subject::Env { name, lookup } => {
+                let value = facts.env.get(name).filter(|value| !value.is_empty())?;
+                match lookup {
+                    Some(lookup) => lookup.find(value),
+                    None => Some(value.clone()),
+                }
+            }
             Subject::OwnCommand => facts.own_command.then(String::new),
             Subject::File {
                 glob,
@@ -199,11 +219,12 @@ fn test<E: Error>(table: Table) -> Result<Test, E> {
             only: table.only,
             lookup,
         },
-        (None, Some(name), false) if lookup.is_none() => Subject::Env(name),
+        (None, Some(name), false) => Subject::Env { name, lookup },
         (None, None, true) if lookup.is_none() => Subject::OwnCommand,
         _ => {
             return Err(E::custom(
-                "a test has one of file, env and own_command; what is looked for inside needs file",
+                "a test has one of file, env and own_command; what is looked for inside needs file \
+                 or env",
             ));
         }
     };
@@ -290,7 +311,10 @@ none = ["b"]"#,
         check("all = [1]", "a glob such as");
         check("all = [{ fil = \"a\" }]", "unknown field");
         check("all = [{ file = \"a\", env = \"B\" }]", "one of file, env");
-        check("all = [{ env = \"B\", json = \"/a\" }]", "needs file");
+        check(
+            "all = [{ own_command = true, json = \"/a\" }]",
+            "needs file",
+        );
         check(
             "all = [{ file = \"a\", json = \"a\" }]",
             "not a JSON pointer",

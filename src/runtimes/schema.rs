@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::Condition;
+use super::{Condition, Mistake, Test};
 use crate::model::{DropletKind, Megabytes, ProcessType};
 
 /// One kind of app: how it is recognised, built and started.
@@ -55,6 +55,9 @@ pub struct Runtime {
     pub root: Vec<Root>,
     /// What to tell the user where nothing in `start` holds.
     pub missing_start: Option<String>,
+    /// Mistakes that the output of a build gives away, the most telling first.
+    #[serde(default)]
+    pub mistakes: Vec<Mistake>,
 }
 
 impl Runtime {
@@ -90,8 +93,9 @@ pub struct Rule {
 pub struct Tool {
     /// What people call it.
     pub name: String,
-    /// Where it may be, the best first. The folder of the one that is found comes first in
-    /// the build's `PATH`.
+    /// Where it may be, the best first; `*` in one part of a path stands for any name there,
+    /// the latest version first. The folder of the one that is found comes first in the
+    /// build's `PATH`.
     pub paths: Vec<PathBuf>,
     /// What brings it: `apt-get install python3 python3-venv`.
     pub install: String,
@@ -111,6 +115,12 @@ pub struct Version {
     /// The version is the first group of this pattern.
     #[serde(deserialize_with = "pattern")]
     pub matches: regex::Regex,
+    /// Where an app says which versions it wants; the first that says something counts.
+    #[serde(default)]
+    pub wanted: Vec<Test>,
+    /// Where an app says which version it needs at least.
+    #[serde(default)]
+    pub least: Vec<Test>,
 }
 
 /// What a build needs.

@@ -92,6 +92,22 @@ fn recognises_apps() {
     check(&["index.html", "game.wasm"], "static");
     check(&["hello.wasm", "README.md"], "wasm");
     check(&["Procfile", "run"], "procfile");
+    check(&["Gemfile", "package.json", "config.ru"], "ruby");
+    check(
+        &["composer.json", "package.json", "public/index.php"],
+        "php",
+    );
+    check(&["index.php", "index.html"], "php");
+    check(&["Cargo.toml", "src/main.rs"], "rust");
+    check(&["nginx.conf", "index.html"], "nginx");
+    check(&["WEB-INF/web.xml", "index.jsp"], "java");
+    check(&["shop.war"], "java");
+    check(&["gradlew", "build.gradle.kts"], "java");
+    check(&["app.csproj", "Program.cs"], "dotnet");
+    check(&["plumber.R"], "r");
+    check(&["manage.py", "site/settings.py"], "python");
+    check(&["Pipfile", "run.py"], "python");
+    check(&["main.go"], "go");
 }
 
 #[test]
@@ -125,7 +141,12 @@ fn answers_to_the_names_of_cloud_foundry() {
     check("staticfile_buildpack", Some("static"));
     check("binary_buildpack", Some("procfile"));
     check("nodejs", Some("nodejs"));
-    check("ruby_buildpack", None);
+    check("ruby_buildpack_offline", Some("ruby"));
+    check("dotnet_core_buildpack", Some("dotnet"));
+    check("php_buildpack", Some("php"));
+    check("nginx_buildpack", Some("nginx"));
+    check("r_buildpack", Some("r"));
+    check("elixir_buildpack", None);
 }
 
 #[test]
@@ -246,6 +267,58 @@ fn apps_are_built_and_started_by_their_conventions() {
         ],
         &[("a.jar", "")],
         &[("a.jar", ""), ("b.jar", "")],
+        &[("pom.xml", ""), ("target/shop.war", "")],
+        &[("WEB-INF/web.xml", ""), ("index.jsp", "")],
+        &[
+            ("build.gradle", ""),
+            ("gradlew", ""),
+            ("build/libs/a.jar", ""),
+            ("build/libs/a-plain.jar", ""),
+        ],
+        &[
+            ("requirements.txt", "Django==5\ngunicorn"),
+            (
+                "manage.py",
+                "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'shop.settings')",
+            ),
+            ("shop/settings.py", "STATIC_ROOT = 'x'"),
+        ],
+        &[("requirements.txt", "Django==5"), ("manage.py", "")],
+        &[
+            ("pyproject.toml", "[project]\nname='x'"),
+            ("uv.lock", ""),
+            ("app.py", ""),
+        ],
+        &[
+            ("package.json", r#"{"scripts":{"start":"s","build":"b"}}"#),
+            ("yarn.lock", ""),
+        ],
+        &[
+            (
+                "package.json",
+                r#"{"main":"a.js","dependencies":{"x":"1"}}"#,
+            ),
+            ("pnpm-lock.yaml", ""),
+        ],
+        &[("Gemfile", "gem 'puma'"), ("config.ru", "")],
+        &[
+            ("Gemfile", "gem 'rails'"),
+            ("config/application.rb", ""),
+            ("bin/rails", ""),
+            ("app/assets/a.css", ""),
+        ],
+        &[("Gemfile", ""), ("app.rb", "require 'sinatra'")],
+        &[("composer.json", "{}"), ("public/index.php", "")],
+        &[
+            ("composer.json", "{}"),
+            ("vendor/autoload.php", ""),
+            ("index.php", ""),
+        ],
+        &[("Cargo.toml", ""), ("bin/web", "")],
+        &[("nginx.conf", "")],
+        &[("app.runtimeconfig.json", ""), ("app.dll", "")],
+        &[("plumber.R", "")],
+        &[("server.R", ""), ("ui.R", "")],
         &[("Staticfile", "root: public"), ("public/index.html", "")],
         &[("Staticfile", "root: ../etc"), ("public/index.html", "")],
         &[("index.html", "")],

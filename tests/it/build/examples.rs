@@ -3,7 +3,7 @@
 use super::place::{Place, example, zip};
 use crate::support::examples;
 
-async fn answers(name: &str, memory: u64, buildpack: &str, expected: &str) -> Place {
+pub(super) async fn answers(name: &str, memory: u64, buildpack: &str, expected: &str) -> Place {
     let place = Place::new();
     let (staged, answer) = place.staged_and_started(example(name), memory).await;
     assert!(answer.contains(expected), "{name}: {answer}");
@@ -125,7 +125,7 @@ async fn the_content_of_a_jar_runs() {
     assert_eq!(staged.buildpacks[0].name, "java_buildpack");
 }
 
-fn own((path, content): (&str, Vec<u8>)) -> (String, Vec<u8>) {
+pub(super) fn own((path, content): (&str, Vec<u8>)) -> (String, Vec<u8>) {
     (path.to_owned(), content)
 }
 

@@ -9,15 +9,25 @@
 mod attacks;
 mod disk;
 mod examples;
+mod languages;
 mod mistakes;
 mod place;
+mod slips;
 
 use crate::support::pass_as_user;
 
 #[test]
 fn builds_work_for_an_ordinary_user_too() {
     // Without what takes long or needs a registry.
-    let rest = ["flask", "express", "the_go", "the_java"].map(|name| format!("--skip={name}"));
+    let rest = [
+        "flask",
+        "express",
+        "the_go",
+        "the_java",
+        "languages",
+        "slips",
+    ]
+    .map(|name| format!("--skip={name}"));
     let mut arguments = vec!["build::"];
     arguments.extend(rest.iter().map(String::as_str));
     pass_as_user(1501, &arguments, &[]);

@@ -1,0 +1,5 @@
+#* @get /
+#* @serializer text
+function() {
+  "Hello from R\n"
+}
