@@ -33,7 +33,7 @@ pub(super) fn find(tool: &Tool) -> Vec<PathBuf> {
 fn expand(path: &Path) -> Vec<PathBuf> {
     let parts: Vec<_> = path.iter().collect();
     let star = |part: &&OsStr| part.as_encoded_bytes().contains(&b'*');
-    let Some(at) = parts.iter().position(|part| star(&part)) else {
+    let Some(at) = parts.iter().position(star) else {
         return vec![path.to_owned()];
     };
     let pattern = parts[at].to_string_lossy();

@@ -305,12 +305,18 @@ fn every_configuration_key_is_documented() {
 }
 
 /// The app in `examples/` that shows a runtime.
-const EXAMPLES: [(&str, &str); 7] = [
+const EXAMPLES: [(&str, &str); 13] = [
+    ("dotnet", "dotnet-web"),
     ("go", "go-service"),
     ("java", "java-jar"),
+    ("nginx", "nginx-site"),
     ("nodejs", "express"),
+    ("php", "php-site"),
     ("procfile", "procfile"),
     ("python", "flask"),
+    ("r", "plumber"),
+    ("ruby", "rack"),
+    ("rust", "rust-service"),
     ("static", "static-site"),
     ("wasm", "wasm-c"),
 ];

@@ -164,7 +164,10 @@ const SLIPS: &[Slip<'static>] = &[
             ),
             ("app.rb", ""),
         ],
-        &["Gemfile.lock does not fit the Gemfile any more: run `bundle install`"],
+        &[
+            "Gemfile.lock does not fit the Gemfile any more, it lacks puma",
+            "`bundle install`",
+        ],
     ),
     // PHP
     (
