@@ -38,6 +38,7 @@ pub mod reconcile;
 pub mod api;
 pub mod cli;
 pub mod gateway;
+pub mod ssh;
 
 // Level 7: the only place that knows everything.
 pub mod serve;

@@ -31,6 +31,7 @@ mod security_groups;
 mod seeds;
 mod services;
 mod spaces;
+mod ssh;
 mod tasks;
 mod uid_ranges;
 mod users;
@@ -42,6 +43,7 @@ pub use caller::Caller;
 pub use domains::{default_domain, usable_in};
 pub use error::ActionError;
 pub use packages::Upload;
+pub use ssh::{SshPlace, ssh_off};
 
 use std::{sync::Arc, time::SystemTime};
 

@@ -24,6 +24,7 @@ use crate::{
     actions::Actions,
     identity::Identity,
     model::{InstanceRestart, Observed},
+    wire::platform::Ssh,
 };
 
 /// What handlers work with; clones share it.
@@ -37,6 +38,8 @@ pub struct Api {
     pub observed: watch::Receiver<Arc<Observed>>,
     /// Where wishes to replace single instances go.
     pub restarts: mpsc::Sender<InstanceRestart>,
+    /// How to reach instances by SSH, where that is offered.
+    pub ssh: Option<Ssh>,
 }
 
 /// How a request reached the gateway; put into its extensions there.

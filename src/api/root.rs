@@ -1,6 +1,6 @@
 //! Where clients find everything: `/`, `/v3`, `/v3/info`.
 
-use axum::{Json, Router, routing::get};
+use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
 use super::{Api, extract::Base};
@@ -10,7 +10,9 @@ pub(super) fn router() -> Router<Api> {
     Router::new()
         .route(
             "/",
-            get(async |Base(base): Base| Json(platform::root(&base))),
+            get(async |State(api): State<Api>, Base(base): Base| {
+                Json(platform::root(&base, api.ssh.as_ref()))
+            }),
         )
         .route("/v3", get(v3))
         .route("/v3/", get(v3))

@@ -20,6 +20,9 @@ pub struct Endpoint {
     /// Where HTTPS is served, as address and port.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https_listen: Option<String>,
+    /// Where SSH into instances is served, as address and port.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ssh_listen: Option<String>,
     /// The certificate that vouches for that address, where it is the platform's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_file: Option<PathBuf>,
@@ -84,6 +87,7 @@ mod tests {
             api: "https://127.0.0.1:8443".to_owned(),
             http_listen: Some("127.0.0.1:8080".to_owned()),
             https_listen: None,
+            ssh_listen: None,
             ca_file: Some("/s/ca.pem".into()),
             admin_username: "admin".to_owned(),
             admin_password_file: "/s/admin-password".into(),

@@ -6,6 +6,7 @@
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -89,6 +90,34 @@ impl Identity {
         };
         self.shared.codes.add(code.clone(), new, now);
         Ok(code)
+    }
+
+    /// The same for a code that came from outside: `who` is the name that was given with it, and
+    /// from where. Wrong codes lock the name for that place, as wrong passwords do.
+    ///
+    /// # Errors
+    /// [`LoginError::BadCredentials`], or [`LoginError::Locked`] after too many of those.
+    pub fn redeem_code_of(
+        &self,
+        code: &str,
+        client: &str,
+        (name, place): (&str, IpAddr),
+        now: Timestamp,
+    ) -> Result<Arc<User>, LoginError> {
+        let failures = &self.shared.failures;
+        if failures.is_locked(name, place, now) {
+            return Err(LoginError::Locked);
+        }
+        match self.redeem_code(code, client, now) {
+            Some(user) => {
+                failures.forgive(name, place);
+                Ok(user)
+            }
+            None => {
+                failures.count(name, place, now);
+                Err(LoginError::BadCredentials)
+            }
+        }
     }
 
     /// Who was given `code` for `client`. A code works once; one of a session that has ended

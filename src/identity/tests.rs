@@ -227,6 +227,16 @@ async fn a_code_tells_whose_token_it_was_until_the_session_ends() {
     assert!(identity.redeem_code(&code, "ssh-proxy", later(1)).is_none());
     assert!(identity.issue_code("a.b.c", "ssh-proxy", NOW).is_err());
 
+    let here = ("cf:x/0", std::net::Ipv4Addr::LOCALHOST.into());
+    let redeem = |code: &str| identity.redeem_code_of(code, "ssh-proxy", here, NOW);
+    assert!(redeem(&issue()).is_ok());
+    for _ in 0..5 {
+        let error = redeem("wrong").unwrap_err();
+        assert!(matches!(error, LoginError::BadCredentials), "{error}");
+    }
+    let error = redeem(&issue()).unwrap_err();
+    assert!(matches!(error, LoginError::Locked), "{error}");
+
     let late = issue();
     let jti = &tokens.claims.jti;
     identity.revoke(&tokens.access, jti, NOW).await.unwrap();

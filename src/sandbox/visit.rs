@@ -6,12 +6,14 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     path::Path,
+    pin::Pin,
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _, Interest, unix::AsyncFd},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _, Interest, ReadBuf, unix::AsyncFd},
     net::{UnixStream, unix::pipe},
     time::timeout,
 };
@@ -113,27 +115,11 @@ pub enum Streams {
     Terminal(Terminal),
 }
 
-/// The outer side of a terminal.
+/// The outer side of a terminal. What the program writes is read from it.
 #[derive(Debug)]
 pub struct Terminal(AsyncFd<OwnedFd>);
 
 impl Terminal {
-    /// Reads what the program wrote; 0 is the end. Dropping it half-way loses nothing.
-    ///
-    /// # Errors
-    /// What the kernel says.
-    pub async fn read(&self, into: &mut [u8]) -> io::Result<usize> {
-        let read = self
-            .0
-            .async_io(Interest::READABLE, |fd| Ok(nix::unistd::read(fd, into)?))
-            .await;
-        match read {
-            // pty(7): nobody has the inner side open any more.
-            Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Ok(0),
-            other => other,
-        }
-    }
-
     /// Writes all of `text`, as if it had been typed.
     ///
     /// # Errors
@@ -153,6 +139,31 @@ impl Terminal {
     /// What the kernel says.
     pub fn resize(&self, window: Window) -> io::Result<()> {
         sys::set_window(self.0.as_fd(), window.columns, window.rows)
+    }
+}
+
+impl AsyncRead for &Terminal {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut ready = ready!(self.0.poll_read_ready(cx))?;
+            let room = into.initialize_unfilled();
+            match ready.try_io(|fd| Ok(nix::unistd::read(fd, room)?)) {
+                Ok(Ok(count)) => {
+                    into.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                // pty(7): nobody has the inner side open any more.
+                Ok(Err(error)) if error.raw_os_error() == Some(nix::libc::EIO) => {
+                    return Poll::Ready(Ok(()));
+                }
+                Ok(Err(error)) => return Poll::Ready(Err(error)),
+                Err(_) => {}
+            }
+        }
     }
 }
 

@@ -103,6 +103,7 @@ mod tests {
             api: "https://127.0.0.1:8443".to_owned(),
             http_listen: Some("127.0.0.1:8080".to_owned()),
             https_listen: Some("127.0.0.1:8443".to_owned()),
+            ssh_listen: None,
             ca_file: None,
             admin_username: "admin".to_owned(),
             admin_password_file: "/home/kim/.local/state/pastina/admin-password".into(),

@@ -22,6 +22,7 @@ use super::{
     hosts,
     reload::Reload,
     report::Report,
+    ssh,
     watch::Watch,
 };
 use crate::{
@@ -150,7 +151,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     );
     let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
         store: store.clone(),
-        drivers,
+        drivers: drivers.clone(),
         builder,
         blobs,
         logs: logs.clone(),
@@ -165,11 +166,22 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
 
     let (access, lines) = access_log(ACCESS_LINES);
     tokio::spawn(control::keep_access_lines(lines, logs.clone()));
+    let door = ssh::open(
+        &config,
+        crate::ssh::Deps {
+            actions: actions.clone(),
+            identity: identity.clone(),
+            drivers,
+            clock: clock.clone(),
+        },
+    )
+    .await;
     let api = api::Service::new(Api {
         actions,
         identity,
         observed,
         restarts,
+        ssh: door.as_ref().map(|door| ssh::offered(&config, door)),
     });
     let gateway = Gateway::start(
         gateway_config(&config, platform),
@@ -179,7 +191,8 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         access,
     )?;
 
-    let endpoint = endpoint(&config, &gateway, &certs);
+    let mut endpoint = endpoint(&config, &gateway, &certs);
+    endpoint.ssh_listen = door.as_ref().map(|door| door.address().to_string());
     endpoint
         .write(&config.run_dir)
         .with_context(|| format!("cannot write {}", Endpoint::path(&config.run_dir).display()))?;
@@ -199,6 +212,9 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let _ = fs::remove_file(Endpoint::path(&config.run_dir));
     Report::remove(&config.run_dir);
+    if let Some(door) = door {
+        door.close().await;
+    }
     gateway.drain(config.gateway_drain).await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");
@@ -386,6 +402,7 @@ fn endpoint(config: &Config, gateway: &Gateway, certs: &Certs) -> Endpoint {
             .map_or(own, |url| url.as_str().to_owned()),
         http_listen: http.map(|at| at.to_string()),
         https_listen: https.map(|at| at.to_string()),
+        ssh_listen: None,
         ca_file: Some(certs.ca_pem_path().to_owned()),
         admin_username: config.admin_username.to_string(),
         admin_password_file: config.admin_password_file.clone(),

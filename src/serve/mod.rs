@@ -14,6 +14,7 @@ mod hosts;
 mod logging;
 mod reload;
 mod report;
+mod ssh;
 mod watch;
 
 use std::process::ExitCode;

@@ -56,9 +56,47 @@ const RESOURCES: [&str; 32] = [
     "users",
 ];
 
+/// How to reach instances by SSH.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ssh {
+    /// Host and port as clients see them; none for the host by which they reach the API.
+    pub address: Option<String>,
+    /// The port, where there is no address.
+    pub port: u16,
+    /// The SHA-256 of the host key in unpadded base64.
+    pub fingerprint: String,
+}
+
+impl Ssh {
+    /// Host and port for a client that reaches the API at `base`.
+    #[must_use]
+    pub fn address(&self, base: &Base) -> String {
+        if let Some(address) = &self.address {
+            return address.clone();
+        }
+        let authority = base.as_str().split_once("://").map_or("", |(_, rest)| rest);
+        // An IPv6 address has its colons in brackets.
+        let host = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => host,
+            _ => authority,
+        };
+        format!("{host}:{}", self.port)
+    }
+
+    fn present(&self, base: &Base) -> Value {
+        json!({
+            "href": self.address(base),
+            "meta": {
+                "host_key_fingerprint": self.fingerprint,
+                "oauth_client": SSH_CLIENT,
+            },
+        })
+    }
+}
+
 /// `GET /`. Everything is under the address that the client used, which surely reaches us.
 #[must_use]
-pub fn root(base: &Base) -> Value {
+pub fn root(base: &Base, ssh: Option<&Ssh>) -> Value {
     // Log streams are not served; the address is stored by clients and never called.
     let stream = base.as_str().replacen("http", "ws", 1);
     json!({ "links": {
@@ -77,7 +115,7 @@ pub fn root(base: &Base) -> Value {
         "logging": { "href": stream },
         "log_cache": base.link(""),
         "log_stream": base.link(""),
-        "app_ssh": null,
+        "app_ssh": ssh.map(|ssh| ssh.present(base)),
     } })
 }
 
@@ -199,4 +237,33 @@ pub fn environment_variable_group(name: &str, base: &Base) -> Value {
         "updated_at": null,
         "links": Links::new(base).to("self", &path).json(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ssh_is_where_the_api_is_unless_it_is_said_otherwise() {
+        let mut ssh = Ssh {
+            address: None,
+            port: 2222,
+            fingerprint: "x".to_owned(),
+        };
+        for (authority, expected) in [
+            ("api.example.kr", "api.example.kr:2222"),
+            ("127.0.0.1:8443", "127.0.0.1:2222"),
+            ("[::1]:8443", "[::1]:2222"),
+            ("[::1]", "[::1]:2222"),
+        ] {
+            assert_eq!(ssh.address(&Base::new("https", authority)), expected);
+        }
+        ssh.address = Some("ssh.example.kr:22".to_owned());
+        let base = Base::new("https", "api.example.kr");
+        let document = root(&base, Some(&ssh));
+        let link = &document["links"]["app_ssh"];
+        assert_eq!(link["href"], "ssh.example.kr:22");
+        assert_eq!(link["meta"]["oauth_client"], "ssh-proxy");
+        assert_eq!(root(&base, None)["links"]["app_ssh"], Value::Null);
+    }
 }

@@ -10,7 +10,7 @@ use axum::{
 use serde_json::{Value, json};
 
 use crate::{
-    actions::Feature,
+    actions::{Feature, ssh_off},
     api::{
         Api, Failure,
         extract::{Auth, Base, Body, Id},
@@ -19,9 +19,6 @@ use crate::{
     model::{AppId, ProcessType},
     wire::{self, app, binding, droplet, shared},
 };
-
-/// Whether there is a way in by SSH at all.
-const SSH_OFFERED: bool = false;
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
@@ -113,14 +110,9 @@ async fn ssh_enabled(
     let found = api.actions.app(&caller, id)?;
     let state = api.actions.store.state();
     let space = state.spaces.get(&found.space);
-    let on = Feature::named("ssh").is_some_and(|ssh| ssh.is_on(&found));
-    let reason = match space {
-        _ if !SSH_OFFERED => "ssh is disabled globally".to_owned(),
-        Some(space) if !space.allow_ssh => {
-            format!("ssh is disabled for space '{}'", space.name)
-        }
-        _ if !on => "ssh is disabled for app".to_owned(),
-        _ => String::new(),
+    let reason = match api.ssh {
+        None => "ssh is disabled globally".to_owned(),
+        Some(_) => ssh_off(&found, space.map(|space| &**space)),
     };
     Ok(Json(
         json!({ "enabled": reason.is_empty(), "reason": reason }),

@@ -59,6 +59,7 @@ async fn login_without_arguments_finds_the_platform_of_this_machine() {
     let endpoint = crate::cli::Endpoint {
         http_listen: None,
         https_listen: None,
+        ssh_listen: None,
         api: fake.api.clone(),
         ca_file: None,
         admin_username: "admin".to_owned(),

@@ -26,6 +26,11 @@ pub(super) const USER_HTTP: Listen = on(Ipv4Addr::LOCALHOST, 8080);
 /// The customary neighbour of 8080.
 pub(super) const USER_HTTPS: Listen = on(Ipv4Addr::LOCALHOST, 8443);
 
+/// Cloud Foundry's port for SSH.
+pub(super) const SYSTEM_SSH: Listen = on(Ipv4Addr::UNSPECIFIED, 2222);
+/// As the rest of a laptop's.
+pub(super) const USER_SSH: Listen = on(Ipv4Addr::LOCALHOST, 2222);
+
 /// What everybody who installs Cloud Foundry looks for first.
 pub(super) const ADMIN: &str = "admin";
 /// The name of the generated password's file in the state folder.

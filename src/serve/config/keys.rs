@@ -16,7 +16,7 @@ use super::{
     error::Place,
     given::Givens,
     setting::Setting,
-    types::{Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
+    types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
 };
 
 /// Makes the configuration's type, the list of its keys, and what reads and shows it. A
@@ -88,6 +88,10 @@ keys! { places;
     /// Where HTTPS is served.
     "listen.https" https: Listen =
         if places.system { defaults::SYSTEM_HTTPS } else { defaults::USER_HTTPS };
+    /// Where SSH into instances is served.
+    "listen.ssh" ssh: Listen = if places.system { defaults::SYSTEM_SSH } else { defaults::USER_SSH };
+    /// Host and port of SSH as clients see them.
+    "listen.external_ssh" external_ssh: Option<HostPort> = None;
     /// Address of the control API as clients see it, behind a proxy.
     "listen.external_url" external_url: Option<OriginUrl> = None;
     /// Whether a proxy stands in front, whose word on a request's scheme is believed.

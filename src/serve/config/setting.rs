@@ -12,7 +12,7 @@ use crate::model::{DomainName, Megabytes, Username};
 use super::{
     error::Place,
     given::{Given, Value},
-    types::{Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
+    types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
 };
 
 /// A type that a key can have.
@@ -120,6 +120,15 @@ impl Setting for Listen {
     fn show(&self) -> String {
         self.address()
             .map_or_else(|| "\"off\"".to_owned(), |address| format!("\"{address}\""))
+    }
+}
+
+impl Setting for HostPort {
+    fn read(given: &Given) -> Result<Self, String> {
+        Self::parse(text(given, "a host and port such as ssh.example.kr:2222")?)
+    }
+    fn show(&self) -> String {
+        format!("{:?}", self.as_str())
     }
 }
 

@@ -40,6 +40,31 @@ pub enum LogFormat {
     Json,
 }
 
+/// A host and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostPort(String);
+
+impl HostPort {
+    /// The host and the port in `text`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a host and port such as ssh.example.kr:2222");
+        let parsed: http::uri::Authority = text.parse().map_err(|_| wrong())?;
+        if text.contains('@') || parsed.host().is_empty() || parsed.port_u16().is_none() {
+            return Err(wrong());
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// Its text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 /// Scheme, host and perhaps port of a URL, nothing after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OriginUrl(String);

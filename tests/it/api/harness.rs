@@ -113,6 +113,7 @@ impl Platform {
             identity,
             observed: receiver,
             restarts,
+            ssh: None,
         });
         let mut platform = Self {
             router,

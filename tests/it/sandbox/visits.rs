@@ -109,6 +109,7 @@ async fn a_visitor_gets_a_terminal_of_the_sandboxs_own() {
     let mut buffer = [0; 1000];
     let mut until = async |text: &str| {
         while !seen.contains(text) {
+            let mut terminal = &terminal;
             let read = tokio::time::timeout(PATIENCE, terminal.read(&mut buffer));
             let read = read.await.unwrap().unwrap();
             assert!(read > 0, "the end instead of {text:?} after {seen:?}");
@@ -125,7 +126,7 @@ async fn a_visitor_gets_a_terminal_of_the_sandboxs_own() {
     terminal.resize(window).unwrap();
     until("40 120").await;
     assert_eq!(life.end().await, VisitEnd::Code(3));
-    while terminal.read(&mut buffer).await.unwrap() > 0 {}
+    while (&terminal).read(&mut buffer).await.unwrap() > 0 {}
     sandbox.stop(Duration::ZERO);
 }
 

@@ -109,6 +109,7 @@ impl Daemon {
                 "--https",
                 port("https_listen"),
             ])
+            .args(["--set", &format!("listen.ssh={}", port("ssh_listen"))])
             .args(["--domain", "localhost"])
             .args(&self.setup.arguments)
             .env("PASTINA_RUN_DIR", self.run_dir())
@@ -207,6 +208,11 @@ impl Daemon {
 
     fn listen(&self, key: &str) -> String {
         self.ports().unwrap()[key].as_str().unwrap().to_owned()
+    }
+
+    /// Where SSH into instances is served: `127.0.0.1:port`.
+    pub(crate) fn ssh(&self) -> String {
+        self.listen("ssh_listen")
     }
 
     /// The admin's password, from the file that the daemon made.
