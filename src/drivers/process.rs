@@ -23,7 +23,8 @@ use crate::{
     images::Images,
     model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
     sandbox::{
-        self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Turns, Usage,
+        self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Traffic,
+        Turns, Usage,
         log,
     },
     stdx::removal::remove_tree,
@@ -262,6 +263,10 @@ impl Running for Process {
 
     fn written(&self) -> Option<u64> {
         self.0.written()
+    }
+
+    fn traffic(&self) -> Traffic {
+        self.0.traffic()
     }
 
     fn log(&self, position: u64) -> io::Result<Option<(log::Reader, watch::Receiver<u64>)>> {

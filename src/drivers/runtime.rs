@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::{Order, record::Record};
 use crate::{
     model::NetworkPolicy,
-    sandbox::{SandboxError, Status, Turns, Usage, log},
+    sandbox::{SandboxError, Status, Traffic, Turns, Usage, log},
 };
 
 /// Where requests for an instance go.
@@ -83,6 +83,11 @@ pub(crate) trait Running: Send + Sync + fmt::Debug {
     /// kernel.
     fn written(&self) -> Option<u64> {
         None
+    }
+
+    /// What went through its way out since its start. Blocks on the disk.
+    fn traffic(&self) -> Traffic {
+        Traffic::default()
     }
 
     /// Its log from `position` on, and what wakes when there is more; none where it writes none.

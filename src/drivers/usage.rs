@@ -33,7 +33,13 @@ impl Sample {
         clippy::cast_sign_loss,
         reason = "a share and a rate for people; neither is negative"
     )]
-    pub(super) fn take(&mut self, usage: Option<sandbox::Usage>, disk: Option<u64>, now: Moment) {
+    pub(super) fn take(
+        &mut self,
+        usage: Option<sandbox::Usage>,
+        disk: Option<u64>,
+        traffic: sandbox::Traffic,
+        now: Moment,
+    ) {
         let seconds = self.at.map_or(0.0, |at| now.since(at).as_secs_f64());
         let log_bytes = std::mem::take(&mut self.log_bytes);
         self.at = Some(now);
@@ -55,6 +61,8 @@ impl Sample {
             } else {
                 0
             },
+            received: traffic.received,
+            sent: traffic.sent,
         };
     }
 }
@@ -76,14 +84,20 @@ mod tests {
                 pids: 1,
             })
         };
+        let traffic = sandbox::Traffic {
+            received: 5,
+            sent: 6,
+            connections: 1,
+        };
         let mut sample = Sample::default();
-        sample.take(cpu(1_000), None, at(0));
+        sample.take(cpu(1_000), None, sandbox::Traffic::default(), at(0));
         assert!(sample.usage().cpu.abs() < 1e-9);
         sample.wrote(500);
-        sample.take(cpu(2_000), Some(9), at(5_000));
+        sample.take(cpu(2_000), Some(9), traffic, at(5_000));
         let usage = sample.usage();
         assert!((usage.cpu - 0.2).abs() < 1e-9, "{}", usage.cpu);
         let rest = (usage.memory, usage.disk, usage.log_rate);
         assert_eq!(rest, (7, 9, 100));
+        assert_eq!((usage.received, usage.sent), (5, 6));
     }
 }

@@ -108,6 +108,10 @@ pub struct Usage {
     pub disk: u64,
     /// Log bytes per second over the last sample.
     pub log_rate: u64,
+    /// Bytes that it has received through its way out since its start.
+    pub received: u64,
+    /// Bytes that it has sent through its way out since its start.
+    pub sent: u64,
 }
 
 /// One instance slot of a process, as the API shows it.

@@ -35,6 +35,8 @@ pub(super) struct Driver {
     pub(super) observed: watch::Sender<Arc<Observed>>,
     /// Memory that running builds take, in mebibytes.
     pub(super) building: watch::Receiver<u64>,
+    /// Most bytes a second of one app's way out.
+    pub(super) bandwidth: watch::Receiver<Option<u64>>,
     /// Whether nothing was told yet.
     pub(super) first: bool,
 }
@@ -123,8 +125,10 @@ impl Driver {
             other
         });
         let wake = [plan.next_wake_ms, task_plan.next_wake_ms];
-        act::perform(plan.actions, &instances, &self.store, &self.drivers).await;
-        tasks::perform(task_plan, &instances, &self.store, &self.drivers, now).await;
+        let bandwidth = *self.bandwidth.borrow();
+        let seen = (instances.as_slice(), bandwidth);
+        act::perform(plan.actions, seen, &self.store, &self.drivers).await;
+        tasks::perform(task_plan, seen, &self.store, &self.drivers, now).await;
         wake.into_iter().flatten().min().map_or(AT_LEAST, |at_ms| {
             let ms = at_ms
                 .saturating_sub(self.clock.now().steady_ms)

@@ -39,6 +39,8 @@ pub struct Deps {
     pub clock: Clock,
     /// What it is told once.
     pub config: Config,
+    /// Most bytes a second of one app's way out, each way; none for no limit.
+    pub bandwidth: watch::Receiver<Option<u64>>,
 }
 
 /// Makes what runs be what should run.
@@ -64,6 +66,7 @@ impl Reconciler {
             config: Arc::clone(&config),
             observed,
             building,
+            bandwidth: deps.bandwidth.clone(),
             first: true,
         };
         tasks.spawn("processes", driver.run(asked));

@@ -142,6 +142,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         logs.clone(),
         runtimes,
     );
+    let (bandwidths, bandwidth) = watch::channel(config.bytes_per_second());
     let clock = Clock::system();
     let drivers = Drivers::new(
         driving,
@@ -158,6 +159,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         table: Arc::clone(&table),
         clock: clock.clone(),
         config: reconcile_config(&config),
+        bandwidth,
     });
     // What a predecessor left running is adopted and routed before the first request comes.
     let _ = observed.changed().await;
@@ -206,6 +208,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         args: args.clone(),
         certs,
         runtimes: catalogs,
+        bandwidth: bandwidths,
     };
     let wish = stay(&mut signals, reload).await;
 

@@ -1,5 +1,6 @@
 //! What takes effect while the daemon runs: certificates, runtimes, the daemon's own log filter
-//! where it can; for the rest of the configuration it says that a restart is needed.
+//! where it can, the bandwidth of apps; for the rest of the configuration it says that a restart
+//! is needed.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -19,6 +20,8 @@ pub(super) struct Reload {
     pub(super) certs: Arc<Certs>,
     /// Runtimes.
     pub(super) runtimes: watch::Sender<Arc<Catalog>>,
+    /// Most bytes a second of one app's way out.
+    pub(super) bandwidth: watch::Sender<Option<u64>>,
 }
 
 impl Reload {
@@ -56,6 +59,10 @@ impl Reload {
         }
         match Config::load(&self.args) {
             Ok(config) => {
+                let rate = config.bytes_per_second();
+                self.bandwidth
+                    .send_if_modified(|before| std::mem::replace(before, rate) != rate);
+                self.config.bandwidth = config.bandwidth;
                 let changed = self.config.changed(&config);
                 if !changed.is_empty() {
                     tracing::warn!(

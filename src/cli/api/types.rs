@@ -85,6 +85,11 @@ pub(crate) struct Usage {
     pub(crate) mem: u64,
     #[serde(default)]
     pub(crate) disk: u64,
+    /// Bytes of its way out; another platform does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) rx_bytes: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tx_bytes: Option<u64>,
 }
 
 #[derive(Debug, Clone, Deserialize)]

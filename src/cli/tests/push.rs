@@ -106,7 +106,7 @@ fn folder() -> tempfile::TempDir {
 fn stats(state: &str, details: &str) -> Value {
     json!({"resources": [{"type": "web", "index": 0, "state": state, "uptime": 5,
         "mem_quota": 268_435_456, "details": details,
-        "usage": {"cpu": 0.015, "mem": 20_971_520, "disk": 0}}]})
+        "usage": {"cpu": 0.015, "mem": 20_971_520, "disk": 0, "rx_bytes": 2048, "tx_bytes": 9}}]})
 }
 
 #[tokio::test]
@@ -175,8 +175,8 @@ async fn push_uploads_what_is_missing_builds_and_starts() {
 
     web  1/1 running, 256M memory and 1G disk each
     command:    python app.py
-    #   state     up   cpu     memory        disk   details
-    0   running   5s   1.5 %   20M of 256M
+    #   state     up   cpu     memory        disk   received   sent   details
+    0   running   5s   1.5 %   20M of 256M          2K         9B
     ");
 }
 

@@ -139,7 +139,15 @@ fn text(summary: &Summary) -> String {
 }
 
 fn instances(all: &[Stats]) -> String {
-    let mut table = Table::new(&["#", "state", "up", "cpu", "memory", "disk", "details"]);
+    let counted = |one: &Stats| {
+        let usage = one.usage.as_ref()?;
+        Some([usage.rx_bytes?, usage.tx_bytes?])
+    };
+    let counts = all.iter().any(|one| counted(one).is_some());
+    let mut columns = vec!["#", "state", "up", "cpu", "memory", "disk"];
+    columns.extend(["received", "sent"].iter().filter(|_| counts));
+    columns.push("details");
+    let mut table = Table::new(&columns);
     for one in all {
         let style = match one.state.as_str() {
             "RUNNING" => GOOD,
@@ -153,15 +161,20 @@ fn instances(all: &[Stats]) -> String {
         };
         let usage = one.usage.as_ref();
         let up = one.uptime.filter(|_| one.state == "RUNNING");
-        table.row([
+        let mut row = vec![
             one.index.to_string(),
             paint(style, one.state.to_lowercase()),
             up.map_or_else(String::new, duration),
             usage.map_or_else(String::new, |usage| format!("{:.1} %", usage.cpu * 100.0)),
             of(usage.map(|usage| usage.mem), one.mem_quota),
             of(usage.map(|usage| usage.disk), one.disk_quota),
-            one.details.clone().unwrap_or_default(),
-        ]);
+        ];
+        if counts {
+            let told = counted(one).map(|both| both.map(bytes));
+            row.extend(told.unwrap_or_default());
+        }
+        row.push(one.details.clone().unwrap_or_default());
+        table.row(row);
     }
     table.render()
 }

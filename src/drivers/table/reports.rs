@@ -121,13 +121,16 @@ impl Drivers {
             }
             let asked = spawn_blocking(move || {
                 let each = running.into_iter();
-                each.map(|(id, running)| (id, running.usage(), running.written()))
-                    .collect::<Vec<_>>()
+                each.map(|(id, running)| {
+                    let (usage, disk) = (running.usage(), running.written());
+                    (id, usage, disk, running.traffic())
+                })
+                .collect::<Vec<_>>()
             });
             let now = self.inner.clock.now();
-            for (id, usage, disk) in asked.await.unwrap_or_default() {
+            for (id, usage, disk, traffic) in asked.await.unwrap_or_default() {
                 if let Some(entry) = self.table().get_mut(&id) {
-                    entry.sample.take(usage, disk, now);
+                    entry.sample.take(usage, disk, traffic, now);
                 }
             }
             self.changed();

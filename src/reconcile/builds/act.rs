@@ -140,7 +140,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         own_command: state
             .process_by_type(app.id, "web")
             .is_some_and(|web| web.command.is_some()),
-        network: network::plan::staging(&state, app.id),
+        network: network::plan::staging(&state, *deps.bandwidth.borrow(), app.id),
         ids: deps
             .drivers
             .config()

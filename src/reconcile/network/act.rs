@@ -27,7 +27,9 @@ const AT_LEAST: Duration = Duration::from_secs(60);
 
 /// Tells instances until its task is stopped.
 pub(in crate::reconcile) async fn run(deps: Deps) {
+    let mut bandwidth = deps.bandwidth.clone();
     let mut teller = Teller {
+        bandwidth: deps.bandwidth,
         store: deps.store,
         drivers: deps.drivers,
         clock: deps.clock,
@@ -39,8 +41,9 @@ pub(in crate::reconcile) async fn run(deps: Deps) {
     loop {
         store.borrow_and_update();
         drivers.borrow_and_update();
+        bandwidth.borrow_and_update();
         let wait = if teller.pass().await { AT_LEAST } else { AGAIN };
-        if !any_change(&mut store, &mut drivers, wait).await {
+        if !any_change(&mut store, &mut drivers, &mut bandwidth, wait).await {
             return;
         }
     }
@@ -50,12 +53,15 @@ pub(in crate::reconcile) async fn run(deps: Deps) {
 async fn any_change(
     store: &mut watch::Receiver<u64>,
     drivers: &mut watch::Receiver<u64>,
+    bandwidth: &mut watch::Receiver<Option<u64>>,
     wait: Duration,
 ) -> bool {
-    // All three only wait, so any can be dropped half-way.
+    // All of them only wait, so any can be dropped half-way.
     tokio::select! {
         changed = store.changed() => changed.is_ok(),
         changed = drivers.changed() => changed.is_ok(),
+        // Where nobody can change it, it stays as it is.
+        Ok(()) = bandwidth.changed() => true,
         () = sleep(wait) => true,
     }
 }
@@ -64,6 +70,7 @@ struct Teller {
     store: Store,
     drivers: Drivers,
     clock: Clock,
+    bandwidth: watch::Receiver<Option<u64>>,
     /// What each app may reach, as it was worked out last.
     worked_out: BTreeMap<AppId, Arc<NetworkPolicy>>,
     /// What each instance was told last.
@@ -76,7 +83,7 @@ impl Teller {
         let mut instances = self.drivers.observe(self.clock.now());
         instances.retain(|instance| instance.phase.is_live());
         let state = self.store.state();
-        let now = policies(&state, &instances);
+        let now = policies(&state, &instances, *self.bandwidth.borrow());
         drop(state);
         self.worked_out = now
             .into_iter()

@@ -14,28 +14,41 @@ use crate::{
     store::State,
 };
 
-/// What every app with an instance may reach.
+/// What every app with an instance may reach. `bandwidth` is the most bytes a second that all
+/// instances of one app may send together, and receive.
 #[must_use]
-pub fn policies(state: &State, instances: &[Instance]) -> BTreeMap<AppId, NetworkPolicy> {
+pub fn policies(
+    state: &State,
+    instances: &[Instance],
+    bandwidth: Option<u64>,
+) -> BTreeMap<AppId, NetworkPolicy> {
     let apps: BTreeSet<AppId> = instances.iter().map(|instance| instance.app).collect();
-    let mut plan = Plan::new(state, instances);
+    let mut plan = Plan::new(state, instances, bandwidth);
     apps.into_iter()
-        .map(|app| (app, plan.running(app)))
+        .map(|app| (app, plan.running(app, 0)))
         .collect()
 }
 
-/// What instances of `app` may reach.
+/// What one more instance of `app` may reach at first.
 #[must_use]
-pub fn running(state: &State, instances: &[Instance], app: AppId) -> NetworkPolicy {
-    Plan::new(state, instances).running(app)
+pub fn starting(
+    state: &State,
+    instances: &[Instance],
+    bandwidth: Option<u64>,
+    app: AppId,
+) -> NetworkPolicy {
+    Plan::new(state, instances, bandwidth).running(app, 1)
 }
 
-/// What builds of `app` may reach.
+/// What a build of `app` may reach. It has the bandwidth of an app for itself.
 #[must_use]
-pub fn staging(state: &State, app: AppId) -> NetworkPolicy {
-    let space = state.apps.get(&app).map(|app| app.space);
+pub fn staging(state: &State, bandwidth: Option<u64>, app: AppId) -> NetworkPolicy {
+    let Some(space) = state.apps.get(&app).map(|app| app.space) else {
+        return NetworkPolicy::default();
+    };
     NetworkPolicy {
-        rules: space.map_or_else(Vec::new, |space| rules(state, space, Workload::Staging)),
+        rules: rules(state, space, Workload::Staging),
+        bytes_per_second: bandwidth,
         ..NetworkPolicy::default()
     }
 }
@@ -45,13 +58,20 @@ struct Plan<'a> {
     state: &'a State,
     /// Instances that are ready, by app.
     ready: HashMap<AppId, Vec<&'a Instance>>,
+    /// How many instances live, by app.
+    live: HashMap<AppId, u64>,
+    bandwidth: Option<u64>,
     rules: HashMap<SpaceId, Arc<[EgressRule]>>,
 }
 
 impl<'a> Plan<'a> {
-    fn new(state: &'a State, instances: &'a [Instance]) -> Self {
+    fn new(state: &'a State, instances: &'a [Instance], bandwidth: Option<u64>) -> Self {
         let mut ready: HashMap<AppId, Vec<&Instance>> = HashMap::new();
+        let mut live: HashMap<AppId, u64> = HashMap::new();
         for instance in instances {
+            if instance.phase.is_live() {
+                *live.entry(instance.app).or_default() += 1;
+            }
             // A task listens for nobody.
             if instance.phase.is_routable() && instance.task.is_none() {
                 ready.entry(instance.app).or_default().push(instance);
@@ -60,12 +80,15 @@ impl<'a> Plan<'a> {
         Self {
             state,
             ready,
+            live,
+            bandwidth,
             rules: HashMap::new(),
         }
     }
 
-    /// An app that is gone may reach nothing any more, even while its instances stop.
-    fn running(&mut self, app: AppId) -> NetworkPolicy {
+    /// An app that is gone may reach nothing any more, even while its instances stop. `more` is
+    /// how many instances are about to be added.
+    fn running(&mut self, app: AppId, more: u64) -> NetworkPolicy {
         let Some(space) = self.state.apps.get(&app).map(|app| app.space) else {
             return NetworkPolicy::default();
         };
@@ -78,8 +101,15 @@ impl<'a> Plan<'a> {
             rules: rules.to_vec(),
             grants: grants(state, app),
             peers: self.peers(app),
-            bytes_per_second: None,
+            bytes_per_second: self.share(app, more),
         }
+    }
+
+    /// An instance's part of what its app may send and receive. The way out of each knows nothing
+    /// of the others', so the parts are equal, and change when instances come and go.
+    fn share(&self, app: AppId, more: u64) -> Option<u64> {
+        let instances = self.live.get(&app).copied().unwrap_or(0) + more;
+        self.bandwidth.map(|rate| (rate / instances.max(1)).max(1))
     }
 
     /// The apps that network policies open to `app`: one for each of their processes that an

@@ -9,7 +9,7 @@ use std::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::plan::{policies, running, staging};
+use super::plan::{policies, staging, starting};
 use crate::{
     drivers::{Backend, Instance, Phase, Slot, Version},
     model::{
@@ -188,6 +188,30 @@ fn set(texts: &[&str]) -> BTreeSet<String> {
 }
 
 #[tokio::test]
+async fn instances_of_an_app_share_its_bandwidth() {
+    let store = Store::in_memory();
+    let (two, one) = (app(&store, "two", 2).await, app(&store, "one", 1).await);
+    let state = store.state();
+    let instances = [
+        instance(two, "web", 0, true),
+        instance(two, "web", 1, false),
+        instance(one, "web", 0, true),
+    ];
+    let rates = |bandwidth| {
+        let told = policies(&state, &instances, bandwidth);
+        [two, one].map(|app| told[&app].bytes_per_second)
+    };
+    assert_eq!(rates(None), [None, None]);
+    assert_eq!(rates(Some(900)), [Some(450), Some(900)]);
+    // One more is about to be there.
+    let third = starting(&state, &instances, Some(900), two);
+    assert_eq!(third.bytes_per_second, Some(300));
+    assert_eq!(rates(Some(1))[0], Some(1));
+    let build = staging(&state, Some(900), two);
+    assert_eq!(build.bytes_per_second, Some(900));
+}
+
+#[tokio::test]
 async fn groups_hold_where_they_are_bound() {
     let store = Store::in_memory();
     let (here, there) = (app(&store, "here", 1).await, app(&store, "there", 1).await);
@@ -206,13 +230,13 @@ async fn groups_hold_where_they_are_bound() {
     .await;
     let state = store.state();
     assert_eq!(
-        firsts(&running(&state, &[], here)),
+        firsts(&starting(&state, &[], None, here)),
         set(&["1.0.0.1", "1.0.0.2"])
     );
-    assert_eq!(firsts(&running(&state, &[], there)), set(&["1.0.0.1"]));
-    assert_eq!(firsts(&staging(&state, here)), set(&["1.0.0.1", "1.0.0.3"]));
-    assert_eq!(firsts(&staging(&state, there)), set(&["1.0.0.1"]));
-    let rule = &running(&state, &[], there).rules[0];
+    assert_eq!(firsts(&starting(&state, &[], None, there)), set(&["1.0.0.1"]));
+    assert_eq!(firsts(&staging(&state, None, here)), set(&["1.0.0.1", "1.0.0.3"]));
+    assert_eq!(firsts(&staging(&state, None, there)), set(&["1.0.0.1"]));
+    let rule = &starting(&state, &[], None, there).rules[0];
     let ports = PortRange {
         first: 443,
         last: 443,
@@ -220,8 +244,8 @@ async fn groups_hold_where_they_are_bound() {
     assert_eq!(rule.protocol, EgressProtocol::Tcp(vec![ports]));
     // An app that is gone, and one that never was, may reach nothing.
     let nobody = AppId::random();
-    assert_eq!(running(&state, &[], nobody), NetworkPolicy::default());
-    assert_eq!(staging(&state, nobody), NetworkPolicy::default());
+    assert_eq!(starting(&state, &[], None, nobody), NetworkPolicy::default());
+    assert_eq!(staging(&state, None, nobody), NetworkPolicy::default());
 }
 
 #[tokio::test]
@@ -246,9 +270,9 @@ async fn a_binding_opens_what_an_admin_named_to_its_app_alone() {
         host: "db.lan".to_owned(),
         port: 5432,
     };
-    assert_eq!(running(&state, &[], bound).grants, [db]);
-    assert_eq!(running(&state, &[], other).grants, []);
-    assert_eq!(staging(&state, bound).grants, []);
+    assert_eq!(starting(&state, &[], None, bound).grants, [db]);
+    assert_eq!(starting(&state, &[], None, other).grants, []);
+    assert_eq!(staging(&state, None, bound).grants, []);
 }
 
 #[tokio::test]
@@ -282,7 +306,7 @@ async fn a_policy_opens_the_ready_instances_behind_internal_routes() {
         instance(shop, "web", 0, true),
     ];
     let state = store.state();
-    let peers = running(&state, &instances, shop).peers;
+    let peers = starting(&state, &instances, None, shop).peers;
     let told: Vec<_> = peers
         .iter()
         .map(|peer| {
@@ -312,7 +336,7 @@ async fn a_policy_opens_the_ready_instances_behind_internal_routes() {
         assert_eq!((peer.app, peer.tcp.len(), peer.udp.len()), (orders, 1, 1));
     }
     // The way back is another policy.
-    assert_eq!(running(&state, &instances, orders).peers, []);
+    assert_eq!(starting(&state, &instances, None, orders).peers, []);
 }
 
 /// A state in which each of a few groups, services and policies is there or not.
@@ -387,16 +411,16 @@ proptest! {
             .flat_map(|app| [instance(*app, "web", 0, true), instance(*app, "web", 1, true)])
             .collect();
         let shuffled: Vec<_> = order.iter().map(|at| instances[*at].clone()).collect();
-        let told = policies(&state, &instances);
-        prop_assert_eq!(&told, &policies(&state, &shuffled));
+        let told = policies(&state, &instances, None);
+        prop_assert_eq!(&told, &policies(&state, &shuffled, None));
         for (number, app) in apps.iter().enumerate() {
             let chosen = &choices[number * 5..];
             let policy = &told[app];
-            prop_assert_eq!(policy, &running(&state, &instances, *app));
+            prop_assert_eq!(policy, &starting(&state, &instances, None, *app));
             let address: IpAddr = format!("1.0.0.{number}").parse().unwrap();
             prop_assert_eq!(policy.rules.len(), usize::from(chosen[0]));
             prop_assert!(policy.rules.iter().all(|rule| rule.first == address));
-            prop_assert_eq!(staging(&state, *app).rules.len(), usize::from(chosen[1]));
+            prop_assert_eq!(staging(&state, None, *app).rules.len(), usize::from(chosen[1]));
             prop_assert_eq!(policy.grants.len(), usize::from(chosen[2] && chosen[3]));
             let peer = apps[(number + 1) % apps.len()];
             prop_assert_eq!(policy.peers.len(), usize::from(chosen[4]));

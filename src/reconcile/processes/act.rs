@@ -25,10 +25,11 @@ pub(in crate::reconcile) fn stop(actions: &[Action], drivers: &Drivers, routes: 
     }
 }
 
-/// Does everything else. What fails is logged, and planned again.
+/// Does everything else. What fails is logged, and planned again. What is started begins with its
+/// app's share of `bandwidth`.
 pub(in crate::reconcile) async fn perform(
     actions: Vec<Action>,
-    instances: &[Instance],
+    (instances, bandwidth): (&[Instance], Option<u64>),
     store: &Store,
     drivers: &Drivers,
 ) {
@@ -46,7 +47,7 @@ pub(in crate::reconcile) async fn perform(
                 let order = order(
                     &store.state(),
                     drivers,
-                    instances,
+                    (instances, bandwidth),
                     slot,
                     (instance, version, crashes),
                 );
@@ -68,7 +69,7 @@ pub(in crate::reconcile) async fn perform(
 fn order(
     state: &State,
     drivers: &Drivers,
-    instances: &[Instance],
+    (instances, bandwidth): (&[Instance], Option<u64>),
     slot: Slot,
     (instance, version, crashes): (InstanceId, Version, u32),
 ) -> Option<Order> {
@@ -96,7 +97,7 @@ fn order(
         process: process.clone(),
         droplet: droplet.clone(),
         env,
-        network: network::plan::running(state, instances, app.id),
+        network: network::plan::starting(state, instances, bandwidth, app.id),
         task: None,
     })
 }

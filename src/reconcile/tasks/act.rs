@@ -45,10 +45,11 @@ pub(in crate::reconcile) fn stop(plan: &Plan, drivers: &Drivers) {
     }
 }
 
-/// Does everything else. What fails is logged, and planned again.
+/// Does everything else. What fails is logged, and planned again. What is started begins with its
+/// app's share of `bandwidth`.
 pub(in crate::reconcile) async fn perform(
     plan: Plan,
-    instances: &[Instance],
+    (instances, bandwidth): (&[Instance], Option<u64>),
     store: &Store,
     drivers: &Drivers,
     now: Moment,
@@ -59,7 +60,7 @@ pub(in crate::reconcile) async fn perform(
         match action {
             Action::Stop { .. } => {}
             Action::Start { task } => {
-                match order(&store.state(), drivers, instances, task) {
+                match order(&store.state(), drivers, (instances, bandwidth), task) {
                     Some(order) => starts.push(drivers.start(order)),
                     // Where the app is gone by now, its tasks are, too.
                     None => notes.push((
@@ -110,7 +111,12 @@ async fn note(
         .await
 }
 
-fn order(state: &State, drivers: &Drivers, instances: &[Instance], id: TaskId) -> Option<Order> {
+fn order(
+    state: &State,
+    drivers: &Drivers,
+    (instances, bandwidth): (&[Instance], Option<u64>),
+    id: TaskId,
+) -> Option<Order> {
     let task = state.tasks.get(&id)?;
     let app = state.apps.get(&task.app)?;
     let droplet = state.droplets.get(&task.droplet)?;
@@ -135,7 +141,7 @@ fn order(state: &State, drivers: &Drivers, instances: &[Instance], id: TaskId) -
         process: Arc::new(process),
         droplet: Arc::clone(droplet),
         env,
-        network: network::plan::running(state, instances, app.id),
+        network: network::plan::starting(state, instances, bandwidth, app.id),
         task: Some(TaskMark {
             id,
             name: task.name.clone(),

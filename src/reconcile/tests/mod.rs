@@ -65,6 +65,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
         table: Arc::clone(&table),
         clock: Clock::system(),
         config: Config::for_machine(2, Megabytes(256)),
+        bandwidth: watch::channel(None).1,
     });
     Daemon {
         handle,

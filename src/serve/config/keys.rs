@@ -120,6 +120,8 @@ keys! { places;
     "limits.entries" entries: NonZeroU64 = defaults::ENTRIES;
     /// Memory of all apps and builds together; what the machine has where not given.
     "limits.machine_memory" machine_memory: Option<Megabytes> = None;
+    /// Most that an app may send in a second to what it reaches by itself, and receive from it.
+    "limits.bandwidth" bandwidth: Option<Megabytes> = None;
 
     /// Memory of an instance where nothing is said.
     "apps.memory" app_memory: Megabytes = defaults::APP_MEMORY;
@@ -210,6 +212,10 @@ impl Config {
             (Some(_), None) => given.complain(Place::Unset, "tls.cert needs tls.key beside it"),
             (None, Some(_)) => given.complain(Place::Unset, "tls.key needs tls.cert beside it"),
             _ => {}
+        }
+        if self.bandwidth == Some(Megabytes(0)) {
+            let message = "limits.bandwidth must be at least \"1M\"; leave it out for no limit";
+            given.complain(Place::Unset, message);
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log_filter) {
             let message = format!("logs.filter {:?} is not a filter: {error}", self.log_filter);

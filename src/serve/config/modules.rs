@@ -53,6 +53,12 @@ impl Config {
         variables
     }
 
+    /// Most bytes a second of one app's way out, each way; none for no limit.
+    #[must_use]
+    pub fn bytes_per_second(&self) -> Option<u64> {
+        self.bandwidth.map(Megabytes::bytes)
+    }
+
     /// Memory of all apps together: what the configuration says, else what the machine has.
     #[must_use]
     pub fn memory_of_apps(&self) -> Megabytes {

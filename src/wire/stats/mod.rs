@@ -98,6 +98,9 @@ fn instance(
             "mem": slot.usage.memory,
             "disk": slot.usage.disk,
             "log_rate": slot.usage.log_rate,
+            // Of the way out since the start; the names are those of Cloud Foundry's metrics.
+            "rx_bytes": slot.usage.received,
+            "tx_bytes": slot.usage.sent,
         },
     })
 }

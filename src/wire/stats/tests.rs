@@ -58,6 +58,8 @@ fn slot(index: u32, state: InstanceState) -> InstanceView {
             memory: 1_000_000,
             disk: 2_000_000,
             log_rate: 30,
+            received: 40,
+            sent: 50,
         },
     }
 }

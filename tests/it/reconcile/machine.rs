@@ -120,6 +120,7 @@ impl Machine {
             table: Arc::clone(&table),
             clock,
             config: Config::for_machine(2, Megabytes(2048)),
+            bandwidth: watch::channel(None).1,
         });
         Daemon {
             handle,
