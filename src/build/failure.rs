@@ -1,6 +1,6 @@
 //! Failed builds in words: what happened, to what, and what to do.
 
-use std::{error::Error, io};
+use std::{error::Error, io, time::Duration};
 
 use super::{decision::Wish, output::Output};
 use crate::{
@@ -75,6 +75,30 @@ pub(super) fn host(what: &str, error: &(dyn Error + 'static)) -> Failure {
         );
     }
     failure("StagingError", format!("cannot {what}: {}", chain(error)))
+}
+
+/// A build that needs more memory than there is.
+pub(super) fn never_room(memory: Megabytes, whole: Megabytes) -> Failure {
+    failure(
+        "InsufficientResources",
+        format!(
+            "the build needs {memory} of memory, and the platform has {whole} for all apps and \
+             builds; the operator can give it more (limits.machine_memory)"
+        ),
+    )
+}
+
+/// A build for whose memory there was no room in time.
+pub(super) fn no_room(memory: Megabytes, timeout: Duration) -> Failure {
+    failure(
+        "InsufficientResources",
+        format!(
+            "there was no room for the {memory} of memory that the build needs within {} \
+             minutes; stop or scale down apps, or have the operator give the platform more \
+             (limits.machine_memory)",
+            timeout.as_secs().div_ceil(60)
+        ),
+    )
 }
 
 /// A package that does not fit on the disk of its build.

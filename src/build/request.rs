@@ -2,6 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use tokio::sync::watch;
+
+use super::Room;
 use crate::{
     model::{
         App, BuildId, DropletBuildpack, DropletId, DropletKind, Image, ImageSource, Launch,
@@ -44,8 +47,10 @@ pub struct Request {
     /// Whether the app's web process has a start command of its own, so that none has to be
     /// found in the package.
     pub own_command: bool,
-    /// What the build may reach.
-    pub network: NetworkPolicy,
+    /// What the build may reach, also when that changes while it runs.
+    pub network: watch::Receiver<NetworkPolicy>,
+    /// Where its memory is from.
+    pub room: Room,
     /// Who the build is on the host.
     pub ids: Ids,
 }

@@ -1,6 +1,8 @@
 //! Runs the steps of a build in one sandbox.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
+
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     Config, Request,
@@ -34,14 +36,24 @@ const CPU_WEIGHT: u32 = 50;
 /// Output that is kept in the sandbox until it is read.
 const LOG_BYTES: u64 = 16 * 1024 * 1024;
 
+/// Between tries to tell a build what it may reach.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// Memory of the build: the default or what a runtime needs, and less where the request says so.
-/// More is the operator's to grant: builds are not in the account that apps are started by.
-pub(super) fn memory(config: &Config, request: &Request, decision: &Decision) -> Megabytes {
+/// More is the operator's to grant. On a machine that is smaller than the default, all of it has
+/// to do.
+fn memory(config: &Config, request: &Request, decision: &Decision) -> Result<Megabytes, Failure> {
+    let whole = request.room.whole();
     let needs = decision
         .runtimes
         .iter()
         .filter_map(|runtime| runtime.build.memory);
-    granted(request.memory, needs.fold(config.memory, Ord::max))
+    let needs = needs.fold(config.memory.min(whole), Ord::max);
+    let memory = granted(request.memory, needs);
+    if memory > whole {
+        return Err(failure::never_room(memory, whole));
+    }
+    Ok(memory)
 }
 
 fn granted(asked: Option<Megabytes>, most: Megabytes) -> Megabytes {
@@ -79,7 +91,13 @@ pub(super) async fn run(
         toolchain,
     } = place;
     let nonce = uuid::Uuid::new_v4().simple().to_string();
-    let memory = memory(config, request, decision);
+    let memory = memory(config, request, decision)?;
+    let taken = request.room.take(memory, |line| staging.say(line));
+    let _held = tokio::time::timeout(config.timeout, taken)
+        .await
+        .map_err(|_| failure::no_room(memory, config.timeout))?;
+    let mut network = request.network.clone();
+    let first = egress(config, &network.borrow_and_update());
     let id = format!("build-{}", request.build);
     let argv = ["bash", "-c", &script(&decision.steps, &nonce)].map(str::to_owned);
     let spec = Spec {
@@ -92,7 +110,7 @@ pub(super) async fn run(
         hostname: "build".to_owned(),
         ids: request.ids,
         network: Network::Tunnel,
-        egress: egress(config, request),
+        egress: first,
         root: toolchain.map(root),
         limits: Limits {
             memory: Some(memory.bytes()),
@@ -116,6 +134,8 @@ pub(super) async fn run(
         staging,
         decision,
         output: Output::new(&nonce, mistakes(decision)),
+        config,
+        network,
     };
     let exit = tokio::time::timeout(config.timeout, follower.follow()).await;
     let ran = Ran {
@@ -149,8 +169,8 @@ fn mistakes(decision: &Decision) -> Vec<Mistake> {
 }
 
 /// What the build may reach: what security groups open, and what the operator named for builds.
-fn egress(config: &Config, request: &Request) -> NetworkPolicy {
-    let mut policy = request.network.clone();
+fn egress(config: &Config, policy: &NetworkPolicy) -> NetworkPolicy {
+    let mut policy = policy.clone();
     policy.grants.extend(config.registries());
     policy
 }
@@ -168,6 +188,8 @@ struct Follower<'a> {
     staging: &'a StagingLog,
     decision: &'a Decision,
     output: Output,
+    config: &'a Config,
+    network: watch::Receiver<NetworkPolicy>,
 }
 
 impl Follower<'_> {
@@ -176,6 +198,7 @@ impl Follower<'_> {
         let mut reader = self.sandbox.log(0)?;
         let mut status = self.sandbox.status();
         let mut logged = self.sandbox.logged();
+        let mut knows = true;
         loop {
             // Asked before the output is read, so that nothing is written after the reading.
             logged.mark_unchanged();
@@ -196,8 +219,20 @@ impl Follower<'_> {
                     return Ok(Exit::Lost);
                 },
                 Ok(()) = logged.changed() => {}
+                Ok(()) = self.network.changed() => knows = self.tell_network().await,
+                () = sleep(AGAIN), if !knows => knows = self.tell_network().await,
             }
         }
+    }
+
+    /// Tells the build what it may reach by now; false where that could not be.
+    async fn tell_network(&mut self) -> bool {
+        let policy = egress(self.config, &self.network.borrow_and_update());
+        let told = self.sandbox.set_network(&policy).await;
+        if let Err(error) = &told {
+            tracing::error!(%error, "cannot tell a build what it may reach");
+        }
+        told.is_ok()
     }
 
     fn show(&mut self, record: log::Record) {

@@ -186,6 +186,8 @@ fn spec(
         disk: None,
         volumes: Vec::new(),
         log_bytes: config.log_bytes,
+        // Negative is Cloud Foundry's word for none.
+        log_rate: u64::try_from(process.log_rate_limit).ok(),
         ..Spec::new(order.instance.to_string(), dir, argv)
     }
 }

@@ -37,7 +37,6 @@ pub(crate) struct Record {
     pub(crate) static_root: Option<PathBuf>,
     pub(crate) health: HealthCheck,
     pub(crate) readiness: ReadinessCheck,
-    pub(crate) log_rate_limit: i64,
     pub(crate) phase: Phase,
     /// Whether its crash is in the audit events.
     pub(crate) reported: bool,
@@ -81,7 +80,6 @@ impl Record {
             static_root: None,
             health: process.health.clone(),
             readiness: process.readiness.clone(),
-            log_rate_limit: process.log_rate_limit,
             phase,
             reported: false,
             port: droplet.port(),

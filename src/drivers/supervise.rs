@@ -166,7 +166,6 @@ impl Supervisor {
             app,
             Arc::clone(running),
             self.voice.clone(),
-            self.record.log_rate_limit,
             move |bytes| drivers.wrote(instance, bytes),
         );
         async move {

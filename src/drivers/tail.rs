@@ -2,7 +2,6 @@
 
 use std::{io, sync::Arc};
 
-use bytes::Bytes;
 use tokio::{sync::watch, task::spawn_blocking};
 
 use super::{runtime::Running, voice::Voice};
@@ -15,7 +14,6 @@ use crate::{
 /// Lines that are handed on together, and their bytes.
 const BATCH_LINES: usize = 512;
 const BATCH_BYTES: usize = 128 << 10;
-const SECOND_NS: u64 = 1_000_000_000;
 
 /// Follows until the instance has ended and its last line is kept. `wrote` hears how many
 /// bytes came.
@@ -24,7 +22,6 @@ pub(super) async fn follow(
     app: AppId,
     running: Arc<dyn Running>,
     voice: Voice,
-    rate_limit: i64,
     wrote: impl Fn(u64),
 ) -> io::Result<()> {
     let instance = voice.instance;
@@ -36,7 +33,6 @@ pub(super) async fn follow(
     let Some((mut reader, mut logged)) = opened.await.map_err(io::Error::other)?? else {
         return Ok(());
     };
-    let mut gate = Gate::new(rate_limit);
     let mut skipped = 0;
     loop {
         // Before reading, so that what comes after the reading wakes.
@@ -70,10 +66,7 @@ pub(super) async fn follow(
                 .map(|(record, _)| record.line.len() as u64 + 1)
                 .sum(),
         );
-        let lines = admitted(batch, &mut gate, &voice, instance);
-        if !lines.is_empty() {
-            logs.ingest(lines).await;
-        }
+        logs.ingest(lines(batch, &voice, instance)).await;
     }
 }
 
@@ -104,97 +97,14 @@ fn read(reader: &mut log::Reader) -> io::Result<Batch> {
     Ok(batch)
 }
 
-fn admitted(
-    batch: Batch,
-    gate: &mut Gate,
-    voice: &Voice,
-    instance: InstanceId,
-) -> Vec<(Line, Origin)> {
-    let mut lines = Vec::with_capacity(batch.len());
-    for (record, position) in batch {
-        let origin = Origin { instance, position };
-        match gate.pass(record.at_ns, record.line.len() as u64 + 1) {
-            Verdict::Pass => {
-                let stream = match record.stream {
-                    log::Stream::Out => Stream::Out,
-                    log::Stream::Err => Stream::Err,
-                };
-                lines.push((voice.own(record.at_ns, stream, record.line), origin));
-            }
-            Verdict::FirstDrop => {
-                let text = format!(
-                    "app instance exceeded log rate limit ({} bytes/sec)",
-                    gate.limit.unwrap_or(0)
-                );
-                lines.push((
-                    voice.own(record.at_ns, Stream::Err, Bytes::from(text)),
-                    origin,
-                ));
-            }
-            Verdict::Drop => {}
-        }
-    }
-    lines
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Pass,
-    /// The first in its second that is one too many.
-    FirstDrop,
-    Drop,
-}
-
-/// Counts an instance's bytes by the second in which it wrote them.
-#[derive(Debug)]
-struct Gate {
-    limit: Option<u64>,
-    second: u64,
-    bytes: u64,
-    told: bool,
-}
-
-impl Gate {
-    fn new(limit: i64) -> Self {
-        let limit = u64::try_from(limit).ok();
-        Self {
-            limit,
-            second: 0,
-            bytes: 0,
-            told: false,
-        }
-    }
-
-    fn pass(&mut self, at_ns: u64, bytes: u64) -> Verdict {
-        let Some(limit) = self.limit else {
-            return Verdict::Pass;
+fn lines(batch: Batch, voice: &Voice, instance: InstanceId) -> Vec<(Line, Origin)> {
+    let each = batch.into_iter().map(|(record, position)| {
+        let stream = match record.stream {
+            log::Stream::Out => Stream::Out,
+            log::Stream::Err => Stream::Err,
         };
-        if at_ns / SECOND_NS != self.second {
-            (self.second, self.bytes, self.told) = (at_ns / SECOND_NS, 0, false);
-        }
-        self.bytes = self.bytes.saturating_add(bytes);
-        if self.bytes <= limit {
-            Verdict::Pass
-        } else if std::mem::replace(&mut self.told, true) {
-            Verdict::Drop
-        } else {
-            Verdict::FirstDrop
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_too_much_for_a_second_is_dropped_and_said_once() {
-        let mut gate = Gate::new(10);
-        let verdicts: Vec<_> = [(0, 6), (1, 6), (2, 1), (SECOND_NS, 6), (SECOND_NS, 6)]
-            .map(|(at, bytes)| gate.pass(at, bytes))
-            .into();
-        use Verdict::{Drop, FirstDrop, Pass};
-        assert_eq!(verdicts, [Pass, FirstDrop, Drop, Pass, FirstDrop]);
-        assert_eq!(Gate::new(-1).pass(0, u64::MAX), Pass);
-    }
+        let line = voice.own(record.at_ns, stream, record.line);
+        (line, Origin { instance, position })
+    });
+    each.collect()
 }

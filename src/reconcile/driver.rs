@@ -16,6 +16,7 @@ use super::{
     tasks,
 };
 use crate::{
+    build::Room,
     drivers::{Drivers, Instance, Phase, Slot},
     model::{InstanceId, Observed},
     stdx::clock::{Clock, Moment},
@@ -33,8 +34,8 @@ pub(super) struct Driver {
     pub(super) clock: Clock,
     pub(super) config: Arc<Config>,
     pub(super) observed: watch::Sender<Arc<Observed>>,
-    /// Memory that running builds take, in mebibytes.
-    pub(super) building: watch::Receiver<u64>,
+    /// Memory, of which builds have some.
+    pub(super) room: Room,
     /// Most bytes a second of one app's way out.
     pub(super) bandwidth: watch::Receiver<Option<u64>>,
     /// Whether nothing was told yet.
@@ -48,10 +49,11 @@ impl Driver {
         }
         let mut store = self.store.watch();
         let mut drivers = self.drivers.changes();
+        let mut room = self.room.changes();
         loop {
             store.borrow_and_update();
             drivers.borrow_and_update();
-            self.building.borrow_and_update();
+            room.borrow_and_update();
             let wait = self.pass().await;
             tokio::select! {
                 changed = store.changed() => if changed.is_err() {
@@ -60,7 +62,7 @@ impl Driver {
                 changed = drivers.changed() => if changed.is_err() {
                     return;
                 },
-                changed = self.building.changed() => if changed.is_err() {
+                changed = room.changed() => if changed.is_err() {
                     return;
                 },
                 () = sleep(wait) => {}
@@ -78,35 +80,31 @@ impl Driver {
         let now = self.clock.now();
         let (tasks, instances) = self.observe(now);
         let wanted = wanted(&state);
-        let memory_mb = u64::from(self.config.memory.0).saturating_sub(*self.building.borrow());
-        let limits = Limits {
-            memory_mb: memory_mb.saturating_sub(live_memory(&tasks)),
-            starting: self.config.starting,
-            grace: self.config.grace,
-        };
-        let plan = plan::plan(
-            &wanted,
-            &seen(&instances),
-            &mut InstanceId::random,
-            &limits,
-            now,
-        );
+        let whole = u64::from(self.config.memory.0);
+        let seen = seen(&instances);
+        let (plan, task_plan) = self.room.plan_apps(|left_mb| {
+            let limits = Limits {
+                memory_mb: left_mb.saturating_sub(live_memory(&tasks)),
+                starting: self.config.starting,
+                grace: self.config.grace,
+            };
+            let plan = plan::plan(&wanted, &seen, &mut InstanceId::random, &limits, now);
+            // Processes come first: what is left to tasks is what no process needs now.
+            let processes = live_memory(&instances).saturating_add(plan.starts(&wanted));
+            let builds = whole.saturating_sub(left_mb);
+            let limits = tasks::plan::Limits {
+                memory_mb: whole,
+                taken_mb: processes.saturating_add(builds),
+                starts: self.config.starting.saturating_sub(starting_now(&tasks)),
+                grace: self.config.grace,
+            };
+            let task_plan = tasks::plan(&state, &tasks, &limits, now);
+            let taken = task_plan.memory_mb.saturating_sub(builds);
+            ((plan, task_plan), taken)
+        });
         if !plan.actions.is_empty() {
             tracing::debug!(plan = %plan, "acting");
         }
-        // Processes come first: what is left to tasks is what no process needs now.
-        let starting = plan.starts(&wanted);
-        let task_plan = tasks::plan(
-            &state,
-            &tasks,
-            &tasks::plan::Limits {
-                memory_mb,
-                taken_mb: live_memory(&instances).saturating_add(starting),
-                starts: self.config.starting.saturating_sub(starting_now(&tasks)),
-                grace: self.config.grace,
-            },
-            now,
-        );
         if !task_plan.actions.is_empty() {
             tracing::debug!(plan = %task_plan, "acting on tasks");
         }

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use super::{Config, builds, cleanup, driver::Driver, handle::Handle, network, routes::Routes};
 use crate::{
     blobs::Blobs,
-    build::Builder,
+    build::{Builder, Room},
     drivers::Drivers,
     logs::Logs,
     model::Observed,
@@ -57,7 +57,7 @@ impl Reconciler {
         let config = Arc::new(deps.config.clone());
         let (commands, asked) = mpsc::channel(COMMANDS);
         let (observed, seen) = watch::channel(Arc::default());
-        let (takes, building) = watch::channel(0);
+        let room = Room::of(config.memory);
         let driver = Driver {
             store: deps.store.clone(),
             drivers: deps.drivers.clone(),
@@ -65,14 +65,14 @@ impl Reconciler {
             clock: deps.clock.clone(),
             config: Arc::clone(&config),
             observed,
-            building,
+            room: room.clone(),
             bandwidth: deps.bandwidth.clone(),
             first: true,
         };
         tasks.spawn("processes", driver.run(asked));
         tasks.spawn(
             "builds",
-            builds::run(deps.clone(), Arc::clone(&config), takes),
+            builds::run(deps.clone(), Arc::clone(&config), room),
         );
         tasks.spawn("network", network::run(deps.clone()));
         let drivers = deps.drivers.clone();

@@ -65,6 +65,10 @@ pub struct Spec {
     pub volumes: Vec<Volume>,
     /// Bytes that its log files may take together; older lines go first.
     pub log_bytes: u64,
+    /// Most bytes a second that it may write to its log; lines beyond that are dropped, and one
+    /// says so. None for no limit but what one sandbox may cost its host.
+    #[serde(default)]
+    pub log_rate: Option<u64>,
 }
 
 impl Spec {
@@ -92,6 +96,7 @@ impl Spec {
             disk: None,
             volumes: Vec::new(),
             log_bytes: LOG_BYTES,
+            log_rate: None,
         }
     }
 

@@ -11,12 +11,12 @@ use tokio::{
 
 use super::plan::plan;
 use crate::{
-    build::{Request, Source, Staged},
+    build::{Request, Room, Source, Staged},
     drivers::environment,
     images::Lease,
     model::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
-        EventTarget, Failure, Megabytes, Metadata, PackageState, Timestamp,
+        EventTarget, Failure, Megabytes, Metadata, NetworkPolicy, PackageState, Timestamp,
     },
     reconcile::{Config, Deps, network},
     stdx::clock::Clock,
@@ -29,25 +29,36 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// A build that runs.
 struct Running {
     app: AppId,
-    /// What it was granted at least.
-    memory_mb: u64,
+    network: watch::Sender<NetworkPolicy>,
     handle: AbortHandle,
 }
+
+/// What a build may reach, and where its memory is from.
+type Given = (watch::Receiver<NetworkPolicy>, Room);
 
 /// What came of a build.
 type Outcome = Result<(DropletId, Staged, Option<Lease>), Failure>;
 
-/// Runs builds until its task is stopped, which stops them.
-/// `takes` tells how much memory those that run may use, in mebibytes: no instance is started
-/// on it.
-pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>, takes: watch::Sender<u64>) {
+/// Runs builds until its task is stopped, which stops them. Their memory is of `room`: no instance
+/// is started on it.
+pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>, room: Room) {
     let mut changes = deps.store.watch();
+    let mut bandwidth = deps.bandwidth.clone();
     let mut running: HashMap<BuildId, Running> = HashMap::new();
     // Dropped with this task, and all builds with it.
     let mut builds = JoinSet::new();
     loop {
         changes.borrow_and_update();
+        let rate = *bandwidth.borrow_and_update();
         let state = deps.store.state();
+        for running in running.values() {
+            let now = network::plan::staging(&state, rate, running.app);
+            running.network.send_if_modified(|before| {
+                let other = *before != now;
+                *before = now;
+                other
+            });
+        }
         let known: Vec<_> = running
             .iter()
             .map(|(build, running)| (*build, running.app))
@@ -61,22 +72,25 @@ pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>, takes: wa
         for id in plan.begin {
             if let Some(build) = state.builds.get(&id).cloned() {
                 let app = build.app;
-                let memory_mb = u64::from(build.memory.unwrap_or(config.build_memory).0);
-                let handle = builds.spawn(one(deps.clone(), Arc::clone(&config), build));
+                let policy = network::plan::staging(&state, rate, app);
+                let (network, policies) = watch::channel(policy);
+                let given = (policies, room.clone());
+                let handle = builds.spawn(one(deps.clone(), Arc::clone(&config), build, given));
                 let begun = Running {
                     app,
-                    memory_mb,
+                    network,
                     handle,
                 };
                 running.insert(id, begun);
             }
         }
-        let sum = running.values().map(|running| running.memory_mb).sum();
-        takes.send_if_modified(|before| std::mem::replace(before, sum) != sum);
+        drop(state);
         tokio::select! {
             changed = changes.changed() => if changed.is_err() {
                 return;
             },
+            // Where nobody can change it, it stays as it is.
+            Ok(()) = bandwidth.changed() => {}
             Some(ended) = builds.join_next_with_id(), if !builds.is_empty() => {
                 let task = match &ended {
                     Ok((task, ())) => *task,
@@ -92,8 +106,8 @@ pub(in crate::reconcile) async fn run(deps: Deps, config: Arc<Config>, takes: wa
 }
 
 /// Runs one build and writes down what came of it.
-async fn one(deps: Deps, config: Arc<Config>, build: Arc<Build>) {
-    let outcome = stage(&deps, &config, &build).await;
+async fn one(deps: Deps, config: Arc<Config>, build: Arc<Build>, given: Given) {
+    let outcome = stage(&deps, &config, &build, given).await;
     // The bits are there; only the record is missing, so this is worth more than one try.
     while let Err(error) = finish(&deps.store, &deps.clock, &build, &outcome).await {
         tracing::error!(build = %build.id, %error, "cannot write down what came of a build");
@@ -101,7 +115,12 @@ async fn one(deps: Deps, config: Arc<Config>, build: Arc<Build>) {
     }
 }
 
-async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
+async fn stage(
+    deps: &Deps,
+    config: &Config,
+    build: &Build,
+    (network, room): Given,
+) -> Outcome {
     let failed = |detail: String| Failure {
         id: "StagingError".to_owned(),
         detail,
@@ -140,7 +159,8 @@ async fn stage(deps: &Deps, config: &Config, build: &Build) -> Outcome {
         own_command: state
             .process_by_type(app.id, "web")
             .is_some_and(|web| web.command.is_some()),
-        network: network::plan::staging(&state, *deps.bandwidth.borrow(), app.id),
+        network,
+        room,
         ids: deps
             .drivers
             .config()

@@ -77,6 +77,8 @@ pub enum Action {
 pub struct Plan {
     /// In this order.
     pub actions: Vec<Action>,
+    /// Memory that is taken then, what others take among it, in mebibytes.
+    pub memory_mb: u64,
     /// When time alone will change the plan (steady clock, milliseconds).
     pub next_wake_ms: Option<u64>,
 }
@@ -113,6 +115,7 @@ pub fn plan<'a>(
             making.forget(seen);
         }
     }
+    making.plan.memory_mb = making.memory_mb;
     making.plan
 }
 

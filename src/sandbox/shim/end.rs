@@ -62,13 +62,14 @@ impl Shim {
                 let more = output.read(&mut self.buffer, at_ns, &mut self.flood, &mut batch)
                     == Read1::Some;
                 if !more {
-                    output.flush(at_ns, &mut batch);
+                    output.finish(at_ns, &mut self.flood, &mut batch);
                 }
                 more
             });
             log.append(&batch);
         }
-        if let (Some(log), Some(notice)) = (&mut self.log, self.flood.last_words()) {
+        let Some(log) = &mut self.log else { return };
+        for notice in self.flood.last_words() {
             let mut batch = Vec::new();
             encode(&mut batch, now_ns(), Stream::Err, notice.as_bytes());
             log.append(&batch);

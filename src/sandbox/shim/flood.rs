@@ -4,6 +4,9 @@
 //! Two bounds. Reading: only so many times a second, whatever comes; past that the pipe fills and
 //! the app waits. Keeping: only so many lines and bytes a second; past that an app's lines are
 //! dropped, and one line says so, while a build waits, since its output is how it is followed.
+//!
+//! Within these an app may have a limit of its own, which is its owner's or its space's: bytes a
+//! second, with Cloud Foundry's words when lines are dropped.
 
 use std::time::{Duration, Instant};
 
@@ -63,6 +66,39 @@ impl Bucket {
     }
 }
 
+/// A limit of the app's own.
+#[derive(Debug)]
+struct Rate {
+    bytes: Bucket,
+    /// Whether a line was dropped and that is not told.
+    untold: bool,
+    /// No more is told until then.
+    quiet_until: Option<Instant>,
+}
+
+impl Rate {
+    /// A second's worth may come at once, as in Cloud Foundry.
+    const fn of(limit: u64) -> Self {
+        Self {
+            bytes: Bucket::of(limit, limit),
+            untold: false,
+            quiet_until: None,
+        }
+    }
+
+    fn notice(&mut self, now: Instant) -> Option<String> {
+        if !self.untold || self.quiet_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        self.untold = false;
+        self.quiet_until = now.checked_add(SILENCE);
+        let limit = self.bytes.per_second;
+        Some(format!(
+            "app instance exceeded log rate limit ({limit} bytes/sec)"
+        ))
+    }
+}
+
 /// The bounds of one sandbox.
 #[derive(Debug)]
 pub(super) struct Flood {
@@ -73,11 +109,15 @@ pub(super) struct Flood {
     patient: bool,
     silent_until: Option<Instant>,
     dropped: u64,
+    rate: Option<Rate>,
 }
 
 impl Flood {
-    pub(super) const fn new(patient: bool) -> Self {
+    /// Bounds that what is `patient` waits for; `rate` is the most bytes a second where the app
+    /// has a limit of its own.
+    pub(super) fn new(patient: bool, rate: Option<u64>) -> Self {
         Self {
+            rate: rate.map(Rate::of),
             reads: READS,
             lines: LINES,
             bytes: BYTES,
@@ -115,11 +155,23 @@ impl Flood {
             self.bytes.level = self.bytes.level.saturating_sub(length);
             return true;
         }
-        let keeps = self.lines.take(1, now) && self.bytes.take(length, now);
-        if !keeps {
+        if !(self.lines.take(1, now) && self.bytes.take(length, now)) {
             self.drop(1, now);
+            return false;
         }
-        keeps
+        // Last, so that a flood is one however small the app's own limit is. The line's end counts.
+        self.rate.as_mut().is_none_or(|rate| {
+            let keeps = rate.bytes.take(length.saturating_add(1), now);
+            rate.untold |= !keeps;
+            keeps
+        })
+    }
+
+    /// What there is to tell.
+    pub(super) fn notices(&mut self, now: Instant) -> impl Iterator<Item = String> + use<> {
+        // Of the app's own limit at once, and then at most once a second.
+        let rate = self.rate.as_mut().and_then(|rate| rate.notice(now));
+        rate.into_iter().chain(self.notice(now))
     }
 
     /// Whether nothing is kept at the moment.
@@ -137,19 +189,30 @@ impl Flood {
 
     /// When there is something to tell.
     pub(super) fn tells_at(&self) -> Option<Instant> {
-        self.silent_until
+        let rate = self.rate.as_ref().filter(|rate| rate.untold);
+        let rate = rate.and_then(|rate| rate.quiet_until);
+        self.silent_until.into_iter().chain(rate).min()
     }
 
     /// What to tell of lines that were dropped, once the silence is over.
-    pub(super) fn notice(&mut self, now: Instant) -> Option<String> {
+    fn notice(&mut self, now: Instant) -> Option<String> {
         if self.silent_until.is_none_or(|until| now < until) {
             return None;
         }
-        self.last_words()
+        self.count()
     }
 
     /// The same, at the end of everything.
-    pub(super) fn last_words(&mut self) -> Option<String> {
+    pub(super) fn last_words(&mut self) -> impl Iterator<Item = String> + use<> {
+        let rate = self.rate.as_mut().filter(|rate| rate.untold);
+        let rate = rate.and_then(|rate| {
+            rate.quiet_until = None;
+            rate.notice(Instant::now())
+        });
+        rate.into_iter().chain(self.count())
+    }
+
+    fn count(&mut self) -> Option<String> {
         self.silent_until = None;
         let dropped = std::mem::take(&mut self.dropped);
         (dropped > 0).then(|| {
@@ -169,7 +232,7 @@ mod tests {
     #[test]
     fn a_burst_is_kept_and_a_flood_is_dropped_with_one_message_a_second() {
         let start = Instant::now();
-        let mut flood = Flood::new(false);
+        let mut flood = Flood::new(false, None);
         let mut kept = 0_u64;
         let mut told = Vec::new();
         for ms in 0..10_000 {
@@ -183,9 +246,29 @@ mod tests {
     }
 
     #[test]
+    fn an_app_has_a_limit_of_its_own_and_is_told_once_a_second() {
+        let start = Instant::now();
+        let mut flood = Flood::new(false, Some(100));
+        let mut kept = 0_u64;
+        let mut told = Vec::new();
+        for ms in 0..10_000 {
+            let now = start + Duration::from_millis(ms);
+            kept += u64::from(flood.keeps(9, now)) * 10;
+            told.extend(flood.notices(now));
+        }
+        assert!((1000..=1100).contains(&kept), "{kept}");
+        assert_eq!(told.len(), 10);
+        assert_eq!(told[0], "app instance exceeded log rate limit (100 bytes/sec)");
+        // Nothing of it is a flood, and the last lines that were dropped are not told yet.
+        let last: Vec<_> = flood.last_words().collect();
+        assert_eq!(last, told[..1]);
+        assert!(!Flood::new(false, Some(0)).keeps(0, start));
+    }
+
+    #[test]
     fn long_lines_are_bounded_by_their_bytes() {
         let start = Instant::now();
-        let mut flood = Flood::new(false);
+        let mut flood = Flood::new(false, None);
         let kept = (0..10_000).filter(|_| flood.keeps(64 << 10, start)).count();
         assert_eq!(kept as u64, BYTES.most / (64 << 10));
     }
@@ -193,7 +276,7 @@ mod tests {
     #[test]
     fn what_is_patient_drops_nothing_and_waits() {
         let start = Instant::now();
-        let mut flood = Flood::new(true);
+        let mut flood = Flood::new(true, None);
         assert_eq!(flood.pause(start), None);
         assert!((0..200_000).all(|_| flood.keeps(10, start)));
         assert!(flood.pause(start).is_some());
@@ -204,7 +287,7 @@ mod tests {
     #[test]
     fn reading_pauses_after_its_burst_and_goes_on() {
         let start = Instant::now();
-        let mut flood = Flood::new(false);
+        let mut flood = Flood::new(false, None);
         for _ in 0..READS.most {
             assert_eq!(flood.pause(start), None);
             flood.read(start);

@@ -107,8 +107,15 @@ impl Output {
         self.cut = chunk.last() != Some(&b'\n');
     }
 
+    /// Adds the line that never got an end, unless it is too much.
+    pub(super) fn finish(&mut self, at_ns: u64, flood: &mut Flood, batch: &mut Vec<u8>) {
+        if !self.partial.is_empty() && flood.keeps(self.partial.len(), Instant::now()) {
+            self.flush(at_ns, batch);
+        }
+    }
+
     /// Adds the line that has no end yet.
-    pub(super) fn flush(&mut self, at_ns: u64, batch: &mut Vec<u8>) {
+    fn flush(&mut self, at_ns: u64, batch: &mut Vec<u8>) {
         if !self.partial.is_empty() {
             encode(batch, at_ns, self.stream, &self.partial);
             // Lines are short as a rule: a long one's room is not kept.
@@ -133,7 +140,7 @@ mod tests {
     fn check(chunks: &[&[u8]], expected: &[&[u8]]) {
         let (reader, _writer) = nix::unistd::pipe().unwrap();
         let mut output = Output::new(reader, Stream::Out);
-        let mut flood = Flood::new(false);
+        let mut flood = Flood::new(false, None);
         let (mut batch, mut wanted) = (Vec::new(), Vec::new());
         for chunk in chunks {
             output.feed(chunk, (5, Instant::now()), &mut flood, &mut batch);
@@ -170,19 +177,15 @@ mod tests {
     fn a_flood_is_dropped_whole_lines_at_a_time() {
         let (reader, _writer) = nix::unistd::pipe().unwrap();
         let mut output = Output::new(reader, Stream::Out);
-        let mut flood = Flood::new(false);
+        let mut flood = Flood::new(false, None);
         let (now, mut batch) = (Instant::now(), Vec::new());
         while flood.keeps(MAX_LINE, now) {}
         output.feed(b"dropped\nhalf", (5, now), &mut flood, &mut batch);
         assert!(batch.is_empty());
         // A second later there is room again, but not for the other half of that line.
         let later = now + std::time::Duration::from_secs(2);
-        assert!(
-            flood
-                .notice(later)
-                .unwrap()
-                .ends_with(": 2 lines were dropped")
-        );
+        let told: Vec<_> = flood.notices(later).collect();
+        assert!(told[0].ends_with(": 2 lines were dropped"), "{told:?}");
         output.feed(b"of it\nkept\n", (5, later), &mut flood, &mut batch);
         let mut wanted = Vec::new();
         encode(&mut wanted, 5, Stream::Out, b"kept");

@@ -87,7 +87,7 @@ impl Shim {
             outputs: Vec::new(),
             log: None,
             buffer: Vec::new(),
-            flood: Flood::new(false),
+            flood: Flood::new(false, None),
             oom: None,
             oom_until: None,
             command: None,
@@ -123,7 +123,7 @@ impl Shim {
                 .map_err(|error| format!("cannot begin the log: {error}"))?,
         );
         // A build's output is how it is followed, and it can wait.
-        self.flood = Flood::new(spec.kind == Kind::Build);
+        self.flood = Flood::new(spec.kind == Kind::Build, spec.log_rate);
         self.kept.group = start::group(&spec, &mut self.kept.weaker).map_err(told)?;
         self.keep();
         self.own_disk = spec
@@ -260,11 +260,11 @@ impl Shim {
             }
             let read = output.read(&mut self.buffer, at_ns, &mut self.flood, &mut batch);
             if read == Read1::End {
-                output.flush(at_ns, &mut batch);
+                output.finish(at_ns, &mut self.flood, &mut batch);
             }
             read != Read1::End
         });
-        if let Some(notice) = self.flood.notice(Instant::now()) {
+        for notice in self.flood.notices(Instant::now()) {
             encode(&mut batch, at_ns, Stream::Err, notice.as_bytes());
         }
         if !batch.is_empty() {

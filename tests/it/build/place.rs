@@ -13,7 +13,7 @@ use std::{
 
 use pastina::{
     blobs::{self, Blobs},
-    build::{Builder, Config, Request, Source, Staged},
+    build::{Builder, Config, Request, Room, Source, Staged},
     images::{self, Images},
     logs::{Logs, Query},
     model::{
@@ -172,7 +172,8 @@ impl Place {
             env: BTreeMap::new(),
             own_command: self.own_command,
             ids: self.ids,
-            network: internet(),
+            network: watch::channel(internet()).1,
+            room: Room::of(Megabytes(u32::MAX)),
         }
     }
 
