@@ -42,6 +42,7 @@ pub use bootstrap::{Bootstrap, BootstrapError};
 pub use caller::Caller;
 pub use domains::{default_domain, usable_in};
 pub use error::ActionError;
+pub use network_policies::PolicyChange;
 pub use packages::Upload;
 pub use ssh::{SshPlace, ssh_off};
 

@@ -32,14 +32,15 @@ impl Actions {
         policies
     }
 
-    /// Opens apps to others. What is open already stays so.
+    /// Opens apps to others or closes them. What is so already stays so.
     ///
     /// # Errors
     /// [`ActionError::Forbidden`] where an app is none or not the caller's to develop;
     /// [`ActionError::Unprocessable`] where an app would have too many policies.
-    pub async fn create_network_policies(
+    pub async fn change_network_policies(
         &self,
         caller: &Caller,
+        change: PolicyChange,
         wanted: Vec<Wanted>,
     ) -> Result<(), ActionError> {
         let now = self.now();
@@ -47,55 +48,48 @@ impl Actions {
             .commit(move |tx| {
                 check_all(tx, caller, &wanted)?;
                 for one in wanted {
-                    if existing(tx, &one).is_some() {
-                        continue;
-                    }
-                    let policy = PeerPolicy {
-                        id: PeerPolicyId::random(),
-                        source: one.source,
-                        destination: one.destination,
-                        protocol: one.protocol,
-                        ports: one.ports,
-                        created_at: now,
-                    };
-                    tx.put(policy.clone());
-                    note(tx, caller, "audit.app.network_policy.create", &policy, now);
-                    let of_source = tx.policies_of(one.source);
-                    if of_source.filter(|all| all.source == one.source).count() > MOST {
-                        return Err(ActionError::Unprocessable(format!(
-                            "policy quota exceeded: an app may be the source of at most {MOST} \
-                             policies"
-                        )));
+                    match (change, existing(tx, &one)) {
+                        (PolicyChange::Open, None) => open(tx, caller, &one, now)?,
+                        (PolicyChange::Close, Some(policy)) => {
+                            tx.delete(policy.id);
+                            note(tx, caller, "audit.app.network_policy.delete", &policy, now);
+                        }
+                        (PolicyChange::Open, Some(_)) | (PolicyChange::Close, None) => {}
                     }
                 }
                 Ok(())
             })
             .await
     }
+}
 
-    /// Closes apps to others. What is not open stays so.
-    ///
-    /// # Errors
-    /// As [`Actions::create_network_policies`].
-    pub async fn delete_network_policies(
-        &self,
-        caller: &Caller,
-        wanted: Vec<Wanted>,
-    ) -> Result<(), ActionError> {
-        let now = self.now();
-        self.store
-            .commit(move |tx| {
-                check_all(tx, caller, &wanted)?;
-                for one in wanted {
-                    if let Some(policy) = existing(tx, &one) {
-                        tx.delete(policy.id);
-                        note(tx, caller, "audit.app.network_policy.delete", &policy, now);
-                    }
-                }
-                Ok(())
-            })
-            .await
+/// What is done to network policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PolicyChange {
+    /// They are made.
+    Open,
+    /// They are removed.
+    Close,
+}
+
+fn open(tx: &mut Tx, caller: &Caller, wanted: &Wanted, now: Timestamp) -> Result<(), ActionError> {
+    let policy = PeerPolicy {
+        id: PeerPolicyId::random(),
+        source: wanted.source,
+        destination: wanted.destination,
+        protocol: wanted.protocol,
+        ports: wanted.ports,
+        created_at: now,
+    };
+    tx.put(policy.clone());
+    note(tx, caller, "audit.app.network_policy.create", &policy, now);
+    let of_source = tx.policies_of(wanted.source);
+    if of_source.filter(|all| all.source == wanted.source).count() > MOST {
+        return Err(ActionError::Unprocessable(format!(
+            "policy quota exceeded: an app may be the source of at most {MOST} policies"
+        )));
     }
+    Ok(())
 }
 
 fn may_write(state: &State, caller: &Caller, app: AppId) -> bool {

@@ -16,7 +16,7 @@ use super::{
     extract::{Auth, RawQuery, read},
 };
 use crate::{
-    actions::ActionError,
+    actions::{ActionError, PolicyChange as Change},
     wire::network_policy::{Version, Wanted, parse, present},
 };
 
@@ -28,11 +28,11 @@ pub(super) fn router() -> Router<Api> {
             .route(
                 &path,
                 get(move |api, auth, query| list(version, api, auth, query))
-                    .post(move |api, auth, body| create(version, api, auth, body)),
+                    .post(move |api, auth, body| change(Change::Open, version, api, auth, body)),
             )
             .route(
                 &format!("{path}/delete"),
-                post(move |api, auth, body| delete(version, api, auth, body)),
+                post(move |api, auth, body| change(Change::Close, version, api, auth, body)),
             );
     }
     router
@@ -109,25 +109,18 @@ async fn list(
     Ok(Json(present(policies.iter().map(AsRef::as_ref), version)))
 }
 
-async fn create(
+async fn change(
+    change: Change,
     version: Version,
     State(api): State<Api>,
     Developer(Auth(caller)): Developer,
     body: Body,
 ) -> Result<Json<Value>, Refusal> {
     let wanted = wanted(version, body).await?;
-    api.actions.create_network_policies(&caller, wanted).await?;
-    Ok(Json(json!({})))
-}
-
-async fn delete(
-    version: Version,
-    State(api): State<Api>,
-    Developer(Auth(caller)): Developer,
-    body: Body,
-) -> Result<Json<Value>, Refusal> {
-    let wanted = wanted(version, body).await?;
-    api.actions.delete_network_policies(&caller, wanted).await?;
+    let actions = &api.actions;
+    actions
+        .change_network_policies(&caller, change, wanted)
+        .await?;
     Ok(Json(json!({})))
 }
 
