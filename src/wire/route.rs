@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Base, Links, MetadataPatch, ToOne, shared};
-use crate::model::{AppProtocol, Destination, DomainName, Route};
+use crate::model::{AppId, AppProtocol, Destination, DomainName, Route};
 
 /// Body of `POST /v3/routes`.
 #[derive(Debug, Deserialize)]
@@ -96,9 +96,15 @@ pub struct DestinationUpdate {
     pub protocol: Option<String>,
 }
 
-/// One route; `domain` is the name of its domain.
+/// One route; `domain` is the name of its domain, `port` the port that an app listens on where
+/// its destination does not say.
 #[must_use]
-pub fn present(route: &Route, domain: &DomainName, base: &Base) -> Value {
+pub fn present(
+    route: &Route,
+    domain: &DomainName,
+    port: impl Fn(AppId) -> u16,
+    base: &Base,
+) -> Value {
     let path = format!("/v3/routes/{}", route.id);
     let mut document = json!({
         "guid": route.id.to_string(),
@@ -109,7 +115,7 @@ pub fn present(route: &Route, domain: &DomainName, base: &Base) -> Value {
         "path": route.path,
         "port": null,
         "url": route.url(domain),
-        "destinations": route.destinations.iter().map(destination).collect::<Vec<_>>(),
+        "destinations": each(route, port),
         "relationships": {
             "space": shared::to_one(route.space),
             "domain": shared::to_one(route.domain),
@@ -129,12 +135,12 @@ pub fn present(route: &Route, domain: &DomainName, base: &Base) -> Value {
     document
 }
 
-/// The document of a route's destinations.
+/// The document of a route's destinations; `port` as for [`present`].
 #[must_use]
-pub fn destinations(route: &Route, base: &Base) -> Value {
+pub fn destinations(route: &Route, port: impl Fn(AppId) -> u16, base: &Base) -> Value {
     let path = format!("/v3/routes/{}", route.id);
     json!({
-        "destinations": route.destinations.iter().map(destination).collect::<Vec<_>>(),
+        "destinations": each(route, port),
         "links": Links::new(base)
             .to("self", &format!("{path}/destinations"))
             .to("route", &path)
@@ -142,9 +148,14 @@ pub fn destinations(route: &Route, base: &Base) -> Value {
     })
 }
 
-/// One destination.
+fn each(route: &Route, port: impl Fn(AppId) -> u16) -> Vec<Value> {
+    let each = route.destinations.iter();
+    each.map(|one| destination(one, port(one.app))).collect()
+}
+
+/// One destination; its app listens on `port` where it does not say.
 #[must_use]
-pub fn destination(destination: &Destination) -> Value {
+pub fn destination(destination: &Destination, port: u16) -> Value {
     json!({
         "guid": destination.id.to_string(),
         "app": {
@@ -152,13 +163,10 @@ pub fn destination(destination: &Destination) -> Value {
             "process": { "type": destination.process_type },
         },
         "weight": destination.weight,
-        "port": destination.port.unwrap_or(DEFAULT_PORT),
+        "port": destination.port.unwrap_or(port),
         "protocol": protocol(destination.protocol),
     })
 }
-
-/// The port that apps listen on where nothing else is said.
-const DEFAULT_PORT: u16 = 8080;
 
 /// The name of a protocol.
 #[must_use]

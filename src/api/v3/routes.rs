@@ -20,7 +20,8 @@ use crate::{
         Api, Failure,
         extract::{Auth, Base, Body, Id, Ids, RawQuery},
     },
-    model::{AppId, DestinationId, Route, RouteId},
+    model::{APP_PORT, AppId, DestinationId, Route, RouteId},
+    store,
     wire::{Error, Query, ToOne, included, route},
 };
 
@@ -95,7 +96,7 @@ impl Resource for Route {
         // Its domain goes only together with it, so there always is one.
         let domain = view.state.domains.get(&self.domain);
         domain.map_or(Value::Null, |domain| {
-            route::present(self, &domain.name, view.base)
+            route::present(self, &domain.name, port_of(&view.state), view.base)
         })
     }
 
@@ -127,6 +128,15 @@ verbs!(
     delete: delete_route
 );
 
+/// The port that an app listens on: that which its image exposes, or the usual one.
+fn port_of(state: &store::State) -> impl Fn(AppId) -> u16 {
+    |app| {
+        let app = state.apps.get(&app);
+        let droplet = app.and_then(|app| state.droplets.get(&app.current_droplet?));
+        droplet.map_or(APP_PORT, |droplet| droplet.port())
+    }
+}
+
 async fn list_of_app(
     State(api): State<Api>,
     Auth(caller): Auth,
@@ -147,7 +157,12 @@ async fn destinations(
     Id(id): Id<RouteId>,
 ) -> Result<Json<Value>, Failure> {
     let found = api.actions.route(&caller, id)?;
-    Ok(Json(route::destinations(&found, &base)))
+    let view = View::new(&api, &caller, &base);
+    Ok(Json(route::destinations(
+        &found,
+        port_of(&view.state),
+        &base,
+    )))
 }
 
 async fn add_destinations(
@@ -159,7 +174,12 @@ async fn add_destinations(
 ) -> Result<Json<Value>, Failure> {
     let new = body.destinations;
     let changed = api.actions.add_destinations(&caller, id, new).await?;
-    Ok(Json(route::destinations(&changed, &base)))
+    let view = View::new(&api, &caller, &base);
+    Ok(Json(route::destinations(
+        &changed,
+        port_of(&view.state),
+        &base,
+    )))
 }
 
 async fn replace_destinations(
@@ -171,12 +191,18 @@ async fn replace_destinations(
 ) -> Result<Json<Value>, Failure> {
     let new = body.destinations;
     let changed = api.actions.replace_destinations(&caller, id, new).await?;
-    Ok(Json(route::destinations(&changed, &base)))
+    let view = View::new(&api, &caller, &base);
+    Ok(Json(route::destinations(
+        &changed,
+        port_of(&view.state),
+        &base,
+    )))
 }
 
 async fn update_destination(
     State(api): State<Api>,
     Auth(caller): Auth,
+    Base(base): Base,
     Ids(id, destination): Ids<RouteId, DestinationId>,
     Body(body): Body<route::DestinationUpdate>,
 ) -> Result<Json<Value>, Failure> {
@@ -185,7 +211,9 @@ async fn update_destination(
         .actions
         .update_destination(&caller, id, destination, protocol)
         .await?;
-    Ok(Json(route::destination(&changed)))
+    let view = View::new(&api, &caller, &base);
+    let port = port_of(&view.state)(changed.app);
+    Ok(Json(route::destination(&changed, port)))
 }
 
 async fn remove_destination(

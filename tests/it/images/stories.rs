@@ -20,6 +20,7 @@ echo
 echo \"who $(id -u):$(id -g) groups $(id -G)\"
 echo \"home $HOME user $USER port $PORT color $COLOR\"
 echo \"hosts $(grep -c localhost /etc/hosts) names $(grep -c nameserver /etc/resolv.conf)\"
+echo \"hidden $(ls -A /proc/acpi /proc/bus 2>/dev/null | grep -c full) own $(cat /.empty/full)\"
 echo \"whited $(ls /whited | tr '\\n' ' ')\"
 echo \"busybox $(stat -c '%u:%g' /bin/busybox) mine $(stat -c '%a %u:%g' /srv/mine)\"
 echo \"setuid $(stat -c %a /setuid) links $(test $(stat -c %h /bin/sh) -gt 9 && echo many)\"
@@ -40,6 +41,11 @@ fn base() -> Layer {
         .folder("whited/opaque", 0o755)
         .file("whited/opaque/old", 0o644, b"3")
         .folder("srv", 0o777)
+        // Names that the platform might want for itself.
+        .folder(".empty", 0o755)
+        .file(".empty/full", 0o644, b"4")
+        .folder(".empty0", 0o755)
+        .file(".empty0/full", 0o644, b"5")
         .owned("srv/mine", 0o640, (1000, 1001), b"mine")
         .owned("setuid", 0o6755, (0, 0), b"#!/bin/sh\n")
         .entry("dev/kmsg", tar::EntryType::Char, 0o666, (0, 0), b"")
@@ -129,6 +135,7 @@ fn the_stock_cf_pushes_an_image() {
             "home /srv user app port 8000 color blue\n",
             "hosts 2 names 1\n",
             "whited opaque stays \n",
+            "hidden 0 own 4\n",
             "setuid 755 links many\n",
             "CapEff:\t0000000000000000",
             "NoNewPrivs:\t1",
@@ -145,6 +152,17 @@ fn the_stock_cf_pushes_an_image() {
         &["docker image:", &format!("shop:1@{digest}"), "1/1"],
     );
     has(&cf.run(&["feature-flags"]), &["diego_docker"]);
+    let destinations = cf.run(&["curl", &format!("/v3/apps/{}/routes", cf.guid("shop"))]);
+    let routes: serde_json::Value = serde_json::from_str(&destinations).unwrap();
+    let port = &routes["resources"][0]["destinations"][0]["port"];
+    assert_eq!(port, 8000, "{destinations}");
+    let droplet = format!("/v3/apps/{}/droplets/current", cf.guid("shop"));
+    let droplet: serde_json::Value = serde_json::from_str(&cf.run(&["curl", &droplet])).unwrap();
+    let ports = droplet["execution_metadata"].as_str().unwrap();
+    has(
+        ports,
+        &[r#"{"Port":8000,"Protocol":"tcp"}"#, r#"{"Port":9000,"#],
+    );
     let manifest = cf.run(&["create-app-manifest", "shop", "-p", "/dev/stdout"]);
     has(&manifest, &["docker:", &name]);
 
