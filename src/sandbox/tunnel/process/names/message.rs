@@ -174,6 +174,12 @@ pub(super) fn is_answer(answer: &[u8], id: u16, question: &[u8]) -> bool {
     head && asked.is_some_and(|asked| asked.eq_ignore_ascii_case(question))
 }
 
+/// Whether there is more than a datagram can hold.
+pub(super) fn is_truncated(answer: &[u8]) -> bool {
+    const TRUNCATED: u8 = 2;
+    answer.get(2).is_some_and(|flags| flags & TRUNCATED != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -15,7 +15,7 @@ use super::{
         world::{Id, World},
     },
     Asker,
-    message::is_answer,
+    message::{is_answer, is_truncated},
 };
 use crate::sandbox::sys;
 
@@ -155,6 +155,14 @@ impl Upstream {
             Ok(Some(answer))
                 if is_answer(&answer, self.sent_as, &self.bytes[self.asked.clone()]) =>
             {
+                // A program is told that there is more and asks again as it likes; we ask again
+                // ourselves for what we want to know.
+                let ours = matches!(self.asker, Asker::Granted { .. });
+                if ours && self.stream.is_none() && is_truncated(&answer) {
+                    self.stream = Some(Stream::default());
+                    self.tries = 0;
+                    return self.ask(world, servers);
+                }
                 Outcome::Answered(answer)
             }
             // Not from whom we asked, or half of it.
