@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::{
     model::{Grant, Megabytes, named_by},
-    sandbox::Disks,
+    sandbox::{Ceiling, Disks},
 };
 
 /// Memory of a build where nothing else is said, as in Cloud Foundry.
@@ -28,6 +28,8 @@ pub struct Config {
     pub disks: Disks,
     /// What a build may write.
     pub disk: Megabytes,
+    /// What a build may read and write in a second.
+    pub io_ceiling: Ceiling,
     /// How long a build may take.
     pub timeout: Duration,
     /// Environment for every build (package registries, proxies).
@@ -63,6 +65,7 @@ impl Config {
             dir,
             disks,
             disk: DISK,
+            io_ceiling: Ceiling::default(),
             memory: MEMORY,
             timeout: TIMEOUT,
             env: passed_on(environment),

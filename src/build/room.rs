@@ -151,7 +151,10 @@ mod tests {
         let (tell, told) = mpsc::channel();
         let second = tokio::spawn({
             let room = room.clone();
-            async move { room.take(Megabytes(800), |line| tell.send(line).unwrap()).await }
+            async move {
+                room.take(Megabytes(800), |line| tell.send(line).unwrap())
+                    .await
+            }
         });
         let line = tokio::task::spawn_blocking(move || {
             let line = told.recv().unwrap();

@@ -116,6 +116,7 @@ pub(super) async fn run(
             memory: Some(memory.bytes()),
             cpu_weight: Some(CPU_WEIGHT),
             io_weight: Some(CPU_WEIGHT),
+            io_ceiling: config.io_ceiling,
             pids: Some(PIDS),
             files: Some(FILES),
             ..Limits::default()

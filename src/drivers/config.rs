@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use crate::{
     model::App,
-    sandbox::{Disks, Ids, VCAP},
+    sandbox::{Ceiling, Disks, Ids, VCAP},
 };
 
 /// Open files of one process, as Cloud Foundry sets it.
@@ -65,6 +65,8 @@ pub struct Config {
     pub platform: Platform,
     /// Makes the instances' disks.
     pub disks: Disks,
+    /// What one instance may read and write in a second.
+    pub io_ceiling: Ceiling,
     /// Processes and threads of one instance.
     pub pids: u32,
     /// Bytes of an instance's own log files: what is kept while no daemon runs.

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     logs::Logs,
     model::{Exit, InstanceId, NetworkPolicy},
-    sandbox::{SandboxError, Status, Usage, log},
+    sandbox::{Ceiling, SandboxError, Status, Usage, log},
     stdx::clock::Clock,
 };
 
@@ -42,6 +42,7 @@ impl World {
             platform: platform(),
             disks: crate::sandbox::Disks::of_folders("nothing is written"),
             pids: 10,
+            io_ceiling: Ceiling::default(),
             log_bytes: 1 << 20,
             drain: Duration::from_millis(200),
         };

@@ -24,8 +24,7 @@ use crate::{
     model::{DropletKind, DropletState, Megabytes, NetworkPolicy},
     sandbox::{
         self, Bind, Ids, Kind, Limits, Network, Sandbox, SandboxError, Spec, Status, Traffic,
-        Turns, Usage,
-        log,
+        Turns, Usage, log,
     },
     stdx::removal::remove_tree,
 };
@@ -179,6 +178,7 @@ fn spec(
             memory: Some(process.memory.bytes()),
             cpu_weight: Some(cpu_weight(process.memory)),
             io_weight: Some(cpu_weight(process.memory)),
+            io_ceiling: config.io_ceiling,
             pids: Some(config.pids),
             files: Some(FILES),
             ..Limits::default()

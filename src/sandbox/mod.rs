@@ -21,6 +21,7 @@ mod image;
 mod init;
 mod landlock;
 pub mod log;
+mod owners;
 mod probe;
 mod protocol;
 mod rootfs;
@@ -43,10 +44,12 @@ pub use disk::{BUILT, Disks, Mounted, Space};
 pub use files::raise_open_files;
 pub use handle::Sandbox;
 pub use image::{ImageRoot, User};
+pub use owners::shows_owners;
 pub use probe::{Capabilities, Finding, Verdict, probe};
 pub use spawn::{set_executable, spawn};
 pub use spec::{
-    Bind, Disk, Ids, Image, Kind, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP, Volume,
+    Bind, Ceiling, Disk, Ids, Image, Kind, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP,
+    Volume,
 };
 pub use status::{SandboxError, Status, Traffic, Usage};
 pub use trial::trial;

@@ -51,6 +51,10 @@ pub struct Spec {
     /// [`Sandbox::set_network`](super::Sandbox::set_network) says otherwise.
     #[serde(default)]
     pub egress: NetworkPolicy,
+    /// How long the way out of [`Network::Tunnel`] may have nothing to do before its process
+    /// ends, which the next packet starts again, in milliseconds; none for the usual.
+    #[serde(default)]
+    pub quiet_ms: Option<u64>,
     /// The image whose root it gets; none for the host's programs.
     #[serde(default)]
     pub root: Option<ImageRoot>,
@@ -91,6 +95,7 @@ impl Spec {
             ids: Ids::Own,
             network: Network::Isolated,
             egress: NetworkPolicy::default(),
+            quiet_ms: None,
             root: None,
             limits: Limits::default(),
             disk: None,
@@ -227,10 +232,26 @@ pub struct Limits {
     /// it, as it does by its BFQ scheduler or by a cost model.
     #[serde(default)]
     pub io_weight: Option<u32>,
+    /// Most that is read and written.
+    #[serde(default)]
+    pub io_ceiling: Ceiling,
     /// Ceiling in thousandths of a core.
     pub cpu_milli: Option<u32>,
     /// Processes and threads.
     pub pids: Option<u32>,
     /// Open files of one process.
     pub files: Option<u64>,
+}
+
+/// Most that a sandbox may read from disks and write to them in a second, page cache aside; none
+/// for no limit. It holds for each disk that its files are on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ceiling {
+    /// Bytes that are read.
+    pub read: Option<u64>,
+    /// Bytes that are written.
+    pub write: Option<u64>,
+    /// Operations of reading, and as many of writing.
+    pub operations: Option<u64>,
 }

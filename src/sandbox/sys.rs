@@ -10,7 +10,9 @@ mod rights;
 
 pub(super) use disk::{abandon, configure_loop, file_of_loop, free_loop, mount_nowhere, trim};
 pub(super) use mounts::{mount_setattr, move_mount, open_tree};
-pub(super) use rights::{keep_capabilities, limit_bounding_set, lock_securebits, set_capabilities};
+pub(super) use rights::{
+    keep_capabilities, landlock_version, limit_bounding_set, lock_securebits, set_capabilities,
+};
 
 use std::{
     ffi::{CStr, CString, c_int, c_long},
@@ -108,6 +110,32 @@ pub(super) fn try_mounting(flags: c_int) -> io::Result<i32> {
                 libc::_exit(2);
             }
             libc::_exit(0);
+        }
+        Ok(i32::try_from(pid).unwrap_or(-1))
+    }
+}
+
+/// Makes a child with new namespaces that does nothing until it is killed, which it is when this
+/// thread ends, too. Returns its id, to be waited for. Good in processes with many threads, too.
+pub(super) fn parked(flags: c_int) -> io::Result<i32> {
+    let (flags, zero) = (c_long::from(flags | libc::SIGCHLD), 0 as c_long);
+    let (die, kill) = (libc::PR_SET_PDEATHSIG, c_long::from(libc::SIGKILL));
+    // SAFETY: as fork(2); the child makes system calls with constants and nothing else, whatever
+    // state the other threads had the memory in.
+    unsafe {
+        let pid = check(libc::syscall(
+            libc::SYS_clone,
+            flags,
+            zero,
+            zero,
+            zero,
+            zero,
+        ))?;
+        if pid == 0 {
+            libc::syscall(libc::SYS_prctl, die, kill, zero, zero, zero);
+            loop {
+                libc::syscall(libc::SYS_ppoll, zero, zero, zero, zero, zero);
+            }
         }
         Ok(i32::try_from(pid).unwrap_or(-1))
     }

@@ -73,8 +73,13 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     }
     let mut capabilities = sandbox::probe();
     let disks = Disks::open(&config.state_dir, config.app_disk.bytes());
-    capabilities.findings.push(disks.finding());
-    for lack in capabilities.lacks() {
+    let owners = sandbox::shows_owners(&config.state_dir);
+    capabilities.findings.extend([disks.finding(), owners]);
+    let ceilings = [config.app_ceiling(), config.build_ceiling()];
+    let has_ceilings = ceilings != [sandbox::Ceiling::default(); 2];
+    // What is not configured is not missed.
+    let missed = |lack: &&sandbox::Finding| has_ceilings || lack.what != sandbox::cgroup::CEILINGS;
+    for lack in capabilities.lacks().filter(missed) {
         tracing::warn!(remedy = lack.remedy, "{}: {}", lack.what, lack.reason);
     }
 
@@ -292,6 +297,7 @@ fn build_config(config: &Config, disks: Disks) -> build::Config {
     build::Config {
         memory: config.build_memory,
         disk: config.build_disk,
+        io_ceiling: config.build_ceiling(),
         timeout: config.build_timeout,
         env,
         ..build::Config::new(config.state_dir.join("builds"), disks, [])
@@ -322,6 +328,7 @@ fn drivers_config(
             stack: STACK.to_owned(),
         },
         disks,
+        io_ceiling: config.app_ceiling(),
         pids: config.app_pids.get(),
         log_bytes: INSTANCE_LOG,
         drain: DRAIN,

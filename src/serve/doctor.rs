@@ -100,10 +100,13 @@ fn look(config: &Config) -> anyhow::Result<Vec<Finding>> {
     let found = sandbox::probe();
     let mut findings = found.findings.clone();
     findings.push(Disks::open(place(config), config.app_disk.bytes()).finding());
+    findings.push(sandbox::shows_owners(place(config)));
     if found.sandboxes {
         let known = |tried: &Finding| {
             let mut found = found.lacks();
-            found.any(|lack| tried.reason.contains(&lack.reason))
+            // It has its own line.
+            tried.reason.starts_with("Landlock")
+                || found.any(|lack| tried.reason.contains(&lack.reason))
         };
         let tried = try_one(config, &found)?.into_iter();
         findings.extend(tried.filter(|tried| !known(tried)));

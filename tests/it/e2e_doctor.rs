@@ -40,6 +40,17 @@ fn the_doctor_tells_what_the_daemon_found_and_what_a_sandbox_shows() {
         let fine = finding["verdict"] == "enforced";
         assert!(fine || finding["remedy"].is_string(), "{finding}");
     }
+    // What a host may lack has lines of its own, whether or not this one lacks it.
+    for line in ["Landlock", "id-mapped mounts"] {
+        assert!(verdict(&told, line).is_some(), "{told}");
+    }
+    let groups = verdict(&told, "memory, processor and process limits");
+    assert!(
+        groups
+            .or(verdict(&told, "disk throughput ceilings"))
+            .is_some(),
+        "{told}"
+    );
     // Without root there is always a line that could be better.
     own.fail(here, &["doctor", "--strict"], 1);
 }

@@ -11,6 +11,7 @@ mod e2e_kill;
 mod e2e_network;
 mod e2e_reload;
 mod e2e_ssh;
+mod e2e_staging;
 mod e2e_tasks;
 mod e2e_user;
 mod images;

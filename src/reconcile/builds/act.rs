@@ -115,12 +115,7 @@ async fn one(deps: Deps, config: Arc<Config>, build: Arc<Build>, given: Given) {
     }
 }
 
-async fn stage(
-    deps: &Deps,
-    config: &Config,
-    build: &Build,
-    (network, room): Given,
-) -> Outcome {
+async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Given) -> Outcome {
     let failed = |detail: String| Failure {
         id: "StagingError".to_owned(),
         detail,

@@ -233,8 +233,14 @@ async fn groups_hold_where_they_are_bound() {
         firsts(&starting(&state, &[], None, here)),
         set(&["1.0.0.1", "1.0.0.2"])
     );
-    assert_eq!(firsts(&starting(&state, &[], None, there)), set(&["1.0.0.1"]));
-    assert_eq!(firsts(&staging(&state, None, here)), set(&["1.0.0.1", "1.0.0.3"]));
+    assert_eq!(
+        firsts(&starting(&state, &[], None, there)),
+        set(&["1.0.0.1"])
+    );
+    assert_eq!(
+        firsts(&staging(&state, None, here)),
+        set(&["1.0.0.1", "1.0.0.3"])
+    );
     assert_eq!(firsts(&staging(&state, None, there)), set(&["1.0.0.1"]));
     let rule = &starting(&state, &[], None, there).rules[0];
     let ports = PortRange {
@@ -244,7 +250,10 @@ async fn groups_hold_where_they_are_bound() {
     assert_eq!(rule.protocol, EgressProtocol::Tcp(vec![ports]));
     // An app that is gone, and one that never was, may reach nothing.
     let nobody = AppId::random();
-    assert_eq!(starting(&state, &[], None, nobody), NetworkPolicy::default());
+    assert_eq!(
+        starting(&state, &[], None, nobody),
+        NetworkPolicy::default()
+    );
     assert_eq!(staging(&state, None, nobody), NetworkPolicy::default());
 }
 

@@ -5,6 +5,7 @@
 //! daemon's own group is ours, it moves itself into a leaf ([`prepare`]) and each sandbox is a
 //! sibling (docs/decisions/0006). Version 1 needs root and uses `/pastina/<id>` of each controller.
 
+mod ceiling;
 mod v1;
 mod v2;
 
@@ -17,6 +18,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+
+pub use ceiling::CEILINGS;
+pub(super) use ceiling::{Device, finding as ceiling_finding};
 
 use super::{Limits, Usage, sys};
 

@@ -96,6 +96,15 @@ impl Mounts {
             .collect()
     }
 
+    /// Whether the kernel can hold a group to so many bytes a second.
+    pub(super) fn has_ceilings(&self) -> bool {
+        let file = "blkio.throttle.read_bps_device";
+        let mount = self.blkio.as_ref();
+        mount.is_some_and(|mount| {
+            mount.join(file).exists() || mount.join(PARENT).join(file).exists()
+        })
+    }
+
     pub(super) fn create(
         &self,
         id: &str,
@@ -139,6 +148,10 @@ impl Folders {
         .collect();
         all.dedup();
         all.into_iter()
+    }
+
+    pub(super) fn blkio(&self) -> Option<&Path> {
+        self.blkio.as_deref()
     }
 
     /// Each controller by its own name, as systems mount or link them.

@@ -188,6 +188,14 @@ pub(super) fn lacks(place: &Place) -> Vec<&'static str> {
         .collect()
 }
 
+/// Whether groups of sandboxes can be held to so many bytes a second. The root of the tree has
+/// not the files that its children have.
+pub(super) fn has_ceilings(place: &Place) -> bool {
+    let base = place.base();
+    let handed = handed_on(&base).iter().any(|one| one == IO);
+    handed && (base.join("io.max").exists() || !base.join("cgroup.type").exists())
+}
+
 pub(super) fn create(
     place: &Place,
     id: &str,
@@ -397,6 +405,7 @@ mod tests {
             pids: Some(10),
             files: None,
             io_weight: None,
+            io_ceiling: crate::sandbox::Ceiling::default(),
         };
         let (path, missing) = create(&place, "one", &limits).unwrap();
         let read = |file: &str| fs::read_to_string(path.join(file)).unwrap();

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::Finding;
-use crate::sandbox::cgroup::Host;
+use crate::sandbox::cgroup::{Host, ceiling_finding};
 
 /// The limits, each with the controller that enforces it.
 const LIMITS: [(&str, &str); 3] = [
@@ -24,6 +24,7 @@ pub(super) fn look(host: &Result<Host, String>) -> Vec<Finding> {
         }
     };
     let lacks = host.lacks();
+    let ceilings = std::iter::once(ceiling_finding(host));
     LIMITS
         .iter()
         .map(|(what, controller)| {
@@ -45,6 +46,7 @@ pub(super) fn look(host: &Result<Host, String>) -> Vec<Finding> {
                 )
             }
         })
+        .chain(ceilings)
         .collect()
 }
 

@@ -2,6 +2,7 @@
 
 mod finding;
 mod groups;
+mod landlock;
 mod namespaces;
 mod way_out;
 
@@ -33,6 +34,7 @@ pub fn probe() -> Capabilities {
     let root = nix::unistd::geteuid().is_root();
     let host = Host::find(Path::new("/"));
     let mut findings = vec![namespaces, owners(root)];
+    findings.push(landlock::look());
     findings.push(way_out::look());
     findings.extend(groups::look(&host));
     Capabilities {

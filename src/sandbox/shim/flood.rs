@@ -258,7 +258,10 @@ mod tests {
         }
         assert!((1000..=1100).contains(&kept), "{kept}");
         assert_eq!(told.len(), 10);
-        assert_eq!(told[0], "app instance exceeded log rate limit (100 bytes/sec)");
+        assert_eq!(
+            told[0],
+            "app instance exceeded log rate limit (100 bytes/sec)"
+        );
         // Nothing of it is a flood, and the last lines that were dropped are not told yet.
         let last: Vec<_> = flood.last_words().collect();
         assert_eq!(last, told[..1]);

@@ -6,7 +6,6 @@ mod clients;
 mod end;
 mod flood;
 mod output;
-mod owners;
 mod start;
 mod watch;
 

@@ -4,7 +4,7 @@ use std::{
     fs::{self, Permissions},
     io,
     os::{
-        fd::{AsFd, OwnedFd},
+        fd::OwnedFd,
         unix::{
             fs::{PermissionsExt, fchown},
             net::UnixListener,
@@ -21,12 +21,13 @@ use nix::{
     unistd::{Uid, geteuid, pipe2, seteuid, setfsuid},
 };
 
-use super::{output::Output, owners};
+use super::output::Output;
 use crate::sandbox::{
-    BUILT, Disk, Ids, Limits, Mounted, Network, RANGE, SandboxError, Spec, User, VCAP,
-    cgroup::{Group, Host},
+    BUILT, Ceiling, Disk, Ids, Limits, Mounted, Network, RANGE, SandboxError, Spec, User, VCAP,
+    cgroup::{Device, Group, Host},
     init,
     log::Stream,
+    owners,
     protocol::CONNECT,
     rootfs,
     status::{Doing, Process},
@@ -83,6 +84,9 @@ pub(super) fn init(
     let disk = spec.disk.as_ref().map(mounted).transpose()?.flatten();
     let volumes = spec.volumes.iter().map(|volume| mounted(&volume.disk));
     let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
+    if let Some(group) = group {
+        weaker.extend(ceilings(&spec, group, disk.as_ref(), &volumes));
+    }
     folders(&spec, disk.as_ref(), &volumes)?;
     let home = home(&spec, weaker)?;
     let layers = layers(&spec)?;
@@ -241,6 +245,23 @@ fn mounted(disk: &Disk) -> Result<Option<Mounted>, SandboxError> {
     })
 }
 
+/// Sets the ceilings of reading and writing on all disks that the sandbox's files are on.
+fn ceilings(
+    spec: &Spec,
+    group: &Group,
+    disk: Option<&Mounted>,
+    volumes: &[Option<Mounted>],
+) -> Vec<String> {
+    let ceiling = &spec.limits.io_ceiling;
+    if *ceiling == Ceiling::default() {
+        return Vec::new();
+    }
+    let own = disk.into_iter().chain(volumes.iter().flatten());
+    let own = own.map(|mounted| Device::own(mounted.device()));
+    let host = Device::of_host(&spec.dir, disk.is_none());
+    group.hold_to(ceiling, own.chain([host]))
+}
+
 fn folders(
     spec: &Spec,
     disk: Option<&Mounted>,
@@ -291,7 +312,7 @@ fn home(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<OwnedFd>, Sandbo
         return Err(io::ErrorKind::NotADirectory)
             .doing(|| format!("use {} as home", path.display()));
     }
-    let shown = owners::vcap(first + VCAP).and_then(|owners| shown(path, &owners));
+    let shown = owners::vcap(first + VCAP).and_then(|owners| owners::shown(path, &owners));
     match shown {
         Ok(tree) => Ok(Some(tree)),
         Err(error) => {
@@ -299,14 +320,6 @@ fn home(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<OwnedFd>, Sandbo
             Ok(None)
         }
     }
-}
-
-/// A copy of the mount at `path` that is read-only and shows other owners.
-fn shown(path: &Path, owners: &OwnedFd) -> io::Result<OwnedFd> {
-    let tree = sys::open_tree(None, path, false)?;
-    let attributes = libc::MOUNT_ATTR_RDONLY | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
-    sys::mount_setattr(tree.as_fd(), attributes, Some(owners.as_fd()), false)?;
-    Ok(tree)
 }
 
 /// The layers of an image with the ids of the app's range in place of the first ones. Empty
@@ -318,7 +331,7 @@ fn layers(spec: &Spec) -> Result<Vec<OwnedFd>, SandboxError> {
     let owners =
         owners::range(first).doing(|| "make a namespace for the image's owners".to_owned())?;
     let take = |path: &std::path::PathBuf| {
-        shown(path, &owners)
+        owners::shown(path, &owners)
             .map_err(|error| rootfs::image::ids_reason(&error))
             .doing(|| format!("take {} into the sandbox", path.display()))
     };

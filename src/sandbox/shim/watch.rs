@@ -33,7 +33,7 @@ use crate::{
         protocol::{FromInit, LONGEST, ToInit, ToShim},
         status::Kept,
         sys,
-        tunnel::Keeper,
+        tunnel::{Keeper, Rights},
     },
 };
 
@@ -65,7 +65,7 @@ pub(super) struct Shim {
     /// Whether nobody else has the sandbox's disk.
     pub(super) own_disk: bool,
     /// What the way out begins with, until init hands its device over.
-    egress: Option<(NetworkPolicy, Option<u32>)>,
+    egress: Option<(NetworkPolicy, Rights)>,
     pub(super) way_out: Option<Keeper>,
     /// Over what it writes, where the kernel does not keep to the quota.
     disk: Option<Watch>,
@@ -142,8 +142,11 @@ impl Shim {
             .group
             .as_ref()
             .and_then(crate::sandbox::cgroup::Group::oom_events);
-        self.egress =
-            (spec.network == Network::Tunnel).then(|| (spec.egress.clone(), start::nobody(&spec)));
+        let rights = Rights {
+            become_id: start::nobody(&spec),
+            quiet_ms: spec.quiet_ms,
+        };
+        self.egress = (spec.network == Network::Tunnel).then(|| (spec.egress.clone(), rights));
         let (started, outputs) =
             start::init(spec, self.kept.group.as_ref(), &mut self.kept.weaker).map_err(told)?;
         self.kept.init = Some(started.init);
@@ -312,11 +315,11 @@ impl Shim {
                     self.keep();
                 }
                 Ok(FromInit::Device) => {
-                    if let (Some(device), Some((policy, become_id)), Some(init)) =
+                    if let (Some(device), Some((policy, rights)), Some(init)) =
                         (received.passed, self.egress.take(), self.kept.init)
                     {
                         let group = self.kept.group.clone();
-                        let keeper = Keeper::new(device, init.pid, policy, become_id, group);
+                        let keeper = Keeper::new(device, init.pid, policy, rights, group);
                         self.way_out = Some(keeper);
                     }
                 }

@@ -81,3 +81,19 @@ fn prctl(option: c_int, value: u64) -> io::Result<c_long> {
     // SAFETY: the options used here take numbers only.
     check(unsafe { libc::prctl(option, value, 0_u64, 0_u64, 0_u64) }.into())
 }
+
+/// The newest version of Landlock that the kernel has (landlock_create_ruleset(2)). `ENOSYS` where
+/// it is not built in, `EOPNOTSUPP` where it is not in use.
+pub(in crate::sandbox) fn landlock_version() -> io::Result<u32> {
+    const VERSION: c_long = 1;
+    // SAFETY: with this flag it takes no attributes, and makes nothing.
+    let version = check(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_create_ruleset,
+            std::ptr::null::<u8>(),
+            0 as c_long,
+            VERSION,
+        )
+    })?;
+    Ok(u32::try_from(version).unwrap_or(0))
+}

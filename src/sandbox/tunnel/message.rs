@@ -22,8 +22,12 @@ const LONGEST: usize = 16 << 10;
 /// From the shim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Tell {
-    /// The first message: whose ids to take, where that can be chosen.
-    Begin { become_id: Option<u32> },
+    /// The first message: whose ids to take, where that can be chosen; and after how long with
+    /// nothing to do to end, where not after the usual time.
+    Begin {
+        become_id: Option<u32>,
+        quiet_ms: Option<u64>,
+    },
     /// The device comes with it.
     Device,
     /// The file that bytes are counted in comes with it.

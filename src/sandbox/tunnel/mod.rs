@@ -13,7 +13,7 @@ mod written;
 
 pub(super) use address::RESOLVER;
 pub(super) use device::{MAKER, make};
-pub(super) use keeper::Keeper;
+pub(super) use keeper::{Keeper, Rights};
 pub(super) use traffic::read as traffic;
 pub(super) use written::write;
 

@@ -127,6 +127,12 @@ keys! { places;
     "apps.memory" app_memory: Megabytes = defaults::APP_MEMORY;
     /// Disk of an instance where nothing is said.
     "apps.disk" app_disk: Megabytes = defaults::APP_DISK;
+    /// Most that an instance may read from each disk in a second.
+    "apps.disk_read" app_disk_read: Option<Megabytes> = None;
+    /// Most that an instance may write to each disk in a second.
+    "apps.disk_write" app_disk_write: Option<Megabytes> = None;
+    /// Most times in a second that an instance may read from a disk, and write to it.
+    "apps.disk_operations" app_disk_operations: Option<NonZeroU64> = None;
     /// Most processes and threads of an instance.
     "apps.pids" app_pids: NonZeroU32 = defaults::APP_PIDS;
     /// How long an app may take to stop once it was asked to.
@@ -140,6 +146,12 @@ keys! { places;
     "builds.memory" build_memory: Megabytes = defaults::BUILD_MEMORY;
     /// What a build may write.
     "builds.disk" build_disk: Megabytes = defaults::BUILD_DISK;
+    /// Most that a build may read from each disk in a second.
+    "builds.disk_read" build_disk_read: Option<Megabytes> = None;
+    /// Most that a build may write to each disk in a second.
+    "builds.disk_write" build_disk_write: Option<Megabytes> = None;
+    /// Most times in a second that a build may read from a disk, and write to it.
+    "builds.disk_operations" build_disk_operations: Option<NonZeroU64> = None;
     /// How long a build may take.
     "builds.timeout" build_timeout: Duration = defaults::BUILD_TIMEOUT;
     /// How many builds run at once.
@@ -213,8 +225,15 @@ impl Config {
             (None, Some(_)) => given.complain(Place::Unset, "tls.key needs tls.cert beside it"),
             _ => {}
         }
-        if self.bandwidth == Some(Megabytes(0)) {
-            let message = "limits.bandwidth must be at least \"1M\"; leave it out for no limit";
+        let rates = [
+            ("limits.bandwidth", self.bandwidth),
+            ("apps.disk_read", self.app_disk_read),
+            ("apps.disk_write", self.app_disk_write),
+            ("builds.disk_read", self.build_disk_read),
+            ("builds.disk_write", self.build_disk_write),
+        ];
+        for (key, _) in rates.iter().filter(|(_, rate)| *rate == Some(Megabytes(0))) {
+            let message = format!("{key} must be at least \"1M\"; leave it out for no limit");
             given.complain(Place::Unset, message);
         }
         if let Err(error) = tracing_subscriber::EnvFilter::try_new(&self.log_filter) {

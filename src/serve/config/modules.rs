@@ -1,8 +1,8 @@
 //! What modules get out of the configuration that is not a single value.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU64};
 
-use crate::{blobs, images, model::Megabytes};
+use crate::{blobs, images, model::Megabytes, sandbox::Ceiling};
 
 use super::Config;
 
@@ -51,6 +51,26 @@ impl Config {
             .collect();
         variables.extend(self.build_env.0.clone());
         variables
+    }
+
+    /// What an instance may read and write in a second.
+    #[must_use]
+    pub fn app_ceiling(&self) -> Ceiling {
+        Ceiling {
+            read: self.app_disk_read.map(Megabytes::bytes),
+            write: self.app_disk_write.map(Megabytes::bytes),
+            operations: self.app_disk_operations.map(NonZeroU64::get),
+        }
+    }
+
+    /// What a build may read and write in a second.
+    #[must_use]
+    pub fn build_ceiling(&self) -> Ceiling {
+        Ceiling {
+            read: self.build_disk_read.map(Megabytes::bytes),
+            write: self.build_disk_write.map(Megabytes::bytes),
+            operations: self.build_disk_operations.map(NonZeroU64::get),
+        }
     }
 
     /// Most bytes a second of one app's way out, each way; none for no limit.

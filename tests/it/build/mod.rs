@@ -12,6 +12,7 @@ mod examples;
 mod languages;
 mod mistakes;
 mod place;
+mod shared;
 mod slips;
 
 use crate::support::pass_as_user;

@@ -88,3 +88,23 @@ os.close(2)
     assert_eq!(exit, Exit::Code { code: 0 });
     neighbour.noticed_nothing().await;
 }
+
+/// By the shim, which is there when no daemon is.
+#[tokio::test]
+async fn an_apps_own_limit_of_its_log_is_held_and_told_in_cloud_foundrys_words() {
+    let mut case = shell(
+        "for round in 1 2 3; do for i in $(seq 500); do echo 012345678; done; sleep 1.2; done\n\
+         echo after >&2; printf 'no end'",
+    );
+    case.spec.log_rate = Some(1000);
+    let begun = std::time::Instant::now();
+    let (exit, output) = case.run().await;
+    assert_eq!(exit, Exit::Code { code: 0 });
+    let kept = output.matches("012345678\n").count() as f64 * 10.0;
+    let most = begun.elapsed().as_secs_f64().mul_add(1000.0, 1000.0);
+    assert!(kept >= 1000.0 && kept <= most, "{kept} of {most}");
+    let told = "app instance exceeded log rate limit (1000 bytes/sec)\n";
+    assert!((1..=4).contains(&output.matches(told).count()), "{output}");
+    assert!(output.contains("after\n"), "{output}");
+    assert!(output.ends_with("no end\n"), "{output}");
+}

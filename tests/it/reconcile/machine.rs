@@ -20,7 +20,7 @@ use pastina::{
     reconcile::{Config, Deps, Handle, Reconciler},
     routing::{RouteTable, Target},
     runtimes::Catalog,
-    sandbox::{self, Disks},
+    sandbox::{self, Ceiling, Disks},
     stdx::clock::Clock,
     store::{Store, StoreError, Tx},
 };
@@ -106,6 +106,7 @@ impl Machine {
             },
             disks,
             pids: 256,
+            io_ceiling: Ceiling::default(),
             log_bytes: 1 << 20,
             drain: Duration::from_secs(2),
         };

@@ -6,9 +6,11 @@
 mod adoption;
 mod disk;
 mod files;
+mod full_host;
 mod internet;
 mod life;
 mod limits;
+mod names;
 mod network;
 pub(crate) mod support;
 mod user;

@@ -10,11 +10,11 @@ use pastina::{
 use super::{
     adoption::SPEC,
     internet::{ECHO, Internet, SINK, SOURCE},
-    support::{Case, ended, output, parent, running, says, shell, until},
+    support::{Case, ended, is_root, output, parent, running, says, shell, until},
 };
 
 /// A sandbox with a way out that runs `code` in Python.
-fn python(policy: NetworkPolicy, code: &str) -> Case {
+pub(super) fn python(policy: NetworkPolicy, code: &str) -> Case {
     let mut case = shell("");
     case.spec.network = Network::Tunnel;
     case.spec.egress = policy;
@@ -256,6 +256,65 @@ async fn a_limit_holds_in_bytes() {
     assert!(total <= allowed, "{total} of {allowed}");
 }
 
+#[tokio::test]
+async fn what_a_rule_wants_told_is_told_when_it_is_let_through() {
+    let Some(internet) = Internet::reach() else {
+        return;
+    };
+    let mut policy = internet.open();
+    policy.rules[0].log = true;
+    let code = format!(
+        "for to in '{v4}', '{v6}': connect(to, {ECHO}).close()\n\
+         s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(20)\n\
+         s.sendto(b'x', ('{v4}', {ECHO})); s.recv(1); say('done')\n",
+        v4 = internet.v4,
+        v6 = internet.v6,
+    );
+    let (exit, output) = python(policy, &code).run().await;
+    assert_eq!(exit, Exit::Code { code: 0 }, "{output}");
+    for what in ["a TCP connection to", "UDP to"] {
+        let told = format!("[network] {what} {}:{ECHO} was opened\n", internet.v4);
+        assert_eq!(output.matches(&told).count(), 1, "{output}");
+    }
+    assert_eq!(output.matches("[network]").count(), 2, "{output}");
+}
+
+#[tokio::test]
+async fn a_way_out_with_nothing_to_do_ends_and_is_there_again() {
+    let Some(internet) = Internet::reach() else {
+        return;
+    };
+    let code = format!(
+        "for name in 'first', 'second':\n\
+         \x20   c = connect('{to}', {ECHO}); c.sendall(b'x'); c.recv(1); say(name)\n\
+         \x20   time.sleep(0.3); say(name, 'is held'); c.close()\n\
+         \x20   while name == 'first' and not os.path.exists('/home/vcap/go'): time.sleep(0.05)\n",
+        to = internet.v4
+    );
+    let mut case = python(internet.open(), &code);
+    let home = case.folder("home", &[("x", "")]);
+    case.spec.home = Some(home.clone());
+    case.spec.home_writable = true;
+    case.spec.quiet_ms = Some(100);
+    let sandbox = case.spawn().await;
+    let init = parent(running(&sandbox).await);
+    says(&sandbox, "first\n").await;
+    let shim = parent(init);
+    // A connection that only waits is something to do.
+    let ways_out = || children(shim).len() - 1;
+    says(&sandbox, "first is held\n").await;
+    until("the way out to end", || ways_out() == 0).await;
+    std::fs::write(home.join("go"), "").unwrap();
+    assert_eq!(ended(&sandbox).await, Exit::Code { code: 0 });
+    assert!(
+        output(&sandbox).contains("second is held\n"),
+        "{}",
+        output(&sandbox)
+    );
+    assert_eq!(sandbox.traffic().connections, 2);
+    sandbox.remove().await.unwrap();
+}
+
 /// What a way out that has failed leaves: nothing of it, not even for a program that only waits;
 /// and the next one serves.
 #[tokio::test]
@@ -351,6 +410,17 @@ async fn a_thousand_connections_survive_the_daemon_being_killed() {
     until("the sandbox", || case.spec.dir.join("status.json").exists()).await;
     let sandbox = pastina::sandbox::adopt(&case.spec.dir).await.unwrap();
     says(&sandbox, "before").await;
+    if is_root() {
+        let init = parent(running(&sandbox).await);
+        let all = children(parent(init));
+        let way_out = all.into_iter().find(|child| *child != init).unwrap();
+        let memory = proportional(way_out);
+        // docs/performance.md has the release's figure.
+        assert!(
+            memory < 20 << 10,
+            "{memory} kB for {CONNECTIONS} connections"
+        );
+    }
     drop(sandbox);
     daemon.kill().unwrap();
     daemon.wait().unwrap();
@@ -364,6 +434,13 @@ async fn a_thousand_connections_survive_the_daemon_being_killed() {
     );
     assert_eq!(sandbox.traffic().connections, CONNECTIONS as u64);
     sandbox.remove().await.unwrap();
+}
+
+/// Memory of a process in kilobytes, what it shares divided by how many do.
+fn proportional(pid: i32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = text.lines().find(|line| line.starts_with("Pss:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn children(pid: i32) -> Vec<i32> {

@@ -52,6 +52,15 @@ const LAST_WORDS_MS: u8 = 200;
 /// Messages of the process that are read in one turn of the shim.
 const TURN: usize = 64;
 
+/// What the process is given once.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::sandbox) struct Rights {
+    /// Whose rights it has, where that can be chosen.
+    pub(in crate::sandbox) become_id: Option<u32>,
+    /// How long it may have nothing to do, where not as long as usual.
+    pub(in crate::sandbox) quiet_ms: Option<u64>,
+}
+
 /// The shim's hold on the way out.
 #[derive(Debug)]
 pub(in crate::sandbox) struct Keeper {
@@ -61,7 +70,7 @@ pub(in crate::sandbox) struct Keeper {
     policy: NetworkPolicy,
     /// The file that says it, for the process to read.
     file: Option<File>,
-    become_id: Option<u32>,
+    rights: Rights,
     group: Option<Group>,
     running: Option<Running>,
     failures: u32,
@@ -80,12 +89,12 @@ struct Running {
 
 impl Keeper {
     /// Takes the device of the sandbox whose first process is `init`, and whose folder is the
-    /// working directory. `become_id` is whose rights its process has, where that can be chosen.
+    /// working directory.
     pub(in crate::sandbox) fn new(
         device: OwnedFd,
         init: i32,
         policy: NetworkPolicy,
-        become_id: Option<u32>,
+        rights: Rights,
         group: Option<Group>,
     ) -> Self {
         let mut keeper = Self {
@@ -93,7 +102,7 @@ impl Keeper {
             init,
             policy,
             file: None,
-            become_id,
+            rights,
             group,
             running: None,
             failures: 0,
@@ -238,8 +247,15 @@ impl Keeper {
 
     fn begin(&self, running: &Running) -> io::Result<()> {
         let channel = &running.channel;
-        let become_id = self.become_id;
-        say(channel, &Tell::Begin { become_id }, None)?;
+        let Rights {
+            become_id,
+            quiet_ms,
+        } = self.rights;
+        let begin = Tell::Begin {
+            become_id,
+            quiet_ms,
+        };
+        say(channel, &begin, None)?;
         say(channel, &Tell::Device, Some(self.device.as_fd()))?;
         let traffic = traffic::open(Path::new("."))?;
         say(channel, &Tell::Traffic, Some(traffic.as_fd()))?;

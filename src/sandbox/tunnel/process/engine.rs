@@ -55,6 +55,7 @@ pub(super) struct Engine {
     pub(super) keys: HashMap<Key, Id>,
     /// Most conversations at once.
     pub(super) most: usize,
+    quiet: Duration,
     next: Id,
     used: Instant,
     datagram: Vec<u8>,
@@ -69,6 +70,8 @@ pub(super) struct Given {
     pub(super) policy: NetworkPolicy,
     pub(super) names: Names,
     pub(super) most: usize,
+    /// How long it may have nothing to do, where not as long as usual.
+    pub(super) quiet: Option<Duration>,
 }
 
 impl Engine {
@@ -87,6 +90,7 @@ impl Engine {
             flows: HashMap::new(),
             keys: HashMap::new(),
             most: given.most,
+            quiet: given.quiet.unwrap_or(QUIET),
             next: CHANNEL + 1,
             used: now,
             datagram: datagram::buffer(),
@@ -148,7 +152,7 @@ impl Engine {
     /// When there will have been nothing to do for long enough.
     fn ends_at(&self) -> Option<Instant> {
         let idle = self.flows.is_empty() && self.resolver.is_quiet();
-        idle.then(|| self.used + QUIET)
+        idle.then(|| self.used + self.quiet)
     }
 
     fn read_device(&mut self, buffer: &mut [u8]) -> io::Result<()> {

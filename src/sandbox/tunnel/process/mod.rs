@@ -18,6 +18,7 @@ use std::{
     io,
     os::fd::{AsFd, OwnedFd},
     process::ExitCode,
+    time::Duration,
 };
 
 use nix::{
@@ -51,7 +52,7 @@ pub fn main() -> ExitCode {
 /// Takes what the shim hands over, and gives up all rights on the way.
 fn begin() -> io::Result<Given> {
     let channel = io::stdin().as_fd().try_clone_to_owned()?;
-    let mut most = None;
+    let (mut most, mut quiet) = (None, None);
     let (mut device, mut traffic, mut policy) = (None::<OwnedFd>, None::<File>, None);
     let mut names = Names::default();
     loop {
@@ -65,12 +66,22 @@ fn begin() -> io::Result<Given> {
                     policy: policy.ok_or_else(missing)?,
                     names,
                     most,
+                    quiet,
                 })
             });
         }
         let (message, received) = wait(&channel)?;
         match (message, received.passed) {
-            (Tell::Begin { become_id }, _) => most = Some(rights::give_up(become_id)?),
+            (
+                Tell::Begin {
+                    become_id,
+                    quiet_ms,
+                },
+                _,
+            ) => {
+                most = Some(rights::give_up(become_id)?);
+                quiet = quiet_ms.map(Duration::from_millis);
+            }
             (Tell::Device, passed) => device = passed,
             (Tell::Traffic, passed) => traffic = passed.map(File::from),
             (Tell::Policy, Some(file)) => policy = Some(written::read(&mut file.into())?),
