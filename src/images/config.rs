@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use crate::net::Proxies;
+
 /// Bytes of an image's layers as they are sent.
 const DOWNLOAD: u64 = 4 << 30;
 /// Bytes of an image's layers when unpacked: some three times as much, as programs compress.
@@ -92,6 +94,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which registries are asked, and how.
     pub policy: Policy,
+    /// Proxies that they are asked through.
+    pub proxies: Proxies,
 }
 
 #[cfg(test)]

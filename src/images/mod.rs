@@ -49,10 +49,11 @@ impl Images {
     /// # Errors
     /// Where the folder cannot be made, or TLS not be set up.
     pub fn open(config: Config, keep_owners: bool) -> Result<Self, ImageError> {
-        let clients = Clients::try_new().map_err(|source| ImageError::Unreachable {
-            registry: "of any name".to_owned(),
-            source,
-        })?;
+        let clients =
+            Clients::try_new(&config.proxies).map_err(|source| ImageError::Unreachable {
+                registry: "of any name".to_owned(),
+                source,
+            })?;
         Ok(Self {
             shelf: Arc::new(Shelf::open(&config.dir)?),
             clients,

@@ -2,7 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::time::sleep;
+use futures_util::{TryStreamExt as _, stream};
+use tokio::{sync::Mutex, time::sleep};
 
 use super::{
     ImageError, Images, Lease, Limits, Reference, blocking, launch,
@@ -14,6 +15,9 @@ use crate::{
     model::{Image, Launch, LayerId, RegistryLogin},
     stdx::{backoff::doubling, bytes},
 };
+
+/// Layers of one image that are sent at a time, as container engines have it.
+const AT_ONCE: usize = 3;
 
 /// How often a registry is asked that does not answer.
 const TRIES: u32 = 3;
@@ -99,10 +103,13 @@ impl Images {
             layers.len(),
             bytes::display(size)
         ));
-        let mut budget = Budget::new(limits);
-        for (found, id) in layers.iter().zip(&ids) {
-            self.layer(registry, found, id, &mut budget, tell).await?;
-        }
+        let budget = Mutex::new(Budget::new(limits));
+        let each = layers.iter().zip(&ids).map(Ok);
+        stream::iter(each)
+            .try_for_each_concurrent(AT_ONCE, |(found, id)| {
+                self.layer(registry, found, id, &budget, tell)
+            })
+            .await?;
         let roots: Vec<PathBuf> = ids.iter().map(|id| self.shelf.root(id)).collect();
         let (launch, env) = blocking(move || launch::read(run, &roots)).await?;
         Ok(Pulled {
@@ -154,7 +161,7 @@ impl Images {
         registry: &Registry,
         found: &Descriptor,
         id: &LayerId,
-        budget: &mut Budget,
+        budget: &Mutex<Budget>,
         tell: &impl Fn(String),
     ) -> Result<(), ImageError> {
         let name = unpack::short(id).to_owned();
@@ -162,7 +169,7 @@ impl Images {
         // The guard goes along to the unpacking, which goes on where this future is dropped.
         let guard = making.lock_owned().await;
         if let Some(about) = self.shelf.about(id) {
-            budget.take(about.bytes, about.entries)?;
+            budget.lock().await.take(about.bytes, about.entries)?;
             let known = about.sources.contains(registry.authority());
             if known && registry.grants(&found.digest).await {
                 tell(format!("{name}: is here already"));
@@ -178,6 +185,8 @@ impl Images {
 
         let (shelf, id, owners) = (Arc::clone(&self.shelf), id.clone(), self.owners);
         let source = registry.authority().to_owned();
+        // One is unpacked at a time, so that all together keep to what there may be.
+        let mut budget = budget.lock().await;
         let left = *budget;
         let size = blocking(move || {
             let _guard = guard;

@@ -10,18 +10,19 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Uri};
+use http::{Request, Response, Uri, header::PROXY_AUTHORIZATION};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy,
     rt::{TokioExecutor, TokioTimer},
 };
 
 use super::{
-    Lookup, NetError, Verify,
+    Lookup, NetError, Proxies, Verify,
     body::{Body, Upload},
+    proxy::Route,
     tls,
 };
 
@@ -36,6 +37,8 @@ pub struct Config {
     pub idle_timeout: Duration,
     /// Most bytes of an answer that is read as a whole.
     pub answer_limit: usize,
+    /// Proxies that servers are asked through.
+    pub proxies: Proxies,
 }
 
 /// As long as the stock Cloud Foundry client waits: enough for a lost SYN to be sent again.
@@ -54,11 +57,12 @@ impl Default for Config {
             connect_timeout: CONNECT_TIMEOUT,
             idle_timeout: IDLE_TIMEOUT,
             answer_limit: ANSWER_LIMIT,
+            proxies: Proxies::default(),
         }
     }
 }
 
-type Inner = legacy::Client<HttpsConnector<HttpConnector<Lookup>>, Body>;
+type Inner = legacy::Client<HttpsConnector<Route>, Body>;
 
 /// Makes requests; clones share the connections.
 #[derive(Clone)]
@@ -83,11 +87,9 @@ impl Client {
     /// [`NetError::CaFile`] or [`NetError::Tls`] where trust could not be set up.
     pub fn try_new(config: Config, lookup: Lookup) -> Result<Self, NetError> {
         let tls = tls::client_config(&config.verify)?;
-        let mut tcp = HttpConnector::new_with_resolver(lookup.clone());
-        tcp.enforce_http(false);
-        tcp.set_nodelay(true);
-        tcp.set_connect_timeout(Some(config.connect_timeout));
-        let https = HttpsConnector::from((tcp, tls));
+        let proxies = Arc::new(config.proxies.clone());
+        let route = Route::new(&lookup, proxies, config.connect_timeout);
+        let https = HttpsConnector::from((route, tls));
         let inner = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .build(https);
@@ -130,7 +132,7 @@ impl Client {
 
     async fn send_watched(
         &self,
-        request: Request<Body>,
+        mut request: Request<Body>,
         sent: &AtomicU64,
     ) -> Result<Response<Incoming>, NetError> {
         let server = server(request.uri());
@@ -142,6 +144,9 @@ impl Client {
                     server: server.clone(),
                     source,
                 })?;
+        }
+        if let Some(login) = self.config.proxies.login(request.uri()) {
+            request.headers_mut().insert(PROXY_AUTHORIZATION, login);
         }
         let mut answer = self.inner.request(request);
         let mut seen = 0;

@@ -75,6 +75,14 @@ impl Lookup {
         }
     }
 
+    /// One with the same cache that refuses nothing.
+    pub(super) fn anywhere(&self) -> Self {
+        Self {
+            resolver: Arc::clone(&self.resolver),
+            public: false,
+        }
+    }
+
     /// Passes where `host` is no address, or one that may be connected to.
     pub(super) fn check_address(&self, host: &str) -> Result<(), LookupError> {
         match bare(host).parse() {

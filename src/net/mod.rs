@@ -4,6 +4,7 @@ mod body;
 mod client;
 mod error;
 mod lookup;
+mod proxy;
 mod public;
 mod tls;
 
@@ -14,5 +15,6 @@ pub use body::{Body, Part, Upload, empty, full};
 pub use client::{Client, Config};
 pub use error::NetError;
 pub use lookup::{Lookup, LookupError};
+pub use proxy::Proxies;
 pub use public::is_public;
 pub use tls::{Verify, certificates};

@@ -1,6 +1,11 @@
 //! The client against a server on a port of its own.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Mutex, time::Duration};
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -70,8 +75,8 @@ async fn an_upload_has_a_length_and_tells_its_progress() {
         Part::File(tokio::fs::File::open(file.path()).await.unwrap(), 200_000),
         Part::Bytes(" tail".into()),
     ];
-    let steps = std::sync::Arc::new(Mutex::new(Vec::new()));
-    let told = std::sync::Arc::clone(&steps);
+    let steps = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::clone(&steps);
     let upload = Upload::new(parts, move |sent, total| {
         told.lock().unwrap().push((sent, total))
     });
@@ -136,14 +141,14 @@ async fn tls_server(tasks: &mut tokio::task::JoinSet<()>) -> (u16, String) {
     let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     let pem = made.cert.pem();
     let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
-    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key)
         .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(std::sync::Arc::new(config));
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tasks.spawn(async move {
@@ -184,4 +189,68 @@ async fn a_certificate_is_checked_unless_told_otherwise() {
         let response = client(config).fetch(get()).await.unwrap();
         assert_eq!(response.body().as_ref(), b"GET / ");
     }
+}
+
+/// A proxy that connects whoever says who it is to the port on the loopback, whatever was asked
+/// for; it tells what that was.
+async fn proxy(tasks: &mut tokio::task::JoinSet<()>, to: u16) -> (SocketAddr, Arc<Mutex<String>>) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = Arc::<Mutex<String>>::default();
+    let told = Arc::clone(&asked);
+    tasks.spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(client.read_u8().await.unwrap());
+            }
+            let head = String::from_utf8(head).unwrap();
+            let known = head.contains("\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n");
+            *told.lock().unwrap() = head;
+            if !known {
+                let answer = b"HTTP/1.1 407 Who are you\r\n\r\n";
+                client.write_all(answer).await.unwrap();
+                continue;
+            }
+            let answer = b"HTTP/1.1 200 Go on\r\nVia: me\r\n\r\n";
+            client.write_all(answer).await.unwrap();
+            let mut server = tokio::net::TcpStream::connect(("127.0.0.1", to))
+                .await
+                .unwrap();
+            let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+        }
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn a_server_with_tls_is_asked_through_a_tunnel() {
+    let mut tasks = tokio::task::JoinSet::new();
+    let (port, _) = tls_server(&mut tasks).await;
+    let (proxy, asked) = proxy(&mut tasks, port).await;
+    let get = async |login: &str| {
+        let named = ("HTTPS_PROXY".to_owned(), format!("http://{login}{proxy}"));
+        let config = Config {
+            verify: Verify::Skip,
+            proxies: Proxies::named_by([named]),
+            ..Config::default()
+        };
+        let request = Request::get("https://registry.pastina.test/v2/").body(empty());
+        client(config).fetch(request.unwrap()).await
+    };
+    let response = get("me:secret@").await.unwrap();
+    assert_eq!(response.body().as_ref(), b"GET /v2/ ");
+    let head = asked.lock().unwrap().clone();
+    assert!(
+        head.starts_with("CONNECT registry.pastina.test:443 HTTP/1.1\r\n"),
+        "{head}"
+    );
+    // The server's own headers are for the server.
+    assert!(!head.contains("/v2/"), "{head}");
+
+    let error = get("").await.unwrap_err();
+    assert!(matches!(error, NetError::Connect { .. }), "{error:?}");
+    let said = format!("{error:?}");
+    assert!(said.contains("the proxy wants another login"), "{said}");
 }

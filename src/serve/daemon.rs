@@ -133,7 +133,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     })?;
 
     let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
-    let images = Images::open(config.images(), capabilities.ranges)?;
+    let images = Images::open(config.images(std::env::vars()), capabilities.ranges)?;
     let building = build_config(&config, disks.clone());
     let driving = drivers_config(
         &config,

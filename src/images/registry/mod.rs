@@ -43,11 +43,12 @@ pub(super) struct Clients {
 }
 
 impl Clients {
-    pub(super) fn try_new() -> Result<Self, NetError> {
+    pub(super) fn try_new(proxies: &net::Proxies) -> Result<Self, NetError> {
         let lookup = net::Lookup::default();
         let config = || net::Config {
             idle_timeout: transfer::IDLE,
             answer_limit: MAX_MANIFEST,
+            proxies: proxies.clone(),
             ..net::Config::default()
         };
         Ok(Self {

@@ -50,6 +50,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
             dir: dir.join("images"),
             limits: images::Limits::default(),
             policy: images::Policy::default(),
+            proxies: crate::net::Proxies::default(),
         },
         false,
     )

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, num::NonZeroU64};
 
-use crate::{blobs, images, model::Megabytes, sandbox::Ceiling};
+use crate::{blobs, images, model::Megabytes, net::Proxies, sandbox::Ceiling};
 
 use super::Config;
 
@@ -17,9 +17,12 @@ impl Config {
         }
     }
 
-    /// What images may be, and where they may come from.
+    /// What images may be, and where they may come from; `environment` is the daemon's own.
     #[must_use]
-    pub fn images(&self) -> images::Config {
+    pub fn images(
+        &self,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> images::Config {
         let mirrors = self.mirrors.0.iter();
         images::Config {
             dir: self.state_dir.join("images"),
@@ -35,6 +38,7 @@ impl Config {
                     .map(|(name, origin)| (name.clone(), origin.as_str().to_owned()))
                     .collect(),
             },
+            proxies: Proxies::named_by(environment),
         }
     }
 

@@ -102,6 +102,7 @@ impl Place {
                 dir: root.path().join("images"),
                 limits: images::Limits::default(),
                 policy: images::Policy::default(),
+                proxies: pastina::net::Proxies::default(),
             },
             false,
         )

@@ -1,10 +1,14 @@
 //! Registries that are hostile or broken: what is said, and that nothing is left behind.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, Condvar, Mutex},
+};
 
 use pastina::{
     images::{Config, Images, Limits, Policy, Pulled, Reference},
     model::RegistryLogin,
+    net::Proxies,
 };
 use serde_json::json;
 
@@ -12,6 +16,7 @@ use super::{
     fake::{Asked, Fake, Reply},
     made::{Image, Layer, Packed, digest},
 };
+use crate::support::PATIENCE;
 
 const LIMITS: Limits = Limits {
     download: 8 << 20,
@@ -27,6 +32,10 @@ struct Place {
 
 impl Place {
     fn new(local: &[&str]) -> Self {
+        Self::with(local, Policy::default(), Proxies::default())
+    }
+
+    fn with(local: &[&str], policy: Policy, proxies: Proxies) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let images = Images::open(
             Config {
@@ -34,8 +43,9 @@ impl Place {
                 limits: LIMITS,
                 policy: Policy {
                     local: local.iter().map(|host| (*host).to_owned()).collect(),
-                    ..Policy::default()
+                    ..policy
                 },
+                proxies,
             },
             false,
         );
@@ -461,21 +471,11 @@ async fn nobody_gets_anothers_layer_by_its_name() {
 async fn a_mirror_is_asked_first_and_never_with_a_login() {
     let mirror = registry(|asked| asked.path.contains("/absent/").then(|| Reply::new(404, "")));
     let origin = registry(|_| None);
-    let dir = tempfile::tempdir().unwrap();
     let policy = Policy {
-        local: vec![origin.at().to_owned()],
         mirrors: [(origin.at().to_owned(), format!("http://{}", mirror.at()))].into(),
         ..Policy::default()
     };
-    let config = Config {
-        dir: dir.path().to_owned(),
-        limits: LIMITS,
-        policy,
-    };
-    let place = Place {
-        images: Images::open(config, false).unwrap(),
-        dir,
-    };
+    let place = Place::with(&[origin.at()], policy, Proxies::default());
     place
         .pull(&format!("{}/a:1", origin.at()), None)
         .await
@@ -494,4 +494,75 @@ async fn a_mirror_is_asked_first_and_never_with_a_login() {
         .unwrap();
     assert_eq!(mirror.asked().len(), before);
     assert!(Path::new(place.dir.path()).exists());
+}
+
+#[tokio::test]
+async fn layers_are_sent_side_by_side_and_not_all_at_once() {
+    const LAYERS: usize = 6;
+    let layers: Vec<_> = (0..LAYERS)
+        .map(|number| {
+            let name = format!("file{number}");
+            (Layer::new().file(&name, 0o644, b"x").tar(), Packed::Gzip)
+        })
+        .collect();
+    let image = Image::new(&layers, &json!({ "Cmd": ["/hello"] }));
+    let own: Vec<String> = image.blobs[..LAYERS]
+        .iter()
+        .map(|blob| digest(blob))
+        .collect();
+    // How many are being asked for, and the most that ever were.
+    let under_way = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
+    let seen = Arc::clone(&under_way);
+    let fake = Fake::start(move |asked| {
+        if own.iter().any(|digest| asked.path.ends_with(digest)) {
+            let (count, changed) = &*under_way;
+            let mut now = count.lock().unwrap();
+            now.0 += 1;
+            now.1 = now.1.max(now.0);
+            changed.notify_all();
+            // One that comes alone waits for company.
+            let waited = changed.wait_timeout_while(now, PATIENCE, |now| now.1 < 2);
+            waited.unwrap().0.0 -= 1;
+        }
+        honest(&image, asked)
+    });
+    let place = Place::new(&[fake.at()]);
+    let name = format!("{}/a:1", fake.at());
+    let pulled = place.pull(&name, None).await.unwrap();
+    assert_eq!(pulled.image.layers.len(), LAYERS);
+    assert_eq!(place.left("layers"), LAYERS);
+    let most = seen.0.lock().unwrap().1;
+    assert!((2..=3).contains(&most), "{most}");
+}
+
+/// As a network has it that lets nobody out but through its proxy.
+#[tokio::test]
+async fn a_registry_is_asked_through_the_proxy_that_the_environment_names() {
+    let proxy = registry(|asked| {
+        let whole = asked.path.starts_with("http://registry.pastina.test/v2/a/");
+        let login = asked.header("proxy-authorization") == Some("Basic bWU6c2VjcmV0");
+        (!whole || !login).then(|| Reply::new(407, "{}"))
+    });
+    let environment = [
+        ("http_proxy", format!("http://me:secret@{}", proxy.at())),
+        ("no_proxy", "spared.pastina.test".to_owned()),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value));
+    let names = ["registry.pastina.test", "spared.pastina.test"].map(str::to_owned);
+    let policy = Policy {
+        insecure: names.to_vec(),
+        ..Policy::default()
+    };
+    let place = Place::with(&[], policy, Proxies::named_by(environment));
+    let pulled = place.pull("registry.pastina.test/a:1", None).await.unwrap();
+    assert_eq!(pulled.image.digest, image().digest());
+    let asked = proxy.asked().len();
+    place
+        .pull("spared.pastina.test/a:1", None)
+        .await
+        .unwrap_err();
+    assert_eq!(proxy.asked().len(), asked);
+    // What is private is not reached by that way either.
+    place.pull("10.1.2.3:5000/a:1", None).await.unwrap_err();
+    assert_eq!(proxy.asked().len(), asked);
 }

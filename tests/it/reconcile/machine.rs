@@ -88,6 +88,7 @@ impl Machine {
                 dir: dir("images"),
                 limits: images::Limits::default(),
                 policy: images::Policy::default(),
+                proxies: pastina::net::Proxies::default(),
             },
             false,
         )
