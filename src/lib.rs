@@ -18,6 +18,7 @@ pub mod wire;
 
 // Level 3: each owns one kind of effect.
 pub mod blobs;
+pub mod brokers;
 pub mod certs;
 pub mod images;
 pub mod logs;

@@ -8,14 +8,15 @@ use super::{
     ActionError, Actions, Caller, app_env,
     audit::{audit, target},
     cascade,
-    jobs::finished_job,
+    jobs::{finished_job, waiting_job},
     lifecycle, process_rules,
     uid_ranges::free_range,
 };
 use crate::{
     authz::{Place, Verb},
     model::{
-        App, AppId, AppName, AppState, Job, Lifecycle, Metadata, ProcessType, SpaceId, Timestamp,
+        App, AppId, AppName, AppState, Doomed, Job, Lifecycle, Metadata, ProcessType, SpaceId,
+        Timestamp,
     },
     store::{State, Tx},
     wire::app::{Create, Update},
@@ -175,10 +176,17 @@ impl Actions {
                 let app = find(tx, caller, Verb::WriteApps, id)?;
                 let data = json!({ "request": { "recursive": true } });
                 note(tx, caller, "audit.app.delete-request", &app, data, now);
+                let doomed = Doomed::App(id);
+                if !tx.parts_of(doomed).is_empty() {
+                    return Ok(waiting_job(tx, "app.delete", caller, doomed, now));
+                }
                 cascade::delete_app(tx, id);
                 Ok::<_, ActionError>(finished_job(tx, "app.delete", now))
             })
             .await?;
+        if !job.state.is_final() {
+            return Ok(job);
+        }
         // The log is files, and removing them waits for the disk.
         let logs = self.logs.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || logs.forget(id)).await {

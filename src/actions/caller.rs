@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use super::ActionError;
 use crate::{
     authz::{Grants, Place, Verb, may},
-    model::{Actor, OrgId, RoleScope, SpaceId, User},
+    model::{Actor, Metadata, OrgId, RoleScope, SpaceId, Timestamp, User, UserId, Username},
     store::State,
 };
 
@@ -37,6 +37,27 @@ impl Caller {
         }
         grants.roles = roles;
         Self { user, grants }
+    }
+
+    /// Somebody who has not logged in, and holds nothing.
+    ///
+    /// # Errors
+    /// Never: the name is one.
+    pub fn nobody() -> Result<Self, ActionError> {
+        let user = User {
+            id: UserId::from_uuid(uuid::Uuid::nil()),
+            username: Username::parse("nobody")?,
+            origin: String::new(),
+            password_hash: None,
+            admin: false,
+            metadata: Metadata::default(),
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+        };
+        Ok(Self {
+            user: Arc::new(user),
+            grants: Grants::default(),
+        })
     }
 
     /// The caller as the actor of an audit event.

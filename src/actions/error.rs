@@ -2,8 +2,10 @@
 
 use crate::{
     blobs::BlobError,
+    brokers::BrokerError,
     model::{Breach, InvalidId, InvalidName, InvalidSize},
     store::StoreError,
+    wire::Error,
 };
 
 /// Why an action was refused or failed. The API turns it into Cloud Foundry's table of errors.
@@ -33,6 +35,12 @@ pub enum ActionError {
     /// The request as such is wrong.
     #[error("{0}")]
     BadRequest(String),
+    /// Another entry of Cloud Foundry's table of errors.
+    #[error("{0}")]
+    Listed(Error),
+    /// A service broker did not do what it was asked for.
+    #[error("{0}")]
+    Broker(#[from] BrokerError),
     /// Images may not be pushed here.
     #[error("Docker support has not been enabled.")]
     DockerDisabled,

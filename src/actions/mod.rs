@@ -5,12 +5,11 @@ mod app_env;
 mod app_features;
 mod app_state;
 mod apps;
-mod audit;
 mod bindings;
 mod bootstrap;
+mod brokers;
 mod builds;
 mod caller;
-mod cascade;
 mod current_droplet;
 mod domains;
 mod droplets;
@@ -20,15 +19,18 @@ mod jobs;
 mod lifecycle;
 mod manifests;
 mod network_policies;
+mod offerings;
 mod organizations;
 mod packages;
 mod process_rules;
 mod processes;
 mod quotas;
 mod roles;
+mod route_bindings;
 mod routes;
 mod security_groups;
 mod seeds;
+mod service_usage;
 mod services;
 mod spaces;
 mod ssh;
@@ -39,11 +41,14 @@ mod users;
 pub use app_features::Feature;
 pub use bindings::Bound;
 pub use bootstrap::{Bootstrap, BootstrapError};
+pub use brokers::Changed;
 pub use caller::Caller;
 pub use domains::{default_domain, usable_in};
 pub use error::ActionError;
 pub use network_policies::PolicyChange;
 pub use packages::Upload;
+pub use route_bindings::RouteBound;
+pub use services::Saved;
 pub use ssh::{SshPlace, ssh_off};
 
 use std::{sync::Arc, time::SystemTime};
@@ -53,10 +58,11 @@ use tokio::sync::watch;
 
 use crate::{
     blobs::Blobs,
+    brokers::Brokers,
     logs::{Line, Logs, Stream},
     model::{AppId, DomainName, Megabytes, Timestamp},
     runtimes::Catalog,
-    store::Store,
+    store::{Store, audit, cascade},
 };
 
 /// What actions need to know of the platform's settings.
@@ -85,6 +91,8 @@ pub struct Actions {
     pub blobs: Blobs,
     /// Log lines.
     pub logs: Logs,
+    /// Talks to service brokers.
+    pub brokers: Brokers,
     /// Settings.
     pub config: Arc<Config>,
     /// The runtimes that there are at the moment.

@@ -8,12 +8,12 @@ use super::{
     ActionError, Actions, Caller,
     audit::{audit, target},
     cascade,
-    jobs::finished_job,
+    jobs::{finished_job, waiting_job},
 };
 use crate::{
     authz::{Place, Verb},
-    model::{Job, Metadata, Org, OrgId, OrgName, Timestamp},
-    store::{State, Tx},
+    model::{Doomed, Job, Metadata, Org, OrgId, OrgName, Timestamp},
+    store::{State, Tx, service_events::end_use_in_space},
     wire::organization::{Create, Update},
 };
 
@@ -142,7 +142,6 @@ impl Actions {
                 caller.need_in_org(Verb::ReadOrg, id)?;
                 let org = find(tx, id)?;
                 caller.need_admin()?;
-                cascade::delete_org(tx, id);
                 let data = json!({ "request": { "recursive": true } });
                 note(
                     tx,
@@ -152,6 +151,15 @@ impl Actions {
                     data,
                     now,
                 );
+                let doomed = Doomed::Org(id);
+                if !tx.parts_of(doomed).is_empty() {
+                    return Ok(waiting_job(tx, "organization.delete", caller, doomed, now));
+                }
+                let spaces: Vec<_> = tx.spaces_of(id).map(|space| space.id).collect();
+                for space in spaces {
+                    end_use_in_space(tx, space, now);
+                }
+                cascade::delete_org(tx, id);
                 Ok(finished_job(tx, "organization.delete", now))
             })
             .await

@@ -8,12 +8,12 @@ use super::{
     ActionError, Actions, Caller,
     audit::{audit, target},
     cascade,
-    jobs::finished_job,
+    jobs::{finished_job, waiting_job},
 };
 use crate::{
     authz::{Place, Verb},
-    model::{Job, Metadata, OrgId, RouteId, Space, SpaceId, SpaceName},
-    store::State,
+    model::{Doomed, Job, Metadata, OrgId, RouteId, Space, SpaceId, SpaceName},
+    store::{State, service_events::end_use_in_space},
     wire::space::{Create, Update},
 };
 
@@ -152,9 +152,14 @@ impl Actions {
                 let space = find(tx, id)?;
                 caller.need_in_org(Verb::WriteOrg, space.org)?;
                 caller.need_active(tx, space.org)?;
-                cascade::delete_space(tx, id);
                 let data = json!({ "request": { "recursive": true } });
                 note(tx, caller, "audit.space.delete-request", &space, data, now);
+                let doomed = Doomed::Space(id);
+                if !tx.parts_of(doomed).is_empty() {
+                    return Ok(waiting_job(tx, "space.delete", caller, doomed, now));
+                }
+                end_use_in_space(tx, id, now);
+                cascade::delete_space(tx, id);
                 Ok(finished_job(tx, "space.delete", now))
             })
             .await

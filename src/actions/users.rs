@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{ActionError, Actions, Caller, cascade, jobs::finished_job};
+use super::{ActionError, Actions, Caller, jobs::finished_job};
 use crate::{
     authz::Verb,
     identity::end_sessions,
@@ -271,7 +271,12 @@ fn remove(tx: &mut Tx, user: &User) -> Result<(), ActionError> {
             user.username
         )));
     }
-    cascade::delete_user(tx, user.id);
+    crate::identity::end_sessions(tx, user.id);
+    let roles: Vec<_> = tx.roles_of_user(user.id).map(|role| role.id).collect();
+    for role in roles {
+        tx.delete(role);
+    }
+    tx.delete(user.id);
     Ok(())
 }
 

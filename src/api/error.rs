@@ -38,6 +38,13 @@ impl From<ActionError> for Failure {
             ActionError::Quota(_) => Error::unprocessable(error.to_string()),
             ActionError::Taken(detail) => Error::uniqueness(detail),
             ActionError::BadRequest(detail) => Error::bad_request(detail),
+            ActionError::Listed(error) => error,
+            ActionError::Broker(error) => Error {
+                status: error.fault.status(),
+                code: 10_001,
+                title: error.fault.title(),
+                detail: error.message,
+            },
             ActionError::BitsUploaded => Error::bits_uploaded(
                 "Bits may be uploaded only once. Create a new package to upload different bits.",
             ),

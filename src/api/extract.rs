@@ -139,6 +139,11 @@ pub(super) fn resource(path: &str) -> &'static str {
         "tasks" => "Task",
         "service_instances" => "Service instance",
         "service_credential_bindings" => "Service credential binding",
+        "service_route_bindings" => "Service route binding",
+        "service_brokers" => "Service broker",
+        "service_offerings" => "Service offering",
+        "service_plans" => "Service plan",
+        "service_usage_events" => "Service usage event",
         _ => "Resource",
     }
 }

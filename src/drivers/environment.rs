@@ -11,7 +11,6 @@ use super::{
 use crate::{
     model::{App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, Space, TaskId},
     store::State,
-    wire::binding::vcap_services,
 };
 
 /// Where the app is inside.
@@ -53,7 +52,7 @@ pub fn with_subject<T>(
     let space = state.spaces.get(&app.space)?;
     let org = state.orgs.get(&space.org)?;
     let uris = uris(state, app.id);
-    let services = vcap_services(state.bindings_of_app(app.id));
+    let services = state.vcap_services(app.id);
     Some(with(&Subject {
         app,
         space,

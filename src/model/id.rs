@@ -103,8 +103,20 @@ ids! {
     PeerPolicyId,
     /// A service instance.
     ServiceId,
-    /// The binding of a service instance to an app.
+    /// The binding of a service instance to an app, or a key of it.
     BindingId,
+    /// A service broker.
+    BrokerId,
+    /// What a broker offers.
+    OfferingId,
+    /// A variant of what a broker offers.
+    PlanId,
+    /// The binding of a service instance to a route.
+    RouteBindingId,
+    /// What may be left at a broker; the bits of the instance's or binding's own identifier.
+    OrphanId,
+    /// A record of what was used of services.
+    ServiceUsageId,
     /// Something that the platform makes once.
     SeedId,
     /// A task of an app.

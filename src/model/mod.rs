@@ -2,6 +2,7 @@
 //! but the making of fresh identifiers.
 
 mod app;
+mod broker;
 mod build;
 mod domain;
 mod droplet;
@@ -32,6 +33,10 @@ mod timestamp;
 mod user;
 
 pub use app::{App, AppState, Lifecycle, LifecycleKind};
+pub use broker::{
+    Broker, BrokerChange, BrokerLogin, BrokerState, BrokerSync, Change, Errand, MaintenanceInfo,
+    Offering, OfferingTerms, Orphan, Plan, PlanTerms, Schemas, ServiceUsage, Stage, UsageState,
+};
 pub use build::{Build, BuildState, Failure};
 pub use domain::Domain;
 pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState};
@@ -39,13 +44,14 @@ pub use event::{Actor, Event, EventTarget};
 pub use grants::{named_by, named_in};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
-    AppId, BindingId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId, InvalidId,
-    JobId, OrgId, OrgQuotaId, PackageId, PeerPolicyId, ProcessId, RoleId, RouteId, SecurityGroupId,
-    SeedId, ServiceId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
+    AppId, BindingId, BrokerId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId,
+    InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId, PlanId,
+    ProcessId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId, ServiceId, ServiceUsageId,
+    SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
-pub use job::{Job, JobError, JobState};
+pub use job::{Doomed, Job, JobError, JobState, Work};
 pub use metadata::Metadata;
 pub use name::{
     AppName, DomainName, InvalidName, OrgName, ProcessType, QuotaName, RouteHost, RoutePath,
@@ -70,7 +76,8 @@ pub use security_group::{
 };
 pub use seed::Seed;
 pub use service::{
-    Binding, Credentials, Operation, OperationKind, OperationState, Service, ServiceKind,
+    Binding, Credentials, Operation, OperationKind, OperationState, RouteBinding, Service,
+    ServiceKind, Told,
 };
 pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;

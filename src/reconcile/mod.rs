@@ -1,8 +1,7 @@
 //! Makes what runs be what should run.
 //!
-//! One loop for each concern: instances and their routes, what they may reach, builds, and what
-//! is left over. Each
-//! is level-triggered: a pass looks at desired and observed state as they are, plans with a
+//! One loop for each concern: instances and their routes, what they may reach, builds, what
+//! service brokers are asked for, and what is left over. Each is level-triggered: a pass looks at desired and observed state as they are, plans with a
 //! pure function and acts; it takes no hint of what changed, so a start-up, a crash and an
 //! ordinary push all take the same way.
 
@@ -15,6 +14,7 @@ mod handle;
 pub mod network;
 pub mod processes;
 pub mod routes;
+pub mod services;
 mod start;
 pub mod status;
 pub mod tasks;

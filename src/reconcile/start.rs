@@ -5,9 +5,12 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
-use super::{Config, builds, cleanup, driver::Driver, handle::Handle, network, routes::Routes};
+use super::{
+    Config, builds, cleanup, driver::Driver, handle::Handle, network, routes::Routes, services,
+};
 use crate::{
     blobs::Blobs,
+    brokers::Brokers,
     build::{Builder, Room},
     drivers::Drivers,
     logs::Logs,
@@ -29,6 +32,8 @@ pub struct Deps {
     pub drivers: Drivers,
     /// Runs builds.
     pub builder: Builder,
+    /// Talks to service brokers.
+    pub brokers: Brokers,
     /// Packages and droplets.
     pub blobs: Blobs,
     /// Logs of apps.
@@ -75,6 +80,7 @@ impl Reconciler {
             builds::run(deps.clone(), Arc::clone(&config), room),
         );
         tasks.spawn("network", network::run(deps.clone()));
+        tasks.spawn("services", services::run(deps.clone()));
         let drivers = deps.drivers.clone();
         tasks.spawn("cleanup", cleanup::run(deps, config));
         (

@@ -29,6 +29,7 @@ use crate::{
     actions::{self, Actions, Bootstrap},
     api::{self, Api},
     blobs::Blobs,
+    brokers::{self, Brokers},
     build::{self, Builder},
     certs::{self, Certs, KeyFiles},
     cli::Endpoint,
@@ -105,7 +106,9 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         },
         store.clone(),
     )?;
+    let brokers = Brokers::try_new(brokers::Config::default())?;
     let actions = Actions {
+        brokers: brokers.clone(),
         store: store.clone(),
         blobs: blobs.clone(),
         logs: logs.clone(),
@@ -159,6 +162,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         store: store.clone(),
         drivers: drivers.clone(),
         builder,
+        brokers,
         blobs,
         logs: logs.clone(),
         table: Arc::clone(&table),

@@ -2,12 +2,13 @@
 
 use imbl::{OrdMap, OrdSet};
 
-use super::Record;
+use super::{Key, Record};
 use crate::model::{
-    App, AppId, BindingId, Build, BuildId, Domain, DomainId, DomainName, Droplet, DropletId,
-    EventId, Job, JobId, Org, OrgId, OrgQuotaId, Package, PackageId, PeerPolicyId, Process,
-    ProcessId, Role, RoleId, RoleScope, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId,
-    Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId, User, UserId,
+    App, AppId, BindingId, BrokerId, Build, BuildId, Domain, DomainId, DomainName, Droplet,
+    DropletId, EventId, Job, JobId, OfferingId, Org, OrgId, OrgQuotaId, Package, PackageId,
+    PeerPolicyId, PlanId, Process, ProcessId, Role, RoleId, RoleScope, RouteBindingId, RouteHost,
+    RouteId, RoutePath, SecurityGroupId, ServiceId, ServiceUsageId, Space, SpaceId, SpaceQuotaId,
+    TaskId, Timestamp, TokenId, User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
@@ -39,13 +40,23 @@ pub struct Indexes {
     pub(super) bindings_by_service: OrdSet<(ServiceId, BindingId)>,
     pub(super) tasks: OrdSet<(AppId, Timestamp, TaskId)>,
     pub(super) unfinished_tasks: OrdSet<(Timestamp, TaskId)>,
+    pub(super) brokers: OrdMap<String, BrokerId>,
+    pub(super) offerings_by_broker: OrdSet<(BrokerId, OfferingId)>,
+    pub(super) plans_by_offering: OrdSet<(OfferingId, PlanId)>,
+    pub(super) services_by_plan: OrdSet<(PlanId, ServiceId)>,
+    pub(super) services_shared: OrdSet<(SpaceId, ServiceId)>,
+    pub(super) route_bindings_by_service: OrdSet<(ServiceId, RouteBindingId)>,
+    pub(super) route_bindings_by_route: OrdSet<(RouteId, RouteBindingId)>,
+    pub(super) service_usage: OrdSet<(Timestamp, ServiceUsageId)>,
+    /// What the loop of services has to look at, by the bits of its identifier.
+    pub(super) errands: OrdSet<Key>,
     events: OrdSet<(Timestamp, EventId)>,
     events_by_target: OrdSet<(String, Timestamp, EventId)>,
     jobs: OrdSet<(Timestamp, JobId)>,
 }
 
 /// How an entry goes in or out; lets one list of entries serve both.
-trait Entry {
+pub(super) trait Entry {
     fn map<K: Ord + Clone, V: Clone + Eq>(map: &mut OrdMap<K, V>, key: K, value: V);
     fn set<K: Ord + Clone>(set: &mut OrdSet<K>, key: K);
 }
@@ -172,22 +183,20 @@ impl Indexes {
                     E::set(&mut self.policies_by_app, (app, policy.id));
                 }
             }
-            Record::Service(service) => E::map(
-                &mut self.services,
-                (service.space, lower(&service.name)),
-                service.id,
-            ),
-            Record::Binding(binding) => {
-                let by_app = (binding.app, binding.created_at, binding.id);
-                E::set(&mut self.bindings_by_app, by_app);
-                E::set(&mut self.bindings_by_service, (binding.service, binding.id));
-            }
             Record::Task(task) => {
                 E::set(&mut self.tasks, (task.app, task.created_at, task.id));
                 if !task.state.is_final() {
                     E::set(&mut self.unfinished_tasks, (task.created_at, task.id));
                 }
             }
+            Record::Broker(_)
+            | Record::Offering(_)
+            | Record::Plan(_)
+            | Record::Service(_)
+            | Record::Binding(_)
+            | Record::RouteBinding(_)
+            | Record::Orphan(_)
+            | Record::ServiceUsage(_) => self.each_of_services::<E>(record),
             // Found by their keys alone.
             Record::Seed(_) => {}
             Record::Event(event) => {
@@ -198,7 +207,12 @@ impl Indexes {
                     (target, event.created_at, event.id),
                 );
             }
-            Record::Job(job) => E::set(&mut self.jobs, (job.created_at, job.id)),
+            Record::Job(job) => {
+                E::set(&mut self.jobs, (job.created_at, job.id));
+                if job.work.is_some() && !job.state.is_final() {
+                    E::set(&mut self.errands, Key::Job(job.id));
+                }
+            }
         }
     }
 }
@@ -220,17 +234,23 @@ macro_rules! uuid_from {
 uuid_from!(
     AppId,
     BindingId,
+    BrokerId,
     BuildId,
     DomainId,
     DropletId,
     EventId,
     JobId,
+    OfferingId,
     OrgId,
     PackageId,
     PeerPolicyId,
+    PlanId,
     ProcessId,
     RoleId,
+    RouteBindingId,
     RouteId,
+    ServiceId,
+    ServiceUsageId,
     SpaceId,
     TaskId,
     TokenId,

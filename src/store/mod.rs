@@ -8,10 +8,13 @@
 //! (`snapshot`) and the keyed state in sled (`keyed`), which is what start-up reads. The
 //! journal is the truth; the other two can be had again from it or from each other.
 
+pub mod audit;
 mod backup;
+pub mod cascade;
 mod codec;
 mod config;
 mod disk;
+mod doomed;
 mod error;
 mod events;
 mod frame;
@@ -26,6 +29,8 @@ mod reach;
 mod record;
 mod runs;
 mod schema;
+pub mod service_events;
+mod services;
 mod snapshot;
 mod state;
 mod tx;
@@ -36,6 +41,7 @@ mod tests;
 
 pub use backup::{Existing, Moved};
 pub use config::{Config, Opened, Repair, Source};
+pub use doomed::Parts;
 pub use error::StoreError;
 pub use handle::Store;
 pub use index::Indexes;

@@ -7,11 +7,12 @@ use uuid::Uuid;
 
 use super::{Indexes, State};
 use crate::model::{
-    App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
-    EventId, Job, JobId, Org, OrgId, OrgQuota, OrgQuotaId, Package, PackageId, PeerPolicy,
-    PeerPolicyId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup,
-    SecurityGroupId, Seed, SeedId, Service, ServiceId, Space, SpaceId, SpaceQuota, SpaceQuotaId,
-    Task, TaskId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Domain, DomainId, Droplet,
+    DropletId, Event, EventId, Job, JobId, Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId,
+    Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId, Plan, PlanId, Process,
+    ProcessId, RefreshToken, Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId,
+    SecurityGroup, SecurityGroupId, Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId,
+    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -194,8 +195,14 @@ records! {
     routes: Route(RouteId) = "route",
     security_groups: SecurityGroup(SecurityGroupId) = "security_group",
     peer_policies: PeerPolicy(PeerPolicyId) = "network_policy",
+    brokers: Broker(BrokerId) = "service_broker",
+    offerings: Offering(OfferingId) = "service_offering",
+    plans: Plan(PlanId) = "service_plan",
     services: Service(ServiceId) = "service_instance",
     bindings: Binding(BindingId) = "service_binding",
+    route_bindings: RouteBinding(RouteBindingId) = "service_route_binding",
+    orphans: Orphan(OrphanId) = "service_orphan",
+    service_usage: ServiceUsage(ServiceUsageId) = "service_usage_event",
     seeds: Seed(SeedId) = "seed",
     tasks: Task(TaskId) = "task",
     events: Event(EventId) = "event",

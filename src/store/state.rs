@@ -6,11 +6,12 @@ use imbl::OrdMap;
 
 use super::Indexes;
 use crate::model::{
-    App, AppId, Binding, BindingId, Build, BuildId, Domain, DomainId, Droplet, DropletId, Event,
-    EventId, Job, JobId, Org, OrgId, OrgQuota, OrgQuotaId, Package, PackageId, PeerPolicy,
-    PeerPolicyId, Process, ProcessId, RefreshToken, Role, RoleId, Route, RouteId, SecurityGroup,
-    SecurityGroupId, Seed, SeedId, Service, ServiceId, Space, SpaceId, SpaceQuota, SpaceQuotaId,
-    Task, TaskId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Domain, DomainId, Droplet,
+    DropletId, Event, EventId, Job, JobId, Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId,
+    Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId, Plan, PlanId, Process,
+    ProcessId, RefreshToken, Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId,
+    SecurityGroup, SecurityGroupId, Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId,
+    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -56,10 +57,22 @@ pub struct State {
     pub security_groups: Table<SecurityGroupId, SecurityGroup>,
     /// Network policies between apps.
     pub peer_policies: Table<PeerPolicyId, PeerPolicy>,
+    /// Service brokers.
+    pub brokers: Table<BrokerId, Broker>,
+    /// What brokers offer.
+    pub offerings: Table<OfferingId, Offering>,
+    /// The plans of what they offer.
+    pub plans: Table<PlanId, Plan>,
     /// Service instances.
     pub services: Table<ServiceId, Service>,
-    /// Bindings of service instances to apps.
+    /// Bindings of service instances to apps, and keys of them.
     pub bindings: Table<BindingId, Binding>,
+    /// Bindings of service instances to routes.
+    pub route_bindings: Table<RouteBindingId, RouteBinding>,
+    /// What may be left at brokers.
+    pub orphans: Table<OrphanId, Orphan>,
+    /// What was used of services.
+    pub service_usage: Table<ServiceUsageId, ServiceUsage>,
     /// What the platform made once.
     pub seeds: Table<SeedId, Seed>,
     /// Tasks.

@@ -67,7 +67,35 @@ table! {
     /// What the instance was made with is not kept.
     no_instance_parameters = 400 120004 "CF-ServiceFetchInstanceParametersNotSupported";
     /// What the binding was made with is not kept.
-    no_binding_parameters = 502 120005 "CF-ServiceFetchBindingParametersNotSupported";
+    no_binding_parameters = 400 90007 "CF-ServiceFetchBindingParametersNotSupported";
+    /// Something is related to what it cannot be related to.
+    invalid_relation = 400 1002 "CF-InvalidRelation";
+    /// Something did not come to a good end.
+    unable_to_perform = 400 10009 "CF-UnableToPerform";
+    /// It took too long.
+    job_timeout = 524 290006 "CF-JobTimeout";
+    /// The instance is no instance yet, or never became one.
+    service_instance_gone = 404 60004 "CF-ServiceInstanceNotFound";
+    /// A broker is at the instance.
+    service_operation_in_progress = 409 60016 "CF-AsyncServiceInstanceOperationInProgress";
+    /// A broker is at a binding of the instance.
+    binding_operation_in_progress = 409 90008 "CF-AsyncServiceBindingOperationInProgress";
+    /// The route goes through the instance already.
+    bound_to_same_route = 422 130008 "CF-ServiceInstanceAlreadyBoundToSameRoute";
+    /// There are instances of what the broker offers.
+    broker_not_removable = 422 270010 "CF-ServiceBrokerNotRemovable";
+    /// The catalog of a broker is none.
+    broker_catalog_invalid = 502 270012 "CF-ServiceBrokerCatalogInvalid";
+    /// The broker did not want to show its catalog.
+    broker_request_rejected = 502 270020 "CF-ServiceBrokerRequestRejected";
+    /// What the broker shows is no catalog.
+    broker_request_malformed = 502 270021 "CF-ServiceBrokerRequestMalformed";
+    /// Bindings in another space stand against the end of sharing.
+    unshare_failed = 502 390001 "CF-ServiceInstanceUnshareFailed";
+    /// Something in a space stands against its end.
+    space_deletion_failed = 502 290008 "CF-SpaceDeletionFailed";
+    /// Something in an organization stands against its end.
+    organization_deletion_failed = 502 290010 "CF-OrganizationDeletionFailed";
     /// Images may not be pushed.
     docker_disabled = 400 320003 "CF-DockerDisabled";
     /// A feature flag forbids it.

@@ -8,6 +8,10 @@ use crate::model::Job;
 /// One job.
 #[must_use]
 pub fn present(job: &Job, base: &Base) -> Value {
+    let mut links = Links::new(base).to("self", &path(job));
+    if let Some((kind, guid)) = &job.resource {
+        links = links.to(kind, &format!("/v3/{kind}/{guid}"));
+    }
     json!({
         "guid": job.id.to_string(),
         "created_at": job.created_at.to_string(),
@@ -16,7 +20,7 @@ pub fn present(job: &Job, base: &Base) -> Value {
         "state": job.state,
         "errors": job.errors,
         "warnings": job.warnings.iter().map(|text| json!({ "detail": text })).collect::<Vec<_>>(),
-        "links": Links::new(base).to("self", &path(job)).json(),
+        "links": links.json(),
     })
 }
 

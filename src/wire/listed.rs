@@ -6,8 +6,9 @@ use uuid::Uuid;
 
 use super::{Error, Query, select::Selector};
 use crate::model::{
-    App, Binding, Build, Domain, Droplet, Event, Metadata, Org, OrgQuota, Package, Process, Role,
-    Route, SecurityGroup, Service, Space, SpaceQuota, Task, Timestamp, User,
+    App, Binding, Broker, Build, Domain, Droplet, Event, Metadata, Offering, Org, OrgQuota,
+    Package, Plan, Process, Role, Route, RouteBinding, SecurityGroup, Service, ServiceUsage, Space,
+    SpaceQuota, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -66,6 +67,11 @@ listed! {
     Event created_at |_| None, |_| None;
     SecurityGroup updated_at |x| Some(&x.name), |_| None;
     Service updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    Broker updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    Offering updated_at |x| Some(&x.terms.name), |x| Some(&x.metadata);
+    Plan updated_at |x| Some(&x.terms.name), |x| Some(&x.metadata);
+    RouteBinding updated_at |_| None, |x| Some(&x.metadata);
+    ServiceUsage created_at |_| None, |_| None;
     Binding updated_at |x| Some(x.name.as_deref().unwrap_or_default()), |x| Some(&x.metadata);
 }
 

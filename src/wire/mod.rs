@@ -3,6 +3,7 @@
 
 pub mod app;
 pub mod binding;
+pub mod broker;
 pub mod build;
 pub mod buildpack;
 pub mod domain;
@@ -14,6 +15,7 @@ pub mod list;
 pub mod listed;
 pub mod manifest;
 pub mod network_policy;
+pub mod offering;
 pub mod organization;
 pub mod package;
 pub mod platform;
@@ -22,9 +24,11 @@ pub mod query;
 pub mod quota;
 pub mod role;
 pub mod route;
+pub mod route_binding;
 pub mod security_group;
 pub mod select;
 pub mod service;
+pub mod service_usage;
 pub mod shared;
 pub mod space;
 pub mod stats;

@@ -3,8 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Base, Links, MetadataPatch, ToOne, shared, shared::Hidden};
-use crate::model::{Credentials, Operation, OperationKind, OperationState, Service, ServiceKind};
+use super::{
+    Base, Links, MetadataPatch, ToOne, offering::maintenance_info, shared, shared::Hidden,
+};
+use crate::model::{
+    Credentials, Operation, OperationKind, OperationState, Plan, Service, ServiceKind,
+};
 
 /// Most characters of all tags together (Cloud Foundry's limit).
 const LONGEST_TAGS: usize = 2_048;
@@ -49,9 +53,29 @@ pub struct Relationships {
 pub struct Update {
     /// A new name.
     pub name: Option<String>,
+    /// The plan that a managed one shall have.
+    pub relationships: Option<NewPlan>,
+    /// The version that a managed one shall be of.
+    pub maintenance_info: Option<Version>,
     /// What it is and says from now on.
     #[serde(flatten)]
     pub settings: Settings,
+}
+
+/// The plan that a managed instance shall have.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewPlan {
+    /// The plan.
+    pub service_plan: ToOne,
+}
+
+/// The version that a managed instance shall be of.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Version {
+    /// A semantic version.
+    pub version: Option<String>,
 }
 
 /// What can be said about a service instance when it is made and later.
@@ -70,49 +94,54 @@ pub struct Settings {
     #[serde(default, deserialize_with = "shared::maybe_null")]
     pub tags: Option<Option<Vec<String>>>,
     /// For managed ones.
-    pub parameters: Option<Hidden<Value>>,
+    pub parameters: Option<Hidden<Map<String, Value>>>,
     /// Labels and annotations.
     #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
 }
 
 impl Settings {
-    /// Says so to `kind` and `tags` of a service instance.
+    /// Says so to `kind` and `tags` of a service instance. Parameters are the broker's to hear.
     ///
     /// # Errors
     /// Words for the user about everything that is not allowed.
     pub fn apply(self, kind: &mut ServiceKind, tags: &mut Vec<String>) -> Result<(), Vec<String>> {
         let mut errors = Vec::new();
-        let ServiceKind::UserProvided {
-            credentials,
-            syslog_drain_url,
-            route_service_url,
-        } = kind;
-        if self.parameters.is_some() {
-            errors.push("Unknown field(s): 'parameters'".to_owned());
-        }
-        if let Some(new) = self.credentials {
-            let new = new.unwrap_or_default().0;
-            errors.extend(wrong_with_credentials(&new));
-            *credentials = Credentials(new);
-        }
-        if let Some(new) = self.syslog_drain_url {
-            let new = new.filter(|url| !url.is_empty());
-            if new.as_deref().is_some_and(|url| !is_url(url)) {
-                errors.push("Syslog drain url must be a valid URI".to_owned());
-            }
-            *syslog_drain_url = new;
-        }
-        if let Some(new) = self.route_service_url {
-            let new = new.filter(|url| !url.is_empty());
-            if let Some(url) = &new {
-                if !is_url(url) {
-                    errors.push("Route service url must be a valid URI".to_owned());
-                } else if !url.starts_with("https:") {
-                    errors.push("Route service url must be https".to_owned());
+        match kind {
+            ServiceKind::UserProvided {
+                credentials,
+                syslog_drain_url,
+                route_service_url,
+            } => {
+                if self.parameters.is_some() {
+                    errors.push("Unknown field(s): 'parameters'".to_owned());
+                }
+                if let Some(new) = self.credentials {
+                    let new = new.unwrap_or_default().0;
+                    errors.extend(wrong_with_object("Credentials", &new));
+                    *credentials = Credentials(new);
+                }
+                if let Some(new) = self.syslog_drain_url {
+                    *syslog_drain_url = new.filter(|url| !url.is_empty());
+                    errors.extend(wrong_with_drain(syslog_drain_url.as_deref()));
+                }
+                if let Some(new) = self.route_service_url {
+                    *route_service_url = new.filter(|url| !url.is_empty());
+                    errors.extend(wrong_with_route_service(route_service_url.as_deref()));
                 }
             }
-            *route_service_url = new;
+            ServiceKind::Managed { .. } => {
+                let strange = [
+                    ("credentials", self.credentials.is_some()),
+                    ("syslog_drain_url", self.syslog_drain_url.is_some()),
+                    ("route_service_url", self.route_service_url.is_some()),
+                ];
+                let strange = strange.into_iter().filter(|(_, said)| *said);
+                errors.extend(strange.map(|(name, _)| format!("Unknown field(s): '{name}'")));
+                if let Some(parameters) = &self.parameters {
+                    errors.extend(wrong_with_object("Parameters", &parameters.0));
+                }
+            }
         }
         if let Some(new) = self.tags {
             let new = new.unwrap_or_default();
@@ -132,18 +161,33 @@ impl Settings {
     }
 }
 
-fn wrong_with_credentials(credentials: &Map<String, Value>) -> Option<String> {
-    if credentials
+fn wrong_with_drain(url: Option<&str>) -> Option<String> {
+    let wrong = url.is_some_and(|url| !is_url(url));
+    wrong.then(|| "Syslog drain url must be a valid URI".to_owned())
+}
+
+fn wrong_with_route_service(url: Option<&str>) -> Option<String> {
+    let url = url?;
+    if !is_url(url) {
+        return Some("Route service url must be a valid URI".to_owned());
+    }
+    (!url.starts_with("https:")).then(|| "Route service url must be https".to_owned())
+}
+
+/// What is wrong with an object that is kept and handed on, such as credentials and parameters.
+#[must_use]
+pub fn wrong_with_object(what: &str, object: &Map<String, Value>) -> Option<String> {
+    if object
         .values()
         .any(|value| depth_exceeds(value, DEEPEST - 1))
     {
         return Some(format!(
-            "Credentials must have at most {DEEPEST} objects and arrays in each other"
+            "{what} must have at most {DEEPEST} objects and arrays in each other"
         ));
     }
-    let bytes = serde_json::to_vec(credentials).map_or(usize::MAX, |text| text.len());
+    let bytes = serde_json::to_vec(object).map_or(usize::MAX, |text| text.len());
     (bytes > MOST_CREDENTIALS)
-        .then(|| format!("Credentials must be at most {MOST_CREDENTIALS} bytes as JSON"))
+        .then(|| format!("{what} must be at most {MOST_CREDENTIALS} bytes as JSON"))
 }
 
 /// Whether `value` has more than `most` objects and arrays in each other. It looks no deeper
@@ -174,42 +218,71 @@ fn is_url(text: &str) -> bool {
         && text.bytes().all(|b| b > b' ' && b != 0x7f)
 }
 
-/// One service instance, without its credentials.
+/// One service instance, without its credentials; `plan` is that of a managed one.
 #[must_use]
-pub fn present(service: &Service, base: &Base) -> Value {
+pub fn present(service: &Service, plan: Option<&Plan>, base: &Base) -> Value {
     let path = format!("/v3/service_instances/{}", service.id);
     let of_it = format!("service_instance_guids={}", service.id);
-    let ServiceKind::UserProvided {
-        syslog_drain_url,
-        route_service_url,
-        ..
-    } = &service.kind;
-    json!({
+    let mut links = Links::new(base)
+        .to("self", &path)
+        .to("space", &format!("/v3/spaces/{}", service.space))
+        .to(
+            "service_credential_bindings",
+            &format!("/v3/service_credential_bindings?{of_it}"),
+        )
+        .to(
+            "service_route_bindings",
+            &format!("/v3/service_route_bindings?{of_it}"),
+        );
+    let mut document = json!({
         "guid": service.id.to_string(),
         "created_at": service.created_at.to_string(),
         "updated_at": service.updated_at.to_string(),
         "name": service.name,
         "type": kind(service),
         "tags": service.tags,
-        "syslog_drain_url": syslog_drain_url,
-        "route_service_url": route_service_url,
         "last_operation": operation(&service.last_operation),
         "relationships": { "space": shared::to_one(service.space) },
         "metadata": shared::metadata(&service.metadata),
-        "links": Links::new(base)
-            .to("self", &path)
-            .to("space", &format!("/v3/spaces/{}", service.space))
-            .to("credentials", &format!("{path}/credentials"))
-            .to(
-                "service_credential_bindings",
-                &format!("/v3/service_credential_bindings?{of_it}"),
-            )
-            .to(
-                "service_route_bindings",
-                &format!("/v3/service_route_bindings?{of_it}"),
-            )
-            .json(),
-    })
+    });
+    match &service.kind {
+        ServiceKind::UserProvided {
+            syslog_drain_url,
+            route_service_url,
+            ..
+        } => {
+            document["syslog_drain_url"] = json!(syslog_drain_url);
+            document["route_service_url"] = json!(route_service_url);
+            links = links.to("credentials", &format!("{path}/credentials"));
+        }
+        ServiceKind::Managed {
+            plan: id,
+            dashboard_url,
+            maintenance_info: info,
+            broker_metadata,
+        } => {
+            let newest = plan.and_then(|plan| plan.terms.maintenance_info.as_ref());
+            let version = |info: Option<&crate::model::MaintenanceInfo>| {
+                info.map(|info| info.version.clone())
+            };
+            document["maintenance_info"] = maintenance_info(info.as_ref());
+            document["upgrade_available"] = (version(newest) != version(info.as_ref())).into();
+            document["dashboard_url"] = json!(dashboard_url);
+            document["relationships"]["service_plan"] = shared::to_one(id);
+            if !broker_metadata.is_empty() {
+                document["broker_provided_metadata"] = json!(broker_metadata);
+            }
+            links = links
+                .to("service_plan", &format!("/v3/service_plans/{id}"))
+                .to("parameters", &format!("{path}/parameters"))
+                .to(
+                    "shared_spaces",
+                    &format!("{path}/relationships/shared_spaces"),
+                );
+        }
+    }
+    document["links"] = links.json();
+    document
 }
 
 /// What a service instance is, as filters spell it.
@@ -217,6 +290,7 @@ pub fn present(service: &Service, base: &Base) -> Value {
 pub const fn kind(service: &Service) -> &'static str {
     match service.kind {
         ServiceKind::UserProvided { .. } => "user-provided",
+        ServiceKind::Managed { .. } => "managed",
     }
 }
 
@@ -263,12 +337,18 @@ mod tests {
         let (kind, tags) = apply(json!({})).unwrap();
         let ServiceKind::UserProvided {
             syslog_drain_url, ..
-        } = kind;
+        } = kind
+        else {
+            panic!("not user-provided");
+        };
         assert!(syslog_drain_url.is_some() && tags == ["old"]);
         let (kind, tags) = apply(json!({ "syslog_drain_url": "", "tags": null })).unwrap();
         let ServiceKind::UserProvided {
             syslog_drain_url, ..
-        } = kind;
+        } = kind
+        else {
+            panic!("not user-provided");
+        };
         assert!(syslog_drain_url.is_none() && tags.is_empty());
     }
 

@@ -19,4 +19,5 @@ mod isolation;
 mod layers;
 mod reconcile;
 mod sandbox;
+mod services;
 mod support;

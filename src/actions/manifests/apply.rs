@@ -112,20 +112,26 @@ impl Apply<'_> {
         let ServiceManifest {
             name,
             binding_name,
-            has_parameters,
+            parameters,
         } = manifest;
-        let service = tx.service_by_name(self.space, name).cloned();
+        let own = tx.service_by_name(self.space, name);
+        let mut shared = tx.services_shared_with(self.space);
+        let service = own.or_else(|| shared.find(|service| service.name.as_str() == name));
+        let service = service.cloned();
+        drop(shared);
         let service = service.ok_or_else(|| format!("Service instance '{name}' not found"))?;
         if bindings::is_bound(tx, app.id, service.id) {
             return Ok(());
         }
-        if *has_parameters {
+        if parameters.is_some() && !service.is_managed() {
             return Err(format!("For service '{name}': {}", bindings::NO_PARAMETERS));
         }
         let new = bindings::New {
             service: &service,
-            app,
+            app: Some(app),
             name: binding_name.clone(),
+            parameters: parameters.clone().map(|parameters| parameters.0),
+            multiple: false,
             metadata: Metadata::default(),
         };
         bindings::put(tx, self.caller, new, self.now)

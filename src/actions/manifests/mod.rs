@@ -6,7 +6,10 @@ mod words;
 
 use serde_json::{Value, json};
 
-use super::{ActionError, Actions, Caller, apps, jobs::finished_job};
+use super::{
+    ActionError, Actions, Caller, apps,
+    jobs::{binding_job, finished_job},
+};
 use crate::{
     authz::Verb,
     model::{App, AppId, AppProtocol, Job, SpaceId},
@@ -57,7 +60,14 @@ impl Actions {
                 if !errors.is_empty() {
                     return Err(ActionError::Several(errors));
                 }
-                let job = finished_job(tx, "space.apply_manifest", now);
+                let bound = applied.iter().flat_map(|app| tx.bindings_of_app(*app));
+                let open = bound.filter(|(binding, _)| binding.errand.is_some());
+                let open: Vec<_> = open.map(|(binding, _)| binding.id).collect();
+                let job = if open.is_empty() {
+                    finished_job(tx, "space.apply_manifest", now)
+                } else {
+                    binding_job(tx, "space.apply_manifest", open, now)
+                };
                 Ok::<_, ActionError>((job, applied))
             })
             .await?;

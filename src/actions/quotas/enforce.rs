@@ -154,7 +154,6 @@ pub(in crate::actions) fn within<T>(
 ///
 /// # Errors
 /// [`ActionError::Quota`].
-#[expect(dead_code, reason = "for whoever makes service plans")]
 pub(in crate::actions) fn may_make_paid(state: &State, space: SpaceId) -> Result<(), ActionError> {
     let closed = held(state, space).into_iter();
     let closed = closed.filter(|held| !held.limits.services.paid_services_allowed);

@@ -9,9 +9,7 @@ mod spaces;
 mod tasks;
 mod usage;
 
-#[expect(unused_imports, reason = "for whoever makes service plans")]
-pub(super) use enforce::may_make_paid;
-pub(super) use enforce::{Before, stages, within};
+pub(super) use enforce::{Before, may_make_paid, stages, within};
 pub(super) use orgs::put_default;
 pub(super) use tasks::{TaskSize, may_run_task};
 

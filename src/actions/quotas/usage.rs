@@ -1,7 +1,7 @@
 //! What organizations and spaces use.
 
 use crate::{
-    model::{AppState, OrgId, QuotaUsage, ServiceKind, SpaceId},
+    model::{AppState, OrgId, QuotaUsage, SpaceId},
     store::State,
 };
 
@@ -24,9 +24,10 @@ pub(super) fn of_space(state: &State, space: SpaceId) -> QuotaUsage {
         usage.add_route(route);
     }
     // What somebody runs elsewhere costs the platform nothing.
-    let managed = |kind: &ServiceKind| !matches!(kind, ServiceKind::UserProvided { .. });
-    let services = state.services_of(space);
-    usage.services = count(services.filter(|service| managed(&service.kind)));
+    for service in state.services_of(space).filter(|found| found.is_managed()) {
+        usage.services += 1;
+        usage.service_keys += count(state.keys_of_service(service.id));
+    }
     usage
 }
 

@@ -10,10 +10,13 @@ use super::{
 };
 use crate::{
     actions::{
-        ActionError, Actions, Caller, domains::usable_in, jobs::finished_job, roles::readable_space,
+        ActionError, Actions, Caller, cascade,
+        domains::usable_in,
+        jobs::{finished_job, waiting_job},
+        roles::readable_space,
     },
     authz::Verb,
-    model::{AppId, DomainId, Job, Route, RouteId, SpaceId, Timestamp},
+    model::{AppId, DomainId, Doomed, Job, Route, RouteId, SpaceId, Timestamp},
     store::{State, Tx},
     wire::route::{Create, Update, apply_options},
 };
@@ -169,6 +172,10 @@ impl Actions {
         self.store
             .commit(move |tx| {
                 writable(tx, caller, id)?;
+                let doomed = Doomed::Route(id);
+                if !tx.parts_of(doomed).is_empty() {
+                    return Ok(waiting_job(tx, "route.delete", caller, doomed, now));
+                }
                 remove(tx, caller, id, now);
                 Ok(finished_job(tx, "route.delete", now))
             })
@@ -214,7 +221,7 @@ pub(in crate::actions) fn remove(tx: &mut Tx, caller: &Caller, id: RouteId, now:
     let Some(route) = tx.routes.get(&id).map(|route| Route::clone(route)) else {
         return;
     };
-    tx.delete(id);
+    cascade::delete_route(tx, id);
     let data = json!({ "request": { "recursive": true } });
     note(tx, caller, "audit.route.delete-request", &route, data, now);
 }

@@ -17,7 +17,7 @@ use crate::{
     },
     authz::Verb,
     model::{AppId, ProcessType},
-    wire::{self, app, binding, droplet, shared},
+    wire::{self, app, droplet, shared},
 };
 
 pub(super) fn router() -> Router<Api> {
@@ -63,7 +63,7 @@ async fn env(
         space,
         org,
         uris: uris.collect(),
-        services: binding::vcap_services(state.bindings_of_app(id)),
+        services: state.vcap_services(id),
     };
     Ok(Json(app::env(&view, &base)))
 }

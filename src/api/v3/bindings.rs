@@ -2,19 +2,28 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+    routing::get,
+};
 use serde_json::{Map, Value};
 
-use super::resource::{Answer, Resource, View, list, show, update, verbs};
+use super::{
+    include,
+    resource::{Answer, Resource, View, list, show, update, verbs},
+};
 use crate::{
-    actions::{ActionError, Actions, Caller},
+    actions::{ActionError, Actions, Bound, Caller},
     api::{
         Api, Failure,
-        answer::Warnings,
+        answer::{Warnings, accepted},
         extract::{Auth, Base, Body, Id},
     },
     model::{Binding, BindingId},
-    wire::{Error, Filter, Query, app, binding, included, package, service},
+    wire::{Query, app, binding, included, package},
 };
 
 pub(super) fn router() -> Router<Api> {
@@ -61,7 +70,6 @@ impl Resource for Binding {
         let [apps, app_names] = ["app_guids", "app_names"].map(|key| query.filter(key));
         let [services, service_names] =
             ["service_instance_guids", "service_instance_names"].map(|key| query.filter(key));
-        // No instance has a plan or an offering.
         let managed = [
             "service_plan_guids",
             "service_plan_names",
@@ -69,29 +77,40 @@ impl Resource for Binding {
             "service_offering_names",
         ]
         .map(|key| query.filter(key));
+        let [plans, plan_names, offerings, offering_names] = managed;
         let state = &view.state;
         items.retain(|found| {
-            let app = state.apps.get(&found.app);
+            let app = found.app.and_then(|app| state.apps.get(&app));
             let service = state.services.get(&found.service);
-            kinds.passes("app")
-                && apps.passes_id(found.app)
+            let origin = service.and_then(|service| state.origin_of(service));
+            let plan = origin.map(|(plan, ..)| plan);
+            let offering = origin.map(|(_, offering, _)| offering);
+            kinds.passes(binding::kind(found))
+                && apps.passes_maybe(found.app)
                 && services.passes_id(found.service)
                 && (names.is_open() || found.name.as_ref().is_some_and(|name| names.passes(name)))
-                && app.is_some_and(|app| app_names.passes_name(&app.name))
+                && (app_names.is_open() || app.is_some_and(|app| app_names.passes_name(&app.name)))
                 && service.is_some_and(|service| service_names.passes_name(&service.name))
-                && managed.iter().all(Filter::is_open)
+                && plans.passes_maybe(plan.map(|plan| plan.id))
+                && offerings.passes_maybe(offering.map(|offering| offering.id))
+                && (plan_names.is_open()
+                    || plan.is_some_and(|plan| plan_names.passes(&plan.terms.name)))
+                && (offering_names.is_open()
+                    || offering.is_some_and(|offering| offering_names.passes(&offering.terms.name)))
         });
     }
 
     fn present(&self, view: &View<'_>) -> Value {
-        binding::present(self, view.base)
+        let service = view.state.services.get(&self.service);
+        let managed = service.is_some_and(|service| service.is_managed());
+        binding::present(self, managed, view.base)
     }
 
     fn include(query: &Query, view: &View<'_>, items: &[Arc<Self>]) -> Option<Map<String, Value>> {
         let View { state, base, .. } = view;
         let mut parts = Vec::new();
         if query.names("include", "app") {
-            let ids: BTreeSet<_> = items.iter().map(|found| found.app).collect();
+            let ids: BTreeSet<_> = items.iter().filter_map(|found| found.app).collect();
             let apps = ids.iter().filter_map(|id| state.apps.get(id));
             parts.push((
                 "apps",
@@ -99,10 +118,9 @@ impl Resource for Binding {
             ));
         }
         if query.names("include", "service_instance") {
-            let ids: BTreeSet<_> = items.iter().map(|found| found.service).collect();
-            let services = ids.iter().filter_map(|id| state.services.get(id));
-            let services = services.map(|found| service::present(found, base));
-            parts.push(("service_instances", services.collect()));
+            let services = items.iter().map(|found| found.service);
+            let services = include::services(state, services, base);
+            parts.push(("service_instances", services));
         }
         (!parts.is_empty()).then(|| included(parts))
     }
@@ -115,10 +133,13 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<binding::Create>,
-) -> Result<(StatusCode, Warnings, Json<Value>), Failure> {
-    let made = api.actions.create_binding(&caller, body).await?;
+) -> Result<Response, Failure> {
+    let (binding, closed) = match api.actions.create_binding(&caller, body).await? {
+        Bound::Begun(job) => return Ok(accepted(&base, &job)),
+        Bound::Done { binding, closed } => (binding, closed),
+    };
     let mut warnings = Vec::new();
-    if made.closed {
+    if closed {
         warnings.push(
             "The binding does not open the service's address to the app, since no admin set the \
              service's credentials. Where the address is not a public one, ask an admin to set \
@@ -126,29 +147,28 @@ async fn create(
                 .to_owned(),
         );
     }
-    let document = binding::present(&made.binding, &base);
-    Ok((StatusCode::CREATED, Warnings(warnings), Json(document)))
+    let document = binding::present(&binding, false, &base);
+    Ok((StatusCode::CREATED, Warnings(warnings), Json(document)).into_response())
 }
 
 async fn delete(
     State(api): State<Api>,
     Auth(caller): Auth,
+    Base(base): Base,
     Id(id): Id<BindingId>,
-) -> Result<StatusCode, Failure> {
-    api.actions.delete_binding(&caller, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Failure> {
+    Ok(match api.actions.delete_binding(&caller, id).await? {
+        None => StatusCode::NO_CONTENT.into_response(),
+        Some(job) => accepted(&base, &job),
+    })
 }
 
 async fn details(State(api): State<Api>, Auth(caller): Auth, Id(id): Id<BindingId>) -> Answer {
-    Ok(Json(binding::details(
-        &*api.actions.bound_service(&caller, id)?,
-    )))
+    let (binding, service) = api.actions.bound_service(&caller, id).await?;
+    Ok(Json(binding::details(&binding, &service)))
 }
 
 async fn parameters(State(api): State<Api>, Auth(caller): Auth, Id(id): Id<BindingId>) -> Answer {
-    api.actions.binding(&caller, id)?;
-    Err(Error::no_binding_parameters(
-        "This service does not support fetching service binding parameters.",
-    )
-    .into())
+    let parameters = api.actions.binding_parameters(&caller, id).await?;
+    Ok(Json(Value::Object(parameters)))
 }

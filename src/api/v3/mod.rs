@@ -3,6 +3,7 @@
 mod app_parts;
 mod apps;
 mod bindings;
+mod brokers;
 mod buildpacks;
 mod builds;
 mod domains;
@@ -13,16 +14,20 @@ mod include;
 mod jobs;
 mod manifests;
 mod none;
+mod offerings;
 mod organization_quotas;
 mod organizations;
 mod packages;
 mod place;
+mod plans;
 mod platform;
 mod processes;
 mod resource;
 mod roles;
+mod route_bindings;
 mod routes;
 mod security_groups;
+mod service_usage;
 mod services;
 mod space_quotas;
 mod spaces;
@@ -40,6 +45,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(app_parts::router())
         .merge(apps::router())
         .merge(bindings::router())
+        .merge(brokers::router())
         .merge(buildpacks::router())
         .merge(builds::router())
         .merge(domains::router())
@@ -48,14 +54,18 @@ pub(super) fn router() -> Router<Api> {
         .merge(jobs::router())
         .merge(manifests::router())
         .merge(none::router())
+        .merge(offerings::router())
         .merge(organization_quotas::router())
         .merge(organizations::router())
         .merge(packages::router())
+        .merge(plans::router())
         .merge(platform::router())
         .merge(processes::router())
         .merge(roles::router())
+        .merge(route_bindings::router())
         .merge(routes::router())
         .merge(security_groups::router())
+        .merge(service_usage::router())
         .merge(services::router())
         .merge(space_quotas::router())
         .merge(spaces::router())

@@ -17,15 +17,8 @@ use crate::{
     wire::{self, Error, Query, paginate, platform},
 };
 
-/// Lists that are empty, and whether one sees them without logging in.
-const EMPTY: [(&str, bool); 6] = [
-    ("/app_usage_events", false),
-    ("/service_brokers", false),
-    ("/service_offerings", true),
-    ("/service_plans", true),
-    ("/service_route_bindings", false),
-    ("/service_usage_events", false),
-];
+/// Lists that are empty.
+const EMPTY: [&str; 1] = ["/app_usage_events"];
 
 /// What may be asked of lists of things that are not there.
 const FILTERS: [&str; 30] = [
@@ -74,15 +67,8 @@ pub(super) fn router() -> Router<Api> {
             "/environment_variable_groups/{name}",
             get(variables).patch(set_variables),
         );
-    for (path, public) in EMPTY {
-        router = router.route(
-            path,
-            if public {
-                get(public_empty)
-            } else {
-                get(empty)
-            },
-        );
+    for path in EMPTY {
+        router = router.route(path, get(empty));
     }
     router
 }
@@ -107,14 +93,6 @@ pub(super) fn page(
 
 async fn empty(
     _: Auth,
-    base: Base,
-    query: RawQuery,
-    uri: OriginalUri,
-) -> Result<Json<Value>, Failure> {
-    public_empty(base, query, uri).await
-}
-
-async fn public_empty(
     Base(base): Base,
     query: RawQuery,
     uri: OriginalUri,

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     model::{
-        AppId, BuildState, DropletId, DropletState, JobState, LayerId, PackageId, PackageState,
-        Timestamp,
+        AppId, BuildState, DropletId, DropletState, LayerId, PackageId, PackageState, Timestamp,
     },
     store::{Key, State},
 };
@@ -48,9 +47,7 @@ pub fn plan(state: &State, keep: usize, now: Timestamp) -> Plan {
         app_of(state, app.id, app.current_droplet, keep, &mut plan);
         plan.records.extend(old_tasks(state, app.id, now));
     }
-    let old = |job: &&crate::model::Job| {
-        job.state != JobState::Processing && now.since(job.updated_at) > JOB_MS
-    };
+    let old = |job: &&crate::model::Job| job.state.is_final() && now.since(job.updated_at) > JOB_MS;
     plan.records
         .extend(state.jobs_by_time().filter(old).map(|job| Key::Job(job.id)));
     let spent = state.tokens.values().filter(|token| token.expires_at < now);

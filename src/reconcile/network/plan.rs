@@ -171,12 +171,13 @@ fn rules(state: &State, space: SpaceId, workload: Workload) -> Vec<EgressRule> {
         .collect()
 }
 
-/// What the app's bindings open: the addresses that admins named.
+/// What the app's bindings open: the addresses that admins named, and the brokers that admins
+/// registered for all.
 fn grants(state: &State, app: AppId) -> Vec<Grant> {
-    let services = state.bindings_of_app(app).map(|(_, service)| service);
-    let named: BTreeSet<(String, u16)> = services
-        .filter(|service| service.vouched)
-        .flat_map(|service| named_in(&service.credentials().0))
+    let named: BTreeSet<(String, u16)> = state
+        .bindings_of_app(app)
+        .filter(|(binding, service)| binding.is_there() && state.is_vouched(service))
+        .flat_map(|(binding, service)| named_in(&binding.credentials(service).0))
         .map(|grant| (grant.host, grant.port))
         .collect();
     let named = named.into_iter();

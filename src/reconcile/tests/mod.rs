@@ -14,6 +14,7 @@ use self::samples::{app, build, change, commit, package, process};
 use super::{Config, Deps, Handle, Reconciler, network};
 use crate::{
     blobs::{self, Blobs},
+    brokers::{self, Brokers},
     build::{self as staging, Builder},
     drivers::fake::World,
     images::{self, Images},
@@ -61,6 +62,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
         store: store.clone(),
         drivers: world.drivers(&dir.join("instances")),
         builder,
+        brokers: Brokers::try_new(brokers::Config::default()).unwrap(),
         blobs,
         logs,
         table: Arc::clone(&table),

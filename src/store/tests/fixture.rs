@@ -61,11 +61,11 @@ pub(super) async fn put(
         .await
 }
 
-fn uuid(kind: u8, number: u64) -> Uuid {
+pub(super) fn uuid(kind: u8, number: u64) -> Uuid {
     Uuid::from_u64_pair(u64::from(kind) << 56 | 0x4000, number | 0x8000 << 48)
 }
 
-fn metadata() -> Metadata {
+pub(super) fn metadata() -> Metadata {
     Metadata {
         labels: BTreeMap::from([("team".to_owned(), "검색".to_owned())]),
         annotations: BTreeMap::from([("note".to_owned(), "a \"quoted\" note".to_owned())]),
@@ -80,7 +80,7 @@ fn limits() -> Limits {
     limits
 }
 
-const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
+pub(super) const AT: Timestamp = Timestamp::from_millis(1_767_323_045_678);
 
 /// An organization, `number` of many.
 pub(super) fn org(number: u64) -> Org {
@@ -131,7 +131,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
         stack: Some("cflinuxfs4".to_owned()),
     };
     let org_id = org.id;
-    vec![
+    let mut records: Vec<Record> = vec![
         OrgQuota {
             id: OrgQuotaId::from_uuid(uuid(22, number)),
             name: QuotaName::parse(format!("small {number}")).unwrap(),
@@ -363,6 +363,8 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             },
             vouched: true,
             tags: vec!["sql".to_owned()],
+            shared_with: BTreeSet::new(),
+            errand: None,
             last_operation: Operation::done(OperationKind::Create, AT),
             metadata: metadata(),
             created_at: AT,
@@ -372,7 +374,9 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
         Binding {
             id: BindingId::from_uuid(uuid(19, number)),
             service,
-            app,
+            app: Some(app),
+            told: None,
+            errand: None,
             name: Some("orders".to_owned()),
             last_operation: Operation::done(OperationKind::Update, AT),
             metadata: metadata(),
@@ -415,9 +419,14 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
                 detail: "no".to_owned(),
             }],
             warnings: vec!["careful".to_owned()],
+            resource: None,
+            work: None,
             created_at: AT,
             updated_at: AT,
         }
         .into(),
-    ]
+    ];
+    let route = RouteId::from_uuid(uuid(12, number));
+    records.extend(super::services::records(number, space, route));
+    records
 }

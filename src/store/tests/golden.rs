@@ -21,7 +21,17 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 3] = [Kind::OrgQuota, Kind::SpaceQuota, Kind::Task];
+const SINCE_V3: [Kind; 9] = [
+    Kind::OrgQuota,
+    Kind::SpaceQuota,
+    Kind::Task,
+    Kind::Broker,
+    Kind::Offering,
+    Kind::Plan,
+    Kind::RouteBinding,
+    Kind::Orphan,
+    Kind::ServiceUsage,
+];
 
 #[test]
 fn todays_records_are_what_the_golden_file_says() {

@@ -10,4 +10,5 @@ mod golden;
 mod group;
 mod kill;
 mod power;
+mod services;
 mod sim;

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{MetadataPatch, process::HealthPatch, shared::Hidden};
-use crate::model::{AppName, AppProtocol, Megabytes, ProcessType};
+use crate::model::{AppName, AppProtocol, Credentials, Megabytes, ProcessType};
 
 /// One entry of `applications`, checked. What the manifest does not mention stays as it is.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,8 +68,8 @@ pub struct ServiceManifest {
     pub name: String,
     /// What the app shall know it by.
     pub binding_name: Option<String>,
-    /// Whether there is something for its broker.
-    pub has_parameters: bool,
+    /// What there is for its broker.
+    pub parameters: Option<Credentials>,
 }
 
 /// What a manifest wants of an app's routes. `no-route` wins over `routes`, and those over

@@ -11,6 +11,7 @@ use pastina::{
     actions::{Actions, Bootstrap, Config},
     api::{Api, router},
     blobs::{Blobs, Limits},
+    brokers::{self, Brokers},
     identity::{Identity, Password},
     logs::Logs,
     model::{
@@ -89,6 +90,7 @@ impl Platform {
             images: true,
         };
         let actions = Actions {
+            brokers: Brokers::try_new(brokers::Config::default()).unwrap(),
             store: store.clone(),
             blobs: Blobs::open(dir.path(), LIMITS).unwrap(),
             logs: Logs::default(),

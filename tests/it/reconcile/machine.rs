@@ -9,6 +9,7 @@ use std::{
 use arc_swap::ArcSwap;
 use pastina::{
     blobs::{self, Blobs},
+    brokers::{self, Brokers},
     build::{self, Builder},
     drivers::{self, Drivers, Identity, Platform},
     images::{self, Images},
@@ -117,6 +118,7 @@ impl Machine {
             store: self.store.clone(),
             drivers,
             builder,
+            brokers: Brokers::try_new(brokers::Config::default()).unwrap(),
             blobs: blobs.clone(),
             logs: logs.clone(),
             table: Arc::clone(&table),

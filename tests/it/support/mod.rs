@@ -2,6 +2,7 @@
 //! command line and our own against it, the API by hand, and waiting for conditions.
 
 mod api;
+mod broker;
 mod cf;
 mod daemon;
 mod files;
@@ -11,6 +12,7 @@ mod places;
 mod wait;
 
 pub(crate) use api::{Answer, Api};
+pub(crate) use broker::{Broker, Canned, PASSWORD, USER, catalog};
 pub(crate) use cf::{Cf, stock_cf, text};
 pub(crate) use daemon::{Daemon, Setup};
 pub(crate) use files::{folder, zip};

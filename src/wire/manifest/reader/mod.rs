@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::{AppManifest, ServiceManifest};
 use crate::{
-    model::{AppName, Megabytes, parse_bytes},
+    model::{AppName, Credentials, Megabytes, parse_bytes},
     wire::{MetadataPatch, shared::Hidden},
 };
 
@@ -290,16 +290,26 @@ impl<'a> Reader<'a> {
                 Some(Value::String(name)) => Some(Some(name.clone())),
                 Some(_) => None,
             };
-            match named.zip(binding_name) {
-                Some((name, binding_name)) => services.push(ServiceManifest {
-                    name: name.clone(),
-                    binding_name,
-                    has_parameters: given("parameters")
-                        .is_some_and(|value| *value != Value::Object(Map::new())),
-                }),
-                None => self.wrong(
+            let parameters = match given("parameters") {
+                None => Some(None),
+                Some(Value::Object(members)) => {
+                    let members = Some(members).filter(|members| !members.is_empty());
+                    Some(members.map(|members| Credentials(members.clone())))
+                }
+                Some(_) => None,
+            };
+            match (named, binding_name, parameters) {
+                (Some(name), Some(binding_name), Some(parameters)) => {
+                    services.push(ServiceManifest {
+                        name: name.clone(),
+                        binding_name,
+                        parameters,
+                    });
+                }
+                _ => self.wrong(
                     "services",
-                    "a list of names, or of maps with a 'name' and perhaps a 'binding_name'",
+                    "a list of names, or of maps with a 'name', and perhaps a 'binding_name' and \
+                     'parameters'",
                     value,
                 ),
             }

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::{
-    model::{AppId, DomainId, OrgId, RoleScope, Route, SecurityGroup, ServiceId, SpaceId, UserId},
-    store::{Key, Tx},
+use super::{Key, Tx};
+use crate::model::{
+    AppId, BrokerId, DomainId, OfferingId, OrgId, Plan, RoleScope, Route, RouteId, SecurityGroup,
+    Service, ServiceId, SpaceId,
 };
 
 /// Deletes an app with its processes, packages, builds, droplets, tasks, bindings and network
 /// policies,
 /// and takes it out of the destinations of routes, which stay.
-pub(super) fn delete_app(tx: &mut Tx, app: AppId) {
+pub fn delete_app(tx: &mut Tx, app: AppId) {
     let mut gone: Vec<Key> = vec![app.into()];
     gone.extend(tx.processes_of(app).map(|process| Key::from(process.id)));
     gone.extend(tx.packages_of(app).map(|package| Key::from(package.id)));
@@ -34,18 +35,57 @@ pub(super) fn delete_app(tx: &mut Tx, app: AppId) {
     }
 }
 
-/// Deletes a service instance with its bindings.
-pub(super) fn delete_service(tx: &mut Tx, service: ServiceId) {
+/// Deletes a service instance with its bindings. Its broker is not told.
+pub fn delete_service(tx: &mut Tx, service: ServiceId) {
     let bindings = tx.bindings_of_service(service);
     let mut gone: Vec<Key> = bindings.map(|binding| Key::from(binding.id)).collect();
+    let routes = tx.route_bindings_of_service(service);
+    gone.extend(routes.map(|binding| Key::from(binding.id)));
     gone.push(service.into());
     for key in gone {
         tx.delete(key);
     }
 }
 
-/// Deletes a space with its apps, services, routes and roles, and ends what holds in it.
-pub(super) fn delete_space(tx: &mut Tx, space: SpaceId) {
+/// Deletes a route with its bindings to services. Brokers are not told.
+pub fn delete_route(tx: &mut Tx, route: RouteId) {
+    let bindings = tx.route_bindings_of(route);
+    let mut gone: Vec<Key> = bindings.map(|binding| Key::from(binding.id)).collect();
+    gone.push(route.into());
+    for key in gone {
+        tx.delete(key);
+    }
+}
+
+/// Deletes an offering with its plans and their instances. The broker is not told.
+pub fn delete_offering(tx: &mut Tx, offering: OfferingId) {
+    let plans: Vec<_> = tx.plans_of(offering).map(|plan| plan.id).collect();
+    for plan in plans {
+        let services: Vec<_> = tx.services_of_plan(plan).map(|found| found.id).collect();
+        for service in services {
+            delete_service(tx, service);
+        }
+        tx.delete(plan);
+    }
+    tx.delete(offering);
+}
+
+/// Deletes a broker with all that it offers, and gives up what may be left at it.
+pub fn delete_broker(tx: &mut Tx, broker: BrokerId) {
+    let offerings: Vec<_> = tx.offerings_of(broker).map(|found| found.id).collect();
+    for offering in offerings {
+        delete_offering(tx, offering);
+    }
+    let orphans = tx.orphans.values().filter(|orphan| orphan.broker == broker);
+    let mut gone: Vec<Key> = orphans.map(|orphan| Key::from(orphan.id)).collect();
+    gone.push(broker.into());
+    for key in gone {
+        tx.delete(key);
+    }
+}
+
+/// Deletes a space with its apps, services, brokers, routes and roles, and ends what holds in it.
+pub fn delete_space(tx: &mut Tx, space: SpaceId) {
     let apps: Vec<AppId> = tx.apps_of(space).map(|app| app.id).collect();
     for app in apps {
         delete_app(tx, app);
@@ -53,6 +93,19 @@ pub(super) fn delete_space(tx: &mut Tx, space: SpaceId) {
     let services: Vec<ServiceId> = tx.services_of(space).map(|service| service.id).collect();
     for service in services {
         delete_service(tx, service);
+    }
+    let shared: Vec<Service> = tx.services_shared_with(space).cloned().collect();
+    for mut service in shared {
+        service.shared_with.remove(&space);
+        tx.put(service);
+    }
+    let brokers = tx
+        .brokers
+        .values()
+        .filter(|broker| broker.space == Some(space));
+    let brokers: Vec<_> = brokers.map(|broker| broker.id).collect();
+    for broker in brokers {
+        delete_broker(tx, broker);
     }
     let holds = |group: &&Arc<SecurityGroup>| {
         let reaches = [&group.running, &group.staging];
@@ -65,8 +118,11 @@ pub(super) fn delete_space(tx: &mut Tx, space: SpaceId) {
         group.staging.spaces.remove(&space);
         tx.put(group);
     }
+    let routes: Vec<_> = tx.routes_of_space(space).map(|route| route.id).collect();
+    for route in routes {
+        delete_route(tx, route);
+    }
     let mut gone: Vec<Key> = vec![space.into()];
-    gone.extend(tx.routes_of_space(space).map(|route| Key::from(route.id)));
     gone.extend(
         tx.roles_in(RoleScope::Space(space))
             .map(|role| Key::from(role.id)),
@@ -77,7 +133,7 @@ pub(super) fn delete_space(tx: &mut Tx, space: SpaceId) {
 }
 
 /// Deletes an organization with its spaces, private domains and roles.
-pub(super) fn delete_org(tx: &mut Tx, org: OrgId) {
+pub fn delete_org(tx: &mut Tx, org: OrgId) {
     let spaces: Vec<SpaceId> = tx.spaces_of(org).map(|space| space.id).collect();
     for space in spaces {
         delete_space(tx, space);
@@ -97,6 +153,12 @@ pub(super) fn delete_org(tx: &mut Tx, org: OrgId) {
         domain.shared_with.retain(|other| *other != org);
         tx.put(domain);
     }
+    let plans = tx.plans.values().filter(|plan| plan.orgs.contains(&org));
+    let plans: Vec<Plan> = plans.map(|plan| Plan::clone(plan)).collect();
+    for mut plan in plans {
+        plan.orgs.remove(&org);
+        tx.put(plan);
+    }
     let mut gone: Vec<Key> = vec![org.into()];
     gone.extend(tx.space_quotas_of(org).map(|quota| Key::from(quota.id)));
     gone.extend(
@@ -109,21 +171,11 @@ pub(super) fn delete_org(tx: &mut Tx, org: OrgId) {
 }
 
 /// Deletes a domain with its routes.
-pub(super) fn delete_domain(tx: &mut Tx, domain: DomainId) {
+pub fn delete_domain(tx: &mut Tx, domain: DomainId) {
     let routes = tx.routes.values().filter(|route| route.domain == domain);
     let gone: Vec<_> = routes.map(|route| route.id).collect();
     for route in gone {
-        tx.delete(route);
+        delete_route(tx, route);
     }
     tx.delete(domain);
-}
-
-/// Deletes a user with their roles and sessions.
-pub(super) fn delete_user(tx: &mut Tx, user: UserId) {
-    crate::identity::end_sessions(tx, user);
-    let roles: Vec<_> = tx.roles_of_user(user).map(|role| role.id).collect();
-    for role in roles {
-        tx.delete(role);
-    }
-    tx.delete(user);
 }

@@ -4,15 +4,15 @@ use std::fmt::Display;
 
 use serde_json::Value;
 
+use super::Tx;
 use crate::{
     authz::Place,
     model::{Actor, Event, EventId, EventTarget, Timestamp},
-    store::Tx,
 };
 
 /// Records in the change itself that `by` did `kind` (such as `audit.space.create`) to
 /// `target` at `place`.
-pub(super) fn audit(
+pub fn audit(
     tx: &mut Tx,
     by: &Actor,
     kind: &str,
@@ -44,7 +44,8 @@ pub(super) fn audit(
 }
 
 /// The target of an event: a `kind` such as `space`, its guid and its name.
-pub(super) fn target(kind: &str, guid: impl Display, name: &str) -> EventTarget {
+#[must_use]
+pub fn target(kind: &str, guid: impl Display, name: &str) -> EventTarget {
     EventTarget {
         guid: guid.to_string(),
         kind: kind.to_owned(),

@@ -1,0 +1,81 @@
+//! `/v3/service_brokers`.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::Value;
+
+use super::resource::{Resource, View, delete, list, show, verbs};
+use crate::{
+    actions::{ActionError, Actions, Caller, Changed},
+    api::{
+        Api, Failure,
+        answer::accepted,
+        extract::{Auth, Base, Body, Id},
+    },
+    model::{Broker, BrokerId},
+    wire::{Query, broker},
+};
+
+pub(super) fn router() -> Router<Api> {
+    Router::new()
+        .route("/service_brokers", get(list::<Broker>).post(create))
+        .route(
+            "/service_brokers/{guid}",
+            get(show::<Broker>).patch(update).delete(delete::<Broker>),
+        )
+}
+
+impl Resource for Broker {
+    type Id = BrokerId;
+    const PATH: &'static str = "/v3/service_brokers";
+    const FILTERS: &'static [&'static str] = &["names", "guids", "space_guids"];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.service_brokers(caller)
+    }
+
+    fn find(actions: &Actions, caller: &Caller, id: BrokerId) -> Result<Arc<Self>, ActionError> {
+        actions.service_broker(caller, id)
+    }
+
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [names, spaces] = ["names", "space_guids"].map(|key| query.filter(key));
+        items.retain(|found| names.passes(&found.name) && spaces.passes_maybe(found.space));
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        broker::present(self, view.base)
+    }
+}
+
+verbs!(Broker, delete: delete_service_broker);
+
+async fn create(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Body(body): Body<broker::Create>,
+) -> Result<Response, Failure> {
+    let job = api.actions.create_service_broker(&caller, body).await?;
+    Ok(accepted(&base, &job))
+}
+
+async fn update(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<BrokerId>,
+    Body(body): Body<broker::Update>,
+) -> Result<Response, Failure> {
+    let changed = api.actions.update_service_broker(&caller, id, body).await?;
+    Ok(match changed {
+        Changed::Done(broker) => Json(broker::present(&broker, &base)).into_response(),
+        Changed::Begun(job) => accepted(&base, &job),
+    })
+}
