@@ -177,8 +177,8 @@ mod tests {
         check(
             json!({ "costs": [{ "amount": { "usd": 9.5, "krw": 1 }, "unit": "MONTHLY" }] }),
             json!([
-                { "currency": "KRW", "amount": 1.0, "unit": "MONTHLY" },
                 { "currency": "USD", "amount": 9.5, "unit": "MONTHLY" },
+                { "currency": "KRW", "amount": 1.0, "unit": "MONTHLY" },
             ]),
         );
         check(json!({}), json!([]));

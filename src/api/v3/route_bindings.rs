@@ -19,7 +19,7 @@ use crate::{
     actions::{ActionError, Actions, Caller, RouteBound},
     api::{
         Api, Failure,
-        answer::accepted,
+        answer::{Warnings, accepted},
         extract::{Auth, Base, Body, Id},
     },
     model::{RouteBinding, RouteBindingId},
@@ -103,21 +103,25 @@ impl Resource for RouteBinding {
 
 verbs!(RouteBinding, update(package::Update): update_route_binding);
 
+/// What whoever binds a route has to know.
+const NOT_FOLLOWED: &str = "The binding is kept and shown, but requests for the route do not go \
+                            through the service: the gateway of this platform does not do that.";
+
 async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<route_binding::Create>,
 ) -> Result<Response, Failure> {
-    Ok(
-        match api.actions.create_route_binding(&caller, body).await? {
-            RouteBound::Done(binding) => {
-                let document = route_binding::present(&binding, false, &base);
-                (StatusCode::CREATED, Json(document)).into_response()
-            }
-            RouteBound::Begun(job) => accepted(&base, &job),
-        },
-    )
+    let warnings = Warnings(vec![NOT_FOLLOWED.to_owned()]);
+    let made = api.actions.create_route_binding(&caller, body).await?;
+    Ok(match made {
+        RouteBound::Done(binding) => {
+            let document = route_binding::present(&binding, false, &base);
+            (StatusCode::CREATED, warnings, Json(document)).into_response()
+        }
+        RouteBound::Begun(job) => (warnings, accepted(&base, &job)).into_response(),
+    })
 }
 
 async fn delete(

@@ -147,9 +147,12 @@ pub(super) fn apply(
 ) -> Vec<String> {
     let mut warnings = Vec::new();
     let known: Vec<Offering> = tx.offerings_of(broker.id).cloned().collect();
+    // What is new is listed in the catalog's order.
+    let mut made = (0..).map(|number| Timestamp::from_millis(now.millis() + number));
+    let mut next = || made.next().unwrap_or(now);
     for (terms, plans) in &catalog.offerings {
         let before = known.iter().find(|known| known.terms.id == terms.id);
-        let offering = put_offering(tx, broker, before, terms, now);
+        let offering = put_offering(tx, broker, before, terms, next());
         if terms.requires("volume_mount") {
             warnings.push(format!(
                 "Service {} is declared to be a volume mount service but support for volume mount \
@@ -161,7 +164,7 @@ pub(super) fn apply(
         let of_offering: Vec<Plan> = tx.plans_of(offering).cloned().collect();
         for plan in plans {
             let before = of_offering.iter().find(|known| known.terms.id == plan.id);
-            put_plan(tx, broker, offering, before, plan, now);
+            put_plan(tx, broker, offering, before, plan, next());
         }
     }
     let mut inactive = Vec::new();

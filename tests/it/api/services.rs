@@ -105,6 +105,7 @@ async fn a_bound_app_finds_the_service_and_nothing_else_tells_its_secret() {
         [
             "audit.service_binding.create",
             "audit.service_binding.delete",
+            "audit.service_binding.show",
             "audit.user_provided_service_instance.create",
             "audit.user_provided_service_instance.delete",
             "audit.user_provided_service_instance.show",
@@ -298,7 +299,7 @@ async fn lists_are_narrowed_and_bad_input_is_refused_in_words() {
             "The service instance name is taken: Orders.",
         ),
         (json!({ "name": "" }), "blank"),
-        (json!({ "type": "managed" }), "Invalid service plan"),
+        (json!({ "type": "managed" }), "Service plan can't be blank"),
         (json!({ "type": "x" }), "Type must be one of"),
         (json!({ "credentials": deep }), "in each other"),
         (json!({ "credentials": [] }), "invalid type"),

@@ -15,6 +15,7 @@ fn what_takes_long_is_polled_and_shown() {
     let (cf, api) = (Cf::login(&daemon), Api::login(&daemon));
     let broker = Broker::start("slow-db");
     register(&api, "slow", &broker);
+    cf.run(&["enable-service-access", "slow-db"]);
     broker.change(|rules| rules.later = true);
     broker.change(|rules| rules.polls = 1_000);
     // Without --wait the client does not wait for the broker.
