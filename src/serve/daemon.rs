@@ -76,7 +76,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let disks = Disks::open(&config.state_dir, config.app_disk.bytes());
     let owners = sandbox::shows_owners(&config.state_dir);
     capabilities.findings.extend([disks.finding(), owners]);
-    let ceilings = [config.app_ceiling(), config.build_ceiling()];
+    let ceilings = [config.app_ceiling(disks.are_own()), config.build_ceiling()];
     let has_ceilings = ceilings != [sandbox::Ceiling::default(); 2];
     // What is not configured is not missed.
     let missed = |lack: &&sandbox::Finding| has_ceilings || lack.what != sandbox::cgroup::CEILINGS;
@@ -331,8 +331,8 @@ fn drivers_config(
             cell: host_name(),
             stack: STACK.to_owned(),
         },
+        io_ceiling: config.app_ceiling(disks.are_own()),
         disks,
-        io_ceiling: config.app_ceiling(),
         pids: config.app_pids.get(),
         log_bytes: INSTANCE_LOG,
         drain: DRAIN,

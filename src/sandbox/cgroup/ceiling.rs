@@ -24,6 +24,8 @@ pub(in crate::sandbox) struct Device {
     numbers: (u64, u64),
     /// Writing, too, and not only reading.
     writes: bool,
+    /// Nobody else uses it.
+    own: bool,
 }
 
 /// What a finding about ceilings is about.
@@ -41,8 +43,9 @@ const FILES: [&str; 4] = [
 const KEYS: [&str; 4] = ["rbps", "wbps", "riops", "wiops"];
 
 /// What of version 1 does not hold.
-const DIRECT: &str = "version 1 of control groups holds what is read and what is written directly; \
-                      what goes through the page cache the kernel writes in nobody's name";
+const DIRECT: &str = "version 1 of control groups holds what is read, and what is written to a \
+                      sandbox's own disk; where it has none, what goes through the page cache the \
+                      kernel writes in nobody's name";
 
 type Values = [Option<u64>; 4];
 
@@ -56,6 +59,7 @@ impl Device {
         Ok(Self {
             numbers: numbers(found.rdev()),
             writes: true,
+            own: true,
         })
     }
 
@@ -81,6 +85,7 @@ impl Device {
         Ok(Self {
             numbers: whole(Path::new("/sys"), numbers(device)),
             writes,
+            own: false,
         })
     }
 
@@ -130,7 +135,11 @@ impl Group {
         devices: impl IntoIterator<Item = io::Result<Device>>,
     ) -> Vec<Unenforced> {
         let mut missing = Vec::new();
+        let mut shared = false;
         for device in devices {
+            shared |= device
+                .as_ref()
+                .is_ok_and(|device| device.writes && !device.own);
             let set = device.and_then(|device| self.set(device, device.values(ceiling)));
             if let Err(error) = set {
                 missing.push(format!("{CEILINGS} are not enforced everywhere: {error}"));
@@ -138,6 +147,7 @@ impl Group {
         }
         if missing.is_empty()
             && ceiling.write.or(ceiling.operations).is_some()
+            && shared
             && matches!(self, Self::V1(_))
         {
             missing.push(format!("{CEILINGS} hold in part: {DIRECT}"));
@@ -167,10 +177,46 @@ impl Group {
                         put(folder, file, format!("{major}:{minor} {value}"))?;
                     }
                 }
+                if device.own {
+                    hold_everybody(folder, device, values)?;
+                }
                 Ok(())
             }
         }
     }
+
+    /// Lets go of devices that were a sandbox's own, whoever uses them next.
+    pub(in crate::sandbox) fn let_go(&self, devices: &[Device]) {
+        if let Self::V1(folders) = self
+            && let Some(folder) = folders.blkio()
+        {
+            for device in devices.iter().filter(|device| device.own) {
+                let _ = hold_everybody(folder, *device, Values::default());
+            }
+        }
+    }
+
+    /// Whether a device may still be held to what an earlier sandbox, which could not let go of
+    /// it, was allowed.
+    pub(in crate::sandbox) fn may_be_held(&self) -> bool {
+        matches!(self, Self::V1(_))
+    }
+}
+
+/// Holds whoever writes to a device that is one sandbox's own: version 1 has what goes through the
+/// page cache written by threads of the kernel, which are in the root of the tree. `folder` is the
+/// sandbox's group. What has no value, gets none.
+fn hold_everybody(folder: &Path, device: Device, values: Values) -> io::Result<()> {
+    let root = folder.ancestors().nth(2).unwrap_or(folder);
+    let (major, minor) = device.numbers;
+    for (file, value) in FILES.iter().zip(values) {
+        if file.contains("write") {
+            // To the kernel, 0 is no limit.
+            let value = value.unwrap_or(0);
+            put(root, file, format!("{major}:{minor} {value}"))?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether ceilings would hold here, whether or not any are set.
@@ -243,6 +289,7 @@ mod tests {
             Ok(Device {
                 numbers: (7, 3),
                 writes,
+                own: true,
             })
         };
         let check = |ceiling: Ceiling, writes: bool, expected: &str| {

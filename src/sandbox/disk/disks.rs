@@ -80,6 +80,12 @@ impl Disks {
         dir.close()
     }
 
+    /// Whether each sandbox has a file system of its own.
+    #[must_use]
+    pub fn are_own(&self) -> bool {
+        self.inner.program.is_ok()
+    }
+
     /// Whether the kernel enforces disk quotas here.
     #[must_use]
     pub fn finding(&self) -> Finding {

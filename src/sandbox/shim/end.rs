@@ -149,6 +149,9 @@ impl Shim {
         let Some(group) = &self.kept.group else {
             return;
         };
+        if let Some(started) = &self.started {
+            group.let_go(&started.held);
+        }
         let until = Instant::now() + END_PATIENCE;
         while let Err(error) = group.remove() {
             if error.kind() != io::ErrorKind::ResourceBusy || Instant::now() >= until {

@@ -41,6 +41,8 @@ pub(super) struct Started {
     pub(super) channel: OwnedFd,
     /// Its own disk.
     pub(super) disk: Option<Mounted>,
+    /// Devices of its own that are held to ceilings.
+    pub(super) held: Vec<Device>,
 }
 
 /// Makes the group and sets the limits. None where the host has no groups for us; what is
@@ -84,9 +86,10 @@ pub(super) fn init(
     let disk = spec.disk.as_ref().map(mounted).transpose()?.flatten();
     let volumes = spec.volumes.iter().map(|volume| mounted(&volume.disk));
     let volumes = volumes.collect::<Result<Vec<_>, _>>()?;
-    if let Some(group) = group {
-        weaker.extend(ceilings(&spec, group, disk.as_ref(), &volumes));
-    }
+    let held = match group {
+        Some(group) => ceilings(&spec, group, (disk.as_ref(), &volumes), weaker),
+        None => Vec::new(),
+    };
     folders(&spec, disk.as_ref(), &volumes)?;
     let home = home(&spec, weaker)?;
     let layers = layers(&spec)?;
@@ -134,7 +137,16 @@ pub(super) fn init(
                 .and_then(|()| Process::find(pid));
             let init = prepared.doing(|| "set up the sandbox's first process".to_owned())?;
             let outputs = [Output::new(stdout, Stream::Out), Output::new(stderr, Stream::Err)];
-            Ok((Started { init, pidfd, channel: ours, disk }, outputs))
+            Ok((
+                Started {
+                    init,
+                    pidfd,
+                    channel: ours,
+                    disk,
+                    held,
+                },
+                outputs,
+            ))
         }
     }
 }
@@ -245,21 +257,28 @@ fn mounted(disk: &Disk) -> Result<Option<Mounted>, SandboxError> {
     })
 }
 
-/// Sets the ceilings of reading and writing on all disks that the sandbox's files are on.
+/// Sets the ceilings of reading and writing on all disks that the sandbox's files are on, and
+/// tells which of them are its own.
 fn ceilings(
     spec: &Spec,
     group: &Group,
-    disk: Option<&Mounted>,
-    volumes: &[Option<Mounted>],
-) -> Vec<String> {
+    (disk, volumes): (Option<&Mounted>, &[Option<Mounted>]),
+    weaker: &mut Vec<String>,
+) -> Vec<Device> {
     let ceiling = &spec.limits.io_ceiling;
-    if *ceiling == Ceiling::default() {
+    if *ceiling == Ceiling::default() && !group.may_be_held() {
         return Vec::new();
     }
     let own = disk.into_iter().chain(volumes.iter().flatten());
-    let own = own.map(|mounted| Device::own(mounted.device()));
+    let own: Vec<_> = own.map(|mounted| Device::own(mounted.device())).collect();
+    let held = own.iter().filter_map(|own| own.as_ref().ok().copied());
+    let held = held.collect();
     let host = Device::of_host(&spec.dir, disk.is_none());
-    group.hold_to(ceiling, own.chain([host]))
+    let missing = group.hold_to(ceiling, own.into_iter().chain([host]));
+    if *ceiling != Ceiling::default() {
+        weaker.extend(missing);
+    }
+    held
 }
 
 fn folders(

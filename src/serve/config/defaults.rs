@@ -55,6 +55,9 @@ pub(super) const ENTRIES: NonZeroU64 = match NonZeroU64::new(200_000) {
 pub(super) const APP_MEMORY: Megabytes = Megabytes(1024);
 /// Cloud Foundry's own default.
 pub(super) const APP_DISK: Megabytes = Megabytes(1024);
+/// Where an instance has a disk of its own. More than apps write for long; what the kernel does
+/// for one that writes all it can is then too little for its neighbours to notice.
+pub(super) const APP_DISK_WRITE: Megabytes = Megabytes(64);
 /// Room for a Java server's threads, far from what hurts the machine.
 pub(super) const APP_PIDS: NonZeroU32 = match NonZeroU32::new(1024) {
     Some(pids) => pids,

@@ -129,7 +129,7 @@ keys! { places;
     "apps.disk" app_disk: Megabytes = defaults::APP_DISK;
     /// Most that an instance may read from each disk in a second.
     "apps.disk_read" app_disk_read: Option<Megabytes> = None;
-    /// Most that an instance may write to each disk in a second.
+    /// Most that an instance may write to each disk in a second; 0 for no limit.
     "apps.disk_write" app_disk_write: Option<Megabytes> = None;
     /// Most times in a second that an instance may read from a disk, and write to it.
     "apps.disk_operations" app_disk_operations: Option<NonZeroU64> = None;
@@ -228,7 +228,6 @@ impl Config {
         let rates = [
             ("limits.bandwidth", self.bandwidth),
             ("apps.disk_read", self.app_disk_read),
-            ("apps.disk_write", self.app_disk_write),
             ("builds.disk_read", self.build_disk_read),
             ("builds.disk_write", self.build_disk_write),
         ];

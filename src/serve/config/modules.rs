@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU64};
 
 use crate::{blobs, images, model::Megabytes, net::Proxies, sandbox::Ceiling};
 
-use super::Config;
+use super::{Config, defaults};
 
 impl Config {
     /// What packages may hold.
@@ -57,12 +57,14 @@ impl Config {
         variables
     }
 
-    /// What an instance may read and write in a second.
+    /// What an instance may read and write in a second, with or without a disk of its own.
     #[must_use]
-    pub fn app_ceiling(&self) -> Ceiling {
+    pub fn app_ceiling(&self, own_disk: bool) -> Ceiling {
+        let usual = own_disk.then_some(defaults::APP_DISK_WRITE);
+        let write = self.app_disk_write.or(usual);
         Ceiling {
             read: self.app_disk_read.map(Megabytes::bytes),
-            write: self.app_disk_write.map(Megabytes::bytes),
+            write: write.map(Megabytes::bytes).filter(|bytes| *bytes > 0),
             operations: self.app_disk_operations.map(NonZeroU64::get),
         }
     }
