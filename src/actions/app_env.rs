@@ -112,20 +112,29 @@ pub(super) fn apply(
             Err(error) => errors.push(error),
         }
     }
-    let size: usize = env
-        .iter()
-        .map(|(name, value)| name.len() + value.len() + 2)
-        .sum();
-    if size > MOST {
-        errors.push(format!(
-            "Environment variables are too large: {size} bytes of at most {MOST}"
-        ));
-    }
+    errors.extend(check_size(env).err());
     if errors.is_empty() {
         Ok(())
     } else {
         Err(errors)
     }
+}
+
+/// Passes where the environment is not too large.
+///
+/// # Errors
+/// Words for the user.
+pub(super) fn check_size(env: &BTreeMap<String, String>) -> Result<(), String> {
+    let size: usize = env
+        .iter()
+        .map(|(name, value)| name.len() + value.len() + 2)
+        .sum();
+    if size > MOST {
+        return Err(format!(
+            "Environment variables are too large: {size} bytes of at most {MOST}"
+        ));
+    }
+    Ok(())
 }
 
 fn check(name: &str, value: &str) -> Result<(), String> {

@@ -26,11 +26,10 @@ impl Feature {
             description: "Enable SSHing into the app.",
             default: true,
         },
-        // No revisions are kept, and a client that reads "on" would look for them.
         Self {
             name: "revisions",
             description: "Enable versioning of an application",
-            default: false,
+            default: true,
         },
         Self {
             name: "service-binding-k8s",

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{ActionError, Actions, Caller, apps, quotas};
+use super::{ActionError, Actions, Caller, apps, deployments, quotas, revisions};
 use crate::{
     authz::Verb,
     model::{App, AppId, AppState},
@@ -62,12 +62,17 @@ impl Actions {
                         "Assign a droplet before starting this app.".to_owned(),
                     ));
                 }
+                // Instances of two versions run, and which of them should again is not said.
+                if wish != Wish::Start {
+                    deployments::idle(tx, id, ActionError::StopInFlight)?;
+                }
                 let state = match wish {
                     Wish::Stop => AppState::Stopped,
                     Wish::Start | Wish::Restart => AppState::Started,
                 };
                 // A new generation replaces what runs, so a start of a started app has none.
-                if wish == Wish::Restart || (wish == Wish::Start && app.state != state) {
+                let starts = wish == Wish::Restart || (wish == Wish::Start && app.state != state);
+                if starts {
                     app.generation += 1;
                 }
                 app.state = state;
@@ -76,6 +81,10 @@ impl Actions {
                     tx.put(app.clone());
                     Ok(())
                 })?;
+                if starts {
+                    let revision = revisions::resolve(tx, caller, &app, now);
+                    revisions::mark(tx, id, revision.map(|(id, _)| id));
+                }
                 let data = json!({ "request": { "state": crate::wire::app::state(state) } });
                 apps::note(tx, caller, event, &app, data, now);
                 Ok(app)

@@ -70,8 +70,8 @@ impl Actions {
         let now = self.now();
         self.store
             .commit(move |tx| {
-                let (app, _) = find(tx, caller, Verb::WriteApps, id)?;
-                if app.current_droplet == Some(id) {
+                let (app, droplet) = find(tx, caller, Verb::WriteApps, id)?;
+                if app.current_droplet == Some(id) || tx.is_pinned(&droplet) {
                     return Err(ActionError::Unprocessable(format!(
                         "The droplet is what the app '{}' runs: assign another one first.",
                         app.name

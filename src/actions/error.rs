@@ -50,6 +50,18 @@ pub enum ActionError {
     /// Another build of the app is running.
     #[error("only one build can be STAGING at a time per application")]
     StagingInProgress,
+    /// A deployment replaces the process that should be scaled.
+    #[error("Cannot scale this process while a deployment is in flight.")]
+    ScaleInFlight,
+    /// A deployment replaces the process that should be changed.
+    #[error("Cannot update this process while a deployment is in flight.")]
+    UpdateInFlight,
+    /// A deployment replaces instances of the app that should stop.
+    #[error(
+        "Cannot stop the app while a deployment is in progress, please cancel the deployment \
+         before stopping the app."
+    )]
+    StopInFlight,
     /// Bits could not be kept.
     #[error("the upload could not be kept")]
     Blob(#[from] BlobError),

@@ -44,6 +44,8 @@ pub(super) fn fresh(
         health: HealthCheck::default_for(web),
         readiness: ReadinessCheck::default(),
         generation: 0,
+        revision: None,
+        pin: None,
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,
@@ -56,12 +58,7 @@ pub(super) fn fresh(
 /// Words for the user.
 pub(super) fn scale(process: &mut Process, change: &Scale) -> Result<(), String> {
     if let Some(instances) = change.instances {
-        process.instances = u32::try_from(instances)
-            .ok()
-            .filter(|instances| *instances <= MOST_INSTANCES)
-            .ok_or_else(|| {
-                format!("Instances must be a whole number from 0 to {MOST_INSTANCES}")
-            })?;
+        process.instances = self::instances(instances)?;
     }
     if let Some(memory) = size("Memory", change.memory_in_mb)? {
         process.memory = memory;
@@ -73,6 +70,17 @@ pub(super) fn scale(process: &mut Process, change: &Scale) -> Result<(), String>
         process.log_rate_limit = rate;
     }
     Ok(())
+}
+
+/// The number of instances in a request.
+///
+/// # Errors
+/// Words for the user.
+pub(super) fn instances(count: i64) -> Result<u32, String> {
+    u32::try_from(count)
+        .ok()
+        .filter(|count| *count <= MOST_INSTANCES)
+        .ok_or_else(|| format!("Instances must be a whole number from 0 to {MOST_INSTANCES}"))
 }
 
 /// The size in a request, where it has one; `what` names it.

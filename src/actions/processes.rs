@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{ActionError, Actions, Caller, apps, process_rules, quotas};
+use super::{ActionError, Actions, Caller, apps, deployments, process_rules, quotas};
 use crate::{
     authz::Verb,
-    model::{App, AppId, AppState, Process, ProcessId, Timestamp},
+    model::{App, AppId, AppState, Process, ProcessId, ProcessType, Timestamp},
     store::{State, Tx},
     wire::process::{Scale, Update},
 };
@@ -75,7 +75,7 @@ impl Actions {
             "readiness_health_check": body.readiness_health_check.as_ref().map(|c| &c.kind),
         } });
         let process = self
-            .change_process(caller, id, "audit.app.process.update", request, |process| {
+            .change_process(caller, id, Change::Update, request, |process| {
                 if let Some(command) = body.command {
                     process_rules::command(process, command)?;
                 }
@@ -110,7 +110,7 @@ impl Actions {
             "disk_quota": body.disk_in_mb,
         } });
         let process = self
-            .change_process(caller, id, "audit.app.process.scale", request, |process| {
+            .change_process(caller, id, Change::Scale, request, |process| {
                 process_rules::scale(process, &body)
             })
             .await?;
@@ -161,7 +161,7 @@ impl Actions {
         &self,
         caller: &Caller,
         id: ProcessId,
-        event: &str,
+        kind: Change,
         mut data: Value,
         change: impl FnOnce(&mut Process) -> Result<(), String>,
     ) -> Result<Process, ActionError> {
@@ -169,6 +169,13 @@ impl Actions {
         self.store
             .commit(|tx| {
                 let (app, old) = find(tx, caller, Verb::OperateApps, id)?;
+                let (event, busy) = match kind {
+                    Change::Update => ("audit.app.process.update", ActionError::UpdateInFlight),
+                    Change::Scale => ("audit.app.process.scale", ActionError::ScaleInFlight),
+                };
+                if old.process_type == ProcessType::web() {
+                    deployments::idle(tx, app.id, busy)?;
+                }
                 let mut process = Process::clone(&old);
                 change(&mut process).map_err(ActionError::Unprocessable)?;
                 if app.state == AppState::Started && must_replace(&old, &process) {
@@ -186,6 +193,13 @@ impl Actions {
             })
             .await
     }
+}
+
+/// What is done to a process.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Update,
+    Scale,
 }
 
 /// The process and its app, where the caller may do `verb` to them.

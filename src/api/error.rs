@@ -54,6 +54,9 @@ impl From<ActionError> for Failure {
             ActionError::StagingInProgress => Error::staging_in_progress(
                 "Only one build can be STAGING at a time per application.",
             ),
+            ActionError::ScaleInFlight => Error::scale_in_flight(error.to_string()),
+            ActionError::UpdateInFlight => Error::update_in_flight(error.to_string()),
+            ActionError::StopInFlight => Error::stop_in_flight(error.to_string()),
             ActionError::Blob(error @ BlobError::TooLarge { .. }) => {
                 Error::too_large(format!("{error}. {SMALLER}"))
             }

@@ -137,6 +137,7 @@ pub(super) fn resource(path: &str) -> &'static str {
         "stacks" => "Stack",
         "buildpacks" => "Buildpack",
         "tasks" => "Task",
+        "revisions" => "Revision",
         "service_instances" => "Service instance",
         "service_credential_bindings" => "Service credential binding",
         "service_route_bindings" => "Service route binding",

@@ -401,6 +401,8 @@ mod tests {
             health: HealthCheck::default_for(true),
             readiness: ReadinessCheck::default(),
             generation: 0,
+            revision: None,
+            pin: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,

@@ -37,8 +37,12 @@ impl Version {
     /// The version that `process` of `app` should run, where the app has a droplet.
     #[must_use]
     pub fn wanted(app: &App, process: &Process) -> Option<Self> {
-        app.current_droplet.map(|droplet| Self {
-            app: app.generation,
+        let (generation, droplet) = match &process.pin {
+            Some(pin) => (pin.generation, pin.droplet),
+            None => (app.generation, app.current_droplet?),
+        };
+        Some(Self {
+            app: generation,
             process: process.generation,
             droplet,
         })

@@ -121,6 +121,10 @@ ids! {
     SeedId,
     /// A task of an app.
     TaskId,
+    /// What an app was started with at some time.
+    RevisionId,
+    /// A deployment of an app.
+    DeploymentId,
 }
 
 impl From<AppId> for ProcessId {

@@ -4,6 +4,7 @@
 mod app;
 mod broker;
 mod build;
+mod deployment;
 mod domain;
 mod droplet;
 mod event;
@@ -21,6 +22,7 @@ mod package;
 mod peer_policy;
 mod process;
 mod quota;
+mod revision;
 mod role;
 mod route;
 mod security_group;
@@ -38,16 +40,17 @@ pub use broker::{
     Offering, OfferingTerms, Orphan, Plan, PlanTerms, Schemas, ServiceUsage, Stage, UsageState,
 };
 pub use build::{Build, BuildState, Failure};
+pub use deployment::{Deployment, DeploymentOptions, DeploymentState, Strategy};
 pub use domain::Domain;
 pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState};
 pub use event::{Actor, Event, EventTarget};
 pub use grants::{named_by, named_in};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
-    AppId, BindingId, BrokerId, BuildId, DestinationId, DomainId, DropletId, EventId, InstanceId,
-    InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId, PlanId,
-    ProcessId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId, ServiceId, ServiceUsageId,
-    SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
+    AppId, BindingId, BrokerId, BuildId, DeploymentId, DestinationId, DomainId, DropletId, EventId,
+    InstanceId, InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId,
+    PlanId, ProcessId, RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId,
+    ServiceId, ServiceUsageId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
@@ -63,11 +66,12 @@ pub use network::{
 pub use org::Org;
 pub use package::{Package, PackageState};
 pub use peer_policy::{PeerPolicy, PeerProtocol};
-pub use process::Process;
+pub use process::{Pin, Process};
 pub use quota::{
     AppLimits, Breach, DomainLimits, Level, Limits, LogRate, OrgQuota, Over, RouteLimits,
     ServiceLimits, SpaceQuota, Usage as QuotaUsage,
 };
+pub use revision::{Blueprint, Revision};
 pub use role::{Role, RoleKind, RoleScope};
 pub use route::{AppProtocol, Destination, Route};
 pub use security_group::{

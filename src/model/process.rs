@@ -1,10 +1,36 @@
 //! Processes: the scalable parts of an app.
 
+use std::{collections::BTreeMap, fmt};
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AppId, HealthCheck, Megabytes, Metadata, ProcessId, ProcessType, ReadinessCheck, Timestamp,
+    AppId, DropletId, HealthCheck, Megabytes, Metadata, ProcessId, ProcessType, ReadinessCheck,
+    RevisionId, Timestamp,
 };
+
+/// What a process goes on running from while a deployment replaces it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// The app's generation.
+    pub generation: u64,
+    /// The droplet.
+    pub droplet: DropletId,
+    /// The app's environment variables.
+    pub env: BTreeMap<String, String>,
+    /// The user's start command; none for the droplet's.
+    pub command: Option<String>,
+}
+
+// The environment and commands often hold secrets.
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin")
+            .field("generation", &self.generation)
+            .field("droplet", &self.droplet)
+            .finish_non_exhaustive()
+    }
+}
 
 /// One process type of an app and how many instances of it should run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +58,12 @@ pub struct Process {
     /// Grows when an instance must be replaced for a change to take effect (see `App`).
     #[serde(default)]
     pub generation: u64,
+    /// What it was last started with, where the app keeps revisions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revision: Option<RevisionId>,
+    /// What it goes on running from, in place of what the app says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pin: Option<Pin>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

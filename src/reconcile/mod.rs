@@ -8,6 +8,7 @@
 pub mod builds;
 pub mod cleanup;
 mod config;
+pub mod deployments;
 mod driver;
 mod ending;
 mod handle;

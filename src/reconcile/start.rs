@@ -6,7 +6,8 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    Config, builds, cleanup, driver::Driver, handle::Handle, network, routes::Routes, services,
+    Config, builds, cleanup, deployments, driver::Driver, handle::Handle, network, routes::Routes,
+    services,
 };
 use crate::{
     blobs::Blobs,
@@ -81,6 +82,7 @@ impl Reconciler {
         );
         tasks.spawn("network", network::run(deps.clone()));
         tasks.spawn("services", services::run(deps.clone()));
+        tasks.spawn("deployments", deployments::run(deps.clone(), seen.clone()));
         let drivers = deps.drivers.clone();
         tasks.spawn("cleanup", cleanup::run(deps, config));
         (

@@ -8,8 +8,8 @@ use crate::model::{
     Service, ServiceId, SpaceId,
 };
 
-/// Deletes an app with its processes, packages, builds, droplets, tasks, bindings and network
-/// policies,
+/// Deletes an app with its processes, packages, builds, droplets, tasks, revisions, deployments,
+/// bindings and network policies,
 /// and takes it out of the destinations of routes, which stay.
 pub fn delete_app(tx: &mut Tx, app: AppId) {
     let mut gone: Vec<Key> = vec![app.into()];
@@ -18,6 +18,8 @@ pub fn delete_app(tx: &mut Tx, app: AppId) {
     gone.extend(tx.builds_of(app).map(|build| Key::from(build.id)));
     gone.extend(tx.droplets_of(app).map(|droplet| Key::from(droplet.id)));
     gone.extend(tx.tasks_of(app).map(|task| Key::from(task.id)));
+    gone.extend(tx.revisions_of(app).map(|revision| Key::from(revision.id)));
+    gone.extend(tx.deployments_of(app).map(|one| Key::from(one.id)));
     gone.extend(tx.policies_of(app).map(|policy| Key::from(policy.id)));
     gone.extend(
         tx.bindings_of_app(app)

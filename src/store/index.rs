@@ -4,11 +4,11 @@ use imbl::{OrdMap, OrdSet};
 
 use super::{Key, Record};
 use crate::model::{
-    App, AppId, BindingId, BrokerId, Build, BuildId, Domain, DomainId, DomainName, Droplet,
-    DropletId, EventId, Job, JobId, OfferingId, Org, OrgId, OrgQuotaId, Package, PackageId,
-    PeerPolicyId, PlanId, Process, ProcessId, Role, RoleId, RoleScope, RouteBindingId, RouteHost,
-    RouteId, RoutePath, SecurityGroupId, ServiceId, ServiceUsageId, Space, SpaceId, SpaceQuotaId,
-    TaskId, Timestamp, TokenId, User, UserId,
+    App, AppId, BindingId, BrokerId, Build, BuildId, DeploymentId, Domain, DomainId, DomainName,
+    Droplet, DropletId, EventId, Job, JobId, OfferingId, Org, OrgId, OrgQuotaId, Package,
+    PackageId, PeerPolicyId, PlanId, Process, ProcessId, RevisionId, Role, RoleId, RoleScope,
+    RouteBindingId, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId, ServiceUsageId,
+    Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId, User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
@@ -50,6 +50,9 @@ pub struct Indexes {
     pub(super) service_usage: OrdSet<(Timestamp, ServiceUsageId)>,
     /// What the loop of services has to look at, by the bits of its identifier.
     pub(super) errands: OrdSet<Key>,
+    pub(super) revisions: OrdSet<(AppId, Timestamp, RevisionId)>,
+    pub(super) deployments: OrdSet<(AppId, Timestamp, DeploymentId)>,
+    pub(super) active_deployments: OrdSet<(AppId, DeploymentId)>,
     events: OrdSet<(Timestamp, EventId)>,
     events_by_target: OrdSet<(String, Timestamp, EventId)>,
     jobs: OrdSet<(Timestamp, JobId)>,
@@ -197,6 +200,17 @@ impl Indexes {
             | Record::RouteBinding(_)
             | Record::Orphan(_)
             | Record::ServiceUsage(_) => self.each_of_services::<E>(record),
+            Record::Revision(revision) => E::set(
+                &mut self.revisions,
+                (revision.app, revision.created_at, revision.id),
+            ),
+            Record::Deployment(deployment) => {
+                let (app, id) = (deployment.app, deployment.id);
+                E::set(&mut self.deployments, (app, deployment.created_at, id));
+                if deployment.state.is_active() {
+                    E::set(&mut self.active_deployments, (app, id));
+                }
+            }
             // Found by their keys alone.
             Record::Seed(_) => {}
             Record::Event(event) => {
@@ -221,41 +235,6 @@ impl Indexes {
 pub(super) fn nil<T: From<uuid::Uuid>>() -> T {
     T::from(uuid::Uuid::nil())
 }
-
-macro_rules! uuid_from {
-    ($($id:ident),*) => {$(
-        impl From<uuid::Uuid> for $id {
-            fn from(uuid: uuid::Uuid) -> Self {
-                Self::from_uuid(uuid)
-            }
-        }
-    )*};
-}
-uuid_from!(
-    AppId,
-    BindingId,
-    BrokerId,
-    BuildId,
-    DomainId,
-    DropletId,
-    EventId,
-    JobId,
-    OfferingId,
-    OrgId,
-    PackageId,
-    PeerPolicyId,
-    PlanId,
-    ProcessId,
-    RoleId,
-    RouteBindingId,
-    RouteId,
-    ServiceId,
-    ServiceUsageId,
-    SpaceId,
-    TaskId,
-    TokenId,
-    UserId
-);
 
 pub(super) const START: Timestamp = Timestamp::from_millis(0);
 
@@ -365,11 +344,26 @@ impl super::State {
             .filter_map(|(.., id)| self.processes.get(id).map(AsRef::as_ref))
     }
 
-    /// The process of `app` with this type.
+    /// The processes of `app` with this type, oldest first: several while a deployment replaces
+    /// one by another.
+    pub fn processes_of_type(
+        &self,
+        app: AppId,
+        process_type: &str,
+    ) -> impl DoubleEndedIterator<Item = &Process> + '_ {
+        let until = Timestamp::from_millis(u64::MAX);
+        let from = (app, process_type.to_owned(), START, nil());
+        let until = (app, process_type.to_owned(), until, nil());
+        self.indexes
+            .processes
+            .range(from..=until)
+            .filter_map(|(.., id)| self.processes.get(id).map(AsRef::as_ref))
+    }
+
+    /// The process of `app` with this type; the newest, where there are several.
     #[must_use]
     pub fn process_by_type(&self, app: AppId, process_type: &str) -> Option<&Process> {
-        self.processes_of(app)
-            .find(|process| process.process_type.as_str() == process_type)
+        self.processes_of_type(app, process_type).next_back()
     }
 
     /// The packages of `app`, oldest first.

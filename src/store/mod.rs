@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod frame;
 mod handle;
+mod ids;
 mod index;
 mod journal;
 mod keyed;

@@ -1,7 +1,7 @@
-//! The ways to find what runs beside an app's processes: its tasks.
+//! The ways to find how an app runs and ran: its tasks, revisions and deployments.
 
-use super::index::range;
-use crate::model::{AppId, Task};
+use super::index::{nil, range};
+use crate::model::{AppId, Deployment, Droplet, Revision, Task};
 
 impl super::State {
     /// The tasks of `app`, oldest first.
@@ -13,5 +13,40 @@ impl super::State {
     pub fn unfinished_tasks(&self) -> impl Iterator<Item = &Task> + '_ {
         let ids = self.indexes.unfinished_tasks.iter();
         ids.filter_map(|(_, id)| self.tasks.get(id).map(AsRef::as_ref))
+    }
+
+    /// The revisions of `app`, oldest first.
+    pub fn revisions_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Revision> + '_ {
+        range(&self.indexes.revisions, app)
+            .filter_map(|id| self.revisions.get(&id).map(AsRef::as_ref))
+    }
+
+    /// The deployments of `app`, oldest first.
+    pub fn deployments_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Deployment> + '_ {
+        range(&self.indexes.deployments, app)
+            .filter_map(|id| self.deployments.get(&id).map(AsRef::as_ref))
+    }
+
+    /// The deployment of `app` that is under way, if one is.
+    #[must_use]
+    pub fn active_deployment(&self, app: AppId) -> Option<&Deployment> {
+        let mut from = self.indexes.active_deployments.range((app, nil())..);
+        let (owner, id) = from.next()?;
+        let found = self.deployments.get(id).filter(|_| *owner == app)?;
+        Some(found.as_ref())
+    }
+
+    /// All deployments that are under way.
+    pub fn active_deployments(&self) -> impl Iterator<Item = &Deployment> + '_ {
+        let ids = self.indexes.active_deployments.iter();
+        ids.filter_map(|(_, id)| self.deployments.get(id).map(AsRef::as_ref))
+    }
+
+    /// Whether a process goes on running from `droplet` while a deployment replaces it.
+    #[must_use]
+    pub fn is_pinned(&self, droplet: &Droplet) -> bool {
+        let pins = self.processes_of(droplet.app);
+        let mut pins = pins.filter_map(|process| process.pin.as_ref());
+        pins.any(|pin| pin.droplet == droplet.id)
     }
 }

@@ -6,12 +6,13 @@ use imbl::OrdMap;
 
 use super::Indexes;
 use crate::model::{
-    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Domain, DomainId, Droplet,
-    DropletId, Event, EventId, Job, JobId, Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId,
-    Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId, Plan, PlanId, Process,
-    ProcessId, RefreshToken, Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId,
-    SecurityGroup, SecurityGroupId, Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId,
-    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Deployment, DeploymentId,
+    Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId, Offering, OfferingId, Org,
+    OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId,
+    Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId, Role, RoleId, Route,
+    RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId, Seed, SeedId, Service,
+    ServiceId, ServiceUsage, ServiceUsageId, Space, SpaceId, SpaceQuota, SpaceQuotaId, Task,
+    TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -77,6 +78,10 @@ pub struct State {
     pub seeds: Table<SeedId, Seed>,
     /// Tasks.
     pub tasks: Table<TaskId, Task>,
+    /// Revisions.
+    pub revisions: Table<RevisionId, Revision>,
+    /// Deployments.
+    pub deployments: Table<DeploymentId, Deployment>,
     /// Audit events.
     pub events: Table<EventId, Event>,
     /// Jobs.

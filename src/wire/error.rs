@@ -98,6 +98,12 @@ table! {
     organization_deletion_failed = 502 290010 "CF-OrganizationDeletionFailed";
     /// Images may not be pushed.
     docker_disabled = 400 320003 "CF-DockerDisabled";
+    /// A deployment replaces the process that should be scaled.
+    scale_in_flight = 422 390016 "CF-ScaleDisabledDuringDeployment";
+    /// A deployment replaces the process that should be changed.
+    update_in_flight = 422 390017 "CF-ProcessUpdateDisabledDuringDeployment";
+    /// A deployment replaces instances of the app that should stop.
+    stop_in_flight = 422 390024 "CF-StopDisabledDuringDeployment";
     /// A feature flag forbids it.
     feature_disabled = 403 330002 "CF-FeatureDisabled";
     /// There is no such feature flag.

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{Error, Query, select::Selector};
 use crate::model::{
-    App, Binding, Broker, Build, Domain, Droplet, Event, Metadata, Offering, Org, OrgQuota,
-    Package, Plan, Process, Role, Route, RouteBinding, SecurityGroup, Service, ServiceUsage, Space,
-    SpaceQuota, Task, Timestamp, User,
+    App, Binding, Broker, Build, Deployment, Domain, Droplet, Event, Metadata, Offering, Org,
+    OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding, SecurityGroup, Service,
+    ServiceUsage, Space, SpaceQuota, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -64,6 +64,8 @@ listed! {
     Droplet updated_at |_| None, |x| Some(&x.metadata);
     Route updated_at |_| None, |x| Some(&x.metadata);
     Task updated_at |_| None, |x| Some(&x.metadata);
+    Revision updated_at |_| None, |x| Some(&x.metadata);
+    Deployment updated_at |_| None, |x| Some(&x.metadata);
     Event created_at |_| None, |_| None;
     SecurityGroup updated_at |x| Some(&x.name), |_| None;
     Service updated_at |x| Some(&x.name), |x| Some(&x.metadata);

@@ -81,7 +81,10 @@ pub fn present(process: &Process, command: Option<&str>, base: &Base) -> Value {
         "version": version(process),
         "health_check": health(&process.health),
         "readiness_health_check": readiness(&process.readiness),
-        "relationships": { "app": shared::to_one(process.app), "revision": null },
+        "relationships": {
+            "app": shared::to_one(process.app),
+            "revision": process.revision.map(shared::to_one),
+        },
         "metadata": shared::metadata(&process.metadata),
         "links": Links::new(base)
             .to("self", &path)

@@ -6,6 +6,7 @@ mod build;
 mod dependencies;
 mod e2e_bad_input;
 mod e2e_cf;
+mod e2e_deployments;
 mod e2e_doctor;
 mod e2e_kill;
 mod e2e_network;

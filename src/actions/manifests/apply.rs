@@ -5,7 +5,8 @@ use serde_json::json;
 use super::routes;
 use crate::{
     actions::{
-        Actions, Caller, Feature, app_env, apps, bindings, lifecycle, process_rules, processes,
+        ActionError, Actions, Caller, Feature, app_env, apps, bindings, deployments, lifecycle,
+        process_rules, processes,
         quotas::{self, Before},
     },
     model::{App, AppId, LifecycleKind, Metadata, Process, ProcessType, SpaceId, Timestamp},
@@ -151,6 +152,13 @@ impl Apply<'_> {
             process_rules::fresh(&self.actions.config, app.id, kind.clone(), self.now)
         });
         change(&mut process, manifest).map_err(|error| format!("Process \"{kind}\": {error}"))?;
+        let scaled = old
+            .as_ref()
+            .is_some_and(|old| old.instances != process.instances);
+        if scaled && kind == ProcessType::web() {
+            deployments::idle(tx, app.id, ActionError::ScaleInFlight)
+                .map_err(|error| error.to_string())?;
+        }
         let before = Before::of(tx, app.space);
         match old {
             Some(old) if old == process => {}

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     authz::Verb,
-    model::{App, AppId, AppProtocol, Job, SpaceId},
+    model::{App, AppId, AppProtocol, Job, Process, SpaceId},
     store::State,
     wire::manifest::{self, AppManifest, Document, RouteView, View},
 };
@@ -153,7 +153,14 @@ fn view<'a>(state: &'a State, app: &'a App) -> View<'a> {
             let username = login.map(|login| login.username.as_str());
             (image.reference.as_str(), username)
         }),
-        processes: state.processes_of(app.id).collect(),
+        processes: {
+            let all = state.processes_of(app.id);
+            let newest = |one: &&Process| {
+                let newest = state.process_by_type(app.id, &one.process_type);
+                newest.is_some_and(|newest| newest.id == one.id)
+            };
+            all.filter(newest).collect()
+        },
         routes: routes.collect(),
         services: state
             .bindings_of_app(app.id)

@@ -6,6 +6,7 @@ mod bindings;
 mod brokers;
 mod buildpacks;
 mod builds;
+mod deployments;
 mod domains;
 mod download;
 mod droplets;
@@ -23,6 +24,7 @@ mod plans;
 mod platform;
 mod processes;
 mod resource;
+mod revisions;
 mod roles;
 mod route_bindings;
 mod routes;
@@ -48,6 +50,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(brokers::router())
         .merge(buildpacks::router())
         .merge(builds::router())
+        .merge(deployments::router())
         .merge(domains::router())
         .merge(droplets::router())
         .merge(events::router())
@@ -61,6 +64,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(plans::router())
         .merge(platform::router())
         .merge(processes::router())
+        .merge(revisions::router())
         .merge(roles::router())
         .merge(route_bindings::router())
         .merge(routes::router())

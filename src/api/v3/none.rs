@@ -1,5 +1,4 @@
-//! What Cloud Foundry has and this platform has none of: lists that are empty, and refusals
-//! that say so.
+//! What Cloud Foundry has and this platform has none of: lists that are empty.
 
 use axum::{Json, Router, extract::State, routing::get};
 use serde_json::Value;
@@ -15,11 +14,7 @@ use crate::{
 };
 
 pub(super) fn router() -> Router<Api> {
-    Router::new()
-        .route("/deployments", get(deployments).post(deploy))
-        .route("/apps/{guid}/sidecars", get(sidecars))
-        .route("/apps/{guid}/revisions", get(revisions))
-        .route("/apps/{guid}/revisions/deployed", get(deployed))
+    Router::new().route("/apps/{guid}/sidecars", get(sidecars))
 }
 
 fn empty(query: &RawQuery, valid: &[&str], path: &str, base: &wire::Base) -> Answer {
@@ -30,19 +25,6 @@ fn empty(query: &RawQuery, valid: &[&str], path: &str, base: &wire::Base) -> Ans
 
 type Answer = Result<Json<Value>, Failure>;
 
-async fn deployments(Auth(_): Auth, Base(base): Base, query: RawQuery) -> Answer {
-    let valid = ["app_guids", "states", "status_reasons", "status_values"];
-    empty(&query, &valid, "/v3/deployments", &base)
-}
-
-async fn deploy(Auth(_): Auth) -> Failure {
-    wire::Error::unprocessable(
-        "Rolling and canary deployments are not supported on this platform: leave out \
-         --strategy, and the app is restarted with its new droplet.",
-    )
-    .into()
-}
-
 async fn sidecars(
     State(api): State<Api>,
     Auth(caller): Auth,
@@ -52,30 +34,6 @@ async fn sidecars(
 ) -> Answer {
     api.actions.app(&caller, id)?;
     empty(&query, &[], &format!("/v3/apps/{id}/sidecars"), &base)
-}
-
-async fn revisions(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<AppId>,
-    query: RawQuery,
-) -> Answer {
-    api.actions.app(&caller, id)?;
-    let path = format!("/v3/apps/{id}/revisions");
-    empty(&query, &["versions", "deployable"], &path, &base)
-}
-
-async fn deployed(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<AppId>,
-    query: RawQuery,
-) -> Answer {
-    api.actions.app(&caller, id)?;
-    let path = format!("/v3/apps/{id}/revisions/deployed");
-    empty(&query, &[], &path, &base)
 }
 
 /// The sidecars of a process.

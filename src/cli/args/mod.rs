@@ -7,7 +7,7 @@ pub(super) use reach::{
     GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup, Service, ServiceSettings,
 };
 
-pub(super) use runs::{RunTask, Task};
+pub(super) use runs::{Deployment, Restart, Rollback, RunTask, Strategy, Task};
 
 use std::path::PathBuf;
 
@@ -48,8 +48,8 @@ pub enum Verb {
     Start(OneApp),
     /// Stop an app
     Stop(OneApp),
-    /// Stop and start an app
-    Restart(OneApp),
+    /// Stop and start an app, or replace its instances while it goes on
+    Restart(Restart),
     /// Build an app's newest package again and restart it
     Restage(OneApp),
     /// Delete an app
@@ -60,6 +60,13 @@ pub enum Verb {
     SetEnv(SetEnv),
     /// Remove a variable from an app's environment
     UnsetEnv(UnsetEnv),
+    /// Deployments of an app: how new instances take the place of old ones
+    #[command(subcommand, visible_alias = "deployments")]
+    Deployment(Deployment),
+    /// List what an app was started with
+    Revisions(OneApp),
+    /// Go back to an earlier revision of an app, while it goes on
+    Rollback(Rollback),
     /// Commands that run once, with an app's code and environment
     #[command(subcommand, visible_alias = "tasks")]
     Task(Task),
@@ -168,6 +175,9 @@ pub struct Push {
     /// Upload only; neither build nor start
     #[arg(long)]
     pub no_start: bool,
+    /// Replace the instances of an app that runs while it goes on
+    #[arg(long, conflicts_with = "no_start")]
+    pub strategy: Option<Strategy>,
     /// Value for ((NAME)) in the manifest
     #[arg(long, value_name = "NAME=VALUE")]
     pub var: Vec<String>,

@@ -1,6 +1,6 @@
-//! Verbs about what runs beside an app's processes.
+//! Verbs about tasks, deployments and revisions.
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 
 /// What can be done with tasks.
 #[derive(Debug, Clone, Subcommand)]
@@ -51,4 +51,65 @@ pub struct RunTask {
     /// Wait until it has ended; fail where it does
     #[arg(short, long)]
     pub wait: bool,
+}
+
+/// How new instances of an app that runs take the place of old ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Strategy {
+    /// A few at a time, while the app goes on
+    Rolling,
+    /// One at first; the others after `pastina deployment continue`
+    Canary,
+}
+
+impl Strategy {
+    /// As the API spells it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rolling => "rolling",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// What can be done with an app's deployment that is under way.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Deployment {
+    /// List the deployments of an app
+    List {
+        /// Name of the app
+        app: String,
+    },
+    /// Let a canary go on to its next step, or to the end
+    Continue {
+        /// Name of the app
+        app: String,
+    },
+    /// Go back to what ran before
+    Cancel {
+        /// Name of the app
+        app: String,
+    },
+}
+
+/// Arguments of `restart`.
+#[derive(Debug, Clone, Args)]
+pub struct Restart {
+    /// Name of the app
+    pub name: String,
+    /// Replace instances while the app goes on
+    #[arg(long)]
+    pub strategy: Option<Strategy>,
+}
+
+/// Arguments of `rollback`.
+#[derive(Debug, Clone, Args)]
+pub struct Rollback {
+    /// Name of the app
+    pub name: String,
+    /// Number of the revision to go back to
+    pub version: u64,
+    /// How instances are replaced
+    #[arg(long, default_value = "rolling")]
+    pub strategy: Strategy,
 }

@@ -46,7 +46,7 @@ pub(super) async fn push(context: &Context<'_>, args: &Push) -> Outcome<()> {
     apply(context, &space.guid, &planned).await?;
     for (app, content) in planned.iter().zip(&packed) {
         let found = context.app(&app.name).await?;
-        one(context, &found, content, args.no_start).await?;
+        one(context, &found, content, args).await?;
     }
     Ok(())
 }
@@ -89,18 +89,22 @@ enum Content {
     Image(image::Login),
 }
 
-async fn one(context: &Context<'_>, app: &App, content: &Content, no_start: bool) -> Outcome<()> {
+async fn one(context: &Context<'_>, app: &App, content: &Content, args: &Push) -> Outcome<()> {
     let package = match content {
         Content::Files(files) => upload::upload(context, &app.guid, files).await?,
         Content::Image(image) => image::package(context, &app.guid, image).await?,
     };
-    if no_start {
+    if args.no_start {
         if app.started() {
             verbs::lifecycle::act(context, &app.guid, "stop").await?;
         }
         return verbs::app::show(context, &app.guid).await;
     }
     let droplet = build(context, &app.guid, &package).await?;
+    if let Some(strategy) = args.strategy {
+        let brings = json!({ "droplet": { "guid": droplet } });
+        return verbs::deployment::deploy(context, app, strategy, brings).await;
+    }
     let path = format!("/v3/apps/{}/relationships/current_droplet", app.guid);
     context.api.patch(&path, &guid(&droplet)).await?;
     context.output.note("Starting");

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::{
     api::{App, Droplet, Package, Route, guid},
-    args::Delete,
+    args::{Delete, Restart},
     context::Context,
     failure::{Failure, Outcome},
     push,
@@ -63,8 +63,12 @@ pub(crate) async fn stop(context: &Context<'_>, name: &str) -> Outcome<()> {
     app::show(context, &found.guid).await
 }
 
-pub(crate) async fn restart(context: &Context<'_>, name: &str) -> Outcome<()> {
+pub(crate) async fn restart(context: &Context<'_>, args: &Restart) -> Outcome<()> {
+    let name = &args.name;
     let found = context.app(name).await?;
+    if let Some(strategy) = args.strategy {
+        return super::deployment::deploy(context, &found, strategy, json!({})).await;
+    }
     act(context, &found.guid, "restart").await?;
     push::await_start(context, &found.guid, name).await?;
     app::show(context, &found.guid).await

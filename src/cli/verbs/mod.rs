@@ -2,6 +2,7 @@
 
 pub(super) mod app;
 pub(super) mod apps;
+pub(super) mod deployment;
 pub(super) mod env;
 pub(super) mod events;
 pub(super) mod lifecycle;

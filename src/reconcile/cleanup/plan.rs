@@ -16,6 +16,9 @@ const TASK_MS: u64 = 31 * 24 * 60 * 60 * 1000;
 /// Tasks with an outcome that are kept of an app, so that one that is run every second does not
 /// fill the memory in that time.
 const TASKS: usize = 1_000;
+/// Revisions and deployments that are kept of an app (Cloud Foundry's defaults).
+const REVISIONS: usize = 100;
+const DEPLOYMENTS: usize = 100;
 /// How long the outcome of a job can be asked for.
 const JOB_MS: u64 = 24 * 60 * 60 * 1000;
 
@@ -46,6 +49,8 @@ pub fn plan(state: &State, keep: usize, now: Timestamp) -> Plan {
     for app in state.apps.values() {
         app_of(state, app.id, app.current_droplet, keep, &mut plan);
         plan.records.extend(old_tasks(state, app.id, now));
+        plan.records.extend(old_revisions(state, app.id));
+        plan.records.extend(old_deployments(state, app.id));
     }
     let old = |job: &&crate::model::Job| job.state.is_final() && now.since(job.updated_at) > JOB_MS;
     plan.records
@@ -79,7 +84,12 @@ fn app_of(state: &State, app: AppId, current: Option<DropletId>, keep: usize, pl
         }
     }
     let tasks = state.tasks_of(app).filter(|task| !task.state.is_final());
-    let in_use: BTreeSet<DropletId> = tasks.map(|task| task.droplet).chain(current).collect();
+    let pinned = state.processes_of(app).filter_map(|process| {
+        let pin = process.pin.as_ref()?;
+        Some(pin.droplet)
+    });
+    let tasks = tasks.map(|task| task.droplet);
+    let in_use: BTreeSet<DropletId> = tasks.chain(pinned).chain(current).collect();
     (kept, spent) = (0, 0);
     for droplet in state.droplets_of(app).rev() {
         match droplet.state {
@@ -110,6 +120,25 @@ fn old_tasks(state: &State, app: AppId, now: Timestamp) -> impl Iterator<Item = 
     let old =
         ended.filter(move |(newer, task)| *newer >= TASKS || now.since(task.updated_at) > TASK_MS);
     old.map(|(_, task)| Key::Task(task.id))
+}
+
+/// The revisions that are too many, but for those that run.
+fn old_revisions(state: &State, app: AppId) -> impl Iterator<Item = Key> + '_ {
+    let running: BTreeSet<_> = state
+        .processes_of(app)
+        .filter_map(|process| process.revision)
+        .collect();
+    let old = state.revisions_of(app).rev().skip(REVISIONS);
+    old.map(|revision| revision.id)
+        .filter(move |id| !running.contains(id))
+        .map(Key::Revision)
+}
+
+/// The deployments that are too many.
+fn old_deployments(state: &State, app: AppId) -> impl Iterator<Item = Key> + '_ {
+    let old = state.deployments_of(app).rev().skip(DEPLOYMENTS);
+    old.filter(|deployment| !deployment.state.is_active())
+        .map(|deployment| Key::Deployment(deployment.id))
 }
 
 /// The digests of all bits that stay.

@@ -1,12 +1,14 @@
 //! Performs what was planned.
 
+use std::sync::Arc;
+
 use futures_util::future::join_all;
 use serde_json::json;
 
 use super::plan::Action;
 use crate::{
     drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
-    model::{Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Timestamp},
+    model::{Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Process, Timestamp},
     reconcile::{network, routes::Routes},
     store::{State, Store, StoreError},
 };
@@ -79,6 +81,7 @@ fn order(
         return None;
     }
     let droplet = state.droplets.get(&version.droplet)?;
+    let (app, process) = pinned(app, process);
     let place = environment::Place {
         instance,
         index: slot.index,
@@ -86,20 +89,40 @@ fn order(
     };
     let platform = &drivers.config().platform;
     let env = environment::with_subject(state, app.id, |subject| {
-        environment::running(platform, subject, process, droplet, place)
+        let subject = environment::Subject {
+            app: &app,
+            ..*subject
+        };
+        environment::running(platform, &subject, &process, droplet, place)
     })?;
     Some(Order {
         slot,
         instance,
         version,
         crashes,
-        app: app.clone(),
-        process: process.clone(),
+        network: network::plan::starting(state, instances, bandwidth, app.id),
+        app,
+        process,
         droplet: droplet.clone(),
         env,
-        network: network::plan::starting(state, instances, bandwidth, app.id),
         task: None,
     })
+}
+
+/// The app and the process as the process goes on running, whatever was changed since.
+fn pinned(app: &Arc<App>, process: &Arc<Process>) -> (Arc<App>, Arc<Process>) {
+    let Some(pin) = &process.pin else {
+        return (Arc::clone(app), Arc::clone(process));
+    };
+    let app = App {
+        env: pin.env.clone(),
+        ..App::clone(app)
+    };
+    let process = Process {
+        command: pin.command.clone(),
+        ..Process::clone(process)
+    };
+    (Arc::new(app), Arc::new(process))
 }
 
 /// Writes the events of crashes. Their ids come from the instances', so that a daemon that

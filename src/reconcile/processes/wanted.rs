@@ -44,7 +44,8 @@ fn wanted_of(state: &State, process: &Process) -> Option<Wanted> {
     if app.state != AppState::Started || process.instances == 0 {
         return None;
     }
-    let droplet = state.droplets.get(&app.current_droplet?)?;
+    let version = Version::wanted(app, process)?;
+    let droplet = state.droplets.get(&version.droplet)?;
     if !matches!(droplet.state, DropletState::Staged { .. }) {
         return None;
     }
@@ -57,7 +58,7 @@ fn wanted_of(state: &State, process: &Process) -> Option<Wanted> {
     Some(Wanted {
         process: process.id,
         instances: process.instances,
-        version: Version::wanted(app, process)?,
+        version,
         memory_mb,
         start_timeout: start_timeout(process),
     })

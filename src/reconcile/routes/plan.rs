@@ -51,9 +51,9 @@ fn entry(
     }
     let mut backends = Vec::new();
     for destination in &route.destinations {
-        let process = state.process_by_type(destination.app, &destination.process_type);
-        let instances = process.and_then(|process| routable.get(&process.id));
-        for instance in instances.into_iter().flatten() {
+        let processes = state.processes_of_type(destination.app, &destination.process_type);
+        let instances = processes.filter_map(|process| routable.get(&process.id));
+        for instance in instances.flatten() {
             let Some(backend) = backend(state, destination, instance) else {
                 continue;
             };

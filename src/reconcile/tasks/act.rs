@@ -163,6 +163,8 @@ fn stand_in(task: &Task) -> Option<Process> {
         health: HealthCheck::default_for(false),
         readiness: ReadinessCheck::default(),
         generation: 0,
+        revision: None,
+        pin: None,
         metadata: Metadata::default(),
         created_at: task.created_at,
         updated_at: task.updated_at,

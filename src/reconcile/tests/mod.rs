@@ -1,6 +1,7 @@
 //! The loops from outside: desired state goes in, and what runs and is routed follows.
 
 mod chance;
+mod deployments;
 pub(in crate::reconcile) mod samples;
 mod tasks;
 

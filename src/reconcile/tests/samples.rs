@@ -107,6 +107,8 @@ pub(in crate::reconcile) fn process(app: AppId, instances: u32) -> Process {
         health: HealthCheck::default_for(true),
         readiness: ReadinessCheck::default(),
         generation: 0,
+        revision: None,
+        pin: None,
         metadata: Metadata::default(),
         created_at: AT,
         updated_at: AT,

@@ -21,7 +21,7 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 9] = [
+const SINCE_V3: [Kind; 11] = [
     Kind::OrgQuota,
     Kind::SpaceQuota,
     Kind::Task,
@@ -31,6 +31,8 @@ const SINCE_V3: [Kind; 9] = [
     Kind::RouteBinding,
     Kind::Orphan,
     Kind::ServiceUsage,
+    Kind::Revision,
+    Kind::Deployment,
 ];
 
 #[test]

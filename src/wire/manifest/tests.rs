@@ -243,6 +243,8 @@ fn shop() -> (App, Process) {
         health: HealthCheck::default_for(true),
         readiness: ReadinessCheck::default(),
         generation: 0,
+        revision: None,
+        pin: None,
         metadata: Metadata::default(),
         created_at: at,
         updated_at: at,

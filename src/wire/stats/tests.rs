@@ -38,6 +38,8 @@ fn process(instances: u32) -> Process {
         health: HealthCheck::default_for(true),
         readiness: ReadinessCheck::default(),
         generation: 0,
+        revision: None,
+        pin: None,
         metadata: Metadata::default(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

@@ -178,6 +178,8 @@ pub(super) fn desired(tx: &mut Tx, id: AppId, instances: u32) {
         health: HealthCheck::default_for(true),
         readiness: ReadinessCheck::default(),
         generation: 0,
+        revision: None,
+        pin: None,
         metadata,
         created_at,
         updated_at,

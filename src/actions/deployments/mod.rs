@@ -1,0 +1,7 @@
+//! Deployments.
+
+mod new;
+mod options;
+mod verbs;
+
+pub(super) use verbs::idle;

@@ -1,0 +1,99 @@
+//! `/v3/deployments`.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
+use serde_json::Value;
+
+use super::resource::{Resource, View, create, list, show, update, verbs};
+use crate::{
+    actions::{ActionError, Actions, Caller, Feature},
+    api::{
+        Api, Failure,
+        extract::{Auth, Id},
+    },
+    model::{Deployment, DeploymentId},
+    wire::{Query, deployment, package},
+};
+
+pub(super) fn router() -> Router<Api> {
+    let one = get(show::<Deployment>).patch(update::<Deployment>);
+    let all = get(list::<Deployment>).post(create::<Deployment>);
+    Router::new()
+        .route("/deployments", all)
+        .route("/deployments/{guid}", one)
+        .route("/deployments/{guid}/actions/cancel", post(cancel))
+        .route("/deployments/{guid}/actions/continue", post(go_on))
+}
+
+impl Resource for Deployment {
+    type Id = DeploymentId;
+    const PATH: &'static str = "/v3/deployments";
+    const FILTERS: &'static [&'static str] = &[
+        "guids",
+        "app_guids",
+        "states",
+        "status_reasons",
+        "status_values",
+    ];
+
+    fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
+        actions.deployments(caller)
+    }
+
+    fn find(
+        actions: &Actions,
+        caller: &Caller,
+        id: DeploymentId,
+    ) -> Result<Arc<Self>, ActionError> {
+        actions.deployment(caller, id)
+    }
+
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let [apps, states] = ["app_guids", "states"].map(|key| query.filter(key));
+        let [values, reasons] = ["status_values", "status_reasons"].map(|key| query.filter(key));
+        items.retain(|found| {
+            let (value, reason) = deployment::status(found.state);
+            (apps.is_open() || apps.passes_id(found.app))
+                && states.passes(deployment::state(found.state))
+                && values.passes(value)
+                && reasons.passes(reason)
+        });
+    }
+
+    fn present(&self, view: &View<'_>) -> Value {
+        let app = view.state.apps.get(&self.app);
+        let kept = Feature::named("revisions").zip(app);
+        let kept = kept.is_some_and(|(feature, app)| feature.is_on(app));
+        deployment::present(self, kept, view.base)
+    }
+}
+
+verbs!(
+    Deployment,
+    create(deployment::Create): create_deployment,
+    update(package::Update): update_deployment
+);
+
+async fn cancel(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Id(id): Id<DeploymentId>,
+) -> Result<StatusCode, Failure> {
+    api.actions.cancel_deployment(&caller, id).await?;
+    Ok(StatusCode::OK)
+}
+
+async fn go_on(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Id(id): Id<DeploymentId>,
+) -> Result<StatusCode, Failure> {
+    api.actions.continue_deployment(&caller, id).await?;
+    Ok(StatusCode::OK)
+}
