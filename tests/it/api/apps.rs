@@ -354,7 +354,7 @@ async fn switches_are_told_as_they_are() {
 }
 
 #[tokio::test]
-async fn buildpacks_are_the_runtimes_and_deployments_are_none() {
+async fn buildpacks_are_the_runtimes_and_deployments_need_an_app() {
     let platform = Platform::start().await;
     let buildpacks = platform.get("/v3/buildpacks?order_by=position").await;
     let names = all(&buildpacks, "name");
@@ -371,8 +371,9 @@ async fn buildpacks_are_the_runtimes_and_deployments_are_none() {
         .get("/v3/deployments?app_guids=x&status_values=ACTIVE&order_by=-created_at")
         .await;
     assert_eq!(none["resources"], json!([]));
+    let body = json!({ "relationships": { "app": to_one(&first) } });
     let rolling = platform
-        .call(&platform.admin, "POST", "/v3/deployments", json!({}))
+        .call(&platform.admin, "POST", "/v3/deployments", body)
         .await;
-    assert!(rolling.refusal(422).contains("--strategy"));
+    assert!(rolling.refusal(422).contains("Unable to use app"));
 }

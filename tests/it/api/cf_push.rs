@@ -141,7 +141,7 @@ fn tell(cf: &Cf, api: &str, folder: &Path) {
     check("set-health-check site http --endpoint /", &["OK"]);
     check("get-health-check site", &["http"]);
     check("ssh-enabled site", &["disabled"]);
-    check("revisions site", &["No revisions found"]);
+    check("revisions site", &["Initial revision."]);
     check("tasks site", &["No tasks found"]);
     check("set-label app site tier=web", &["OK"]);
     check("apps --labels tier=web", &["site"]);
@@ -184,10 +184,6 @@ applications:
     refused(
         &format!("push y -p {site} -b cobol_buildpack"),
         "Buildpack must be an existing admin buildpack",
-    );
-    refused(
-        &format!("push site -p {site} --strategy rolling"),
-        "strategy",
     );
     refused("push site -o nginx", "Lifecycle type cannot be changed");
     check("delete site -r -f", &["OK"]);
