@@ -108,7 +108,12 @@ impl Driver {
         if !task_plan.actions.is_empty() {
             tracing::debug!(plan = %task_plan, "acting on tasks");
         }
-        act::stop(&plan.actions, &self.drivers, &self.routes);
+        act::stop(
+            &plan.actions,
+            (&wanted, &instances),
+            &self.drivers,
+            &self.routes,
+        );
         tasks::stop(&task_plan, &self.drivers);
         // Once more: what was just asked to stop must not be routed to.
         let (_, instances) = self.observe(now);
@@ -150,7 +155,7 @@ impl Driver {
             if instance.phase.is_live() {
                 let busy = self.routes.busy(instance.instance);
                 self.drivers
-                    .stop(instance.instance, self.config.grace, None, busy);
+                    .stop(instance.instance, self.config.grace, None, (busy, None));
             } else if instance.reported {
                 self.drivers.forget(instance.instance);
             }

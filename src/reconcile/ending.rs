@@ -18,7 +18,7 @@ impl Handle {
         let mut changes = self.drivers.changes();
         for instance in self.drivers.observe(clock.now()) {
             self.drivers
-                .stop(instance.instance, grace, None, Arc::new(|| false));
+                .stop(instance.instance, grace, None, (Arc::new(|| false), None));
         }
         while any_alive(&self.drivers, clock) {
             if changes.changed().await.is_err() {

@@ -289,9 +289,15 @@ impl Drivers {
     }
 
     /// Asks an instance to stop: takes it out of what is routable at once, waits while it is
-    /// `busy`, but not for long, and then gives it `grace` between SIGTERM and SIGKILL. With a
-    /// `cause`, because something is wrong with it.
-    pub fn stop(&self, instance: InstanceId, grace: Duration, cause: Option<Cause>, busy: Busy) {
+    /// `busy`, but not for longer than `drain` (none for as short as it can be), and then gives
+    /// it `grace` between SIGTERM and SIGKILL. With a `cause`, because something is wrong with it.
+    pub fn stop(
+        &self,
+        instance: InstanceId,
+        grace: Duration,
+        cause: Option<Cause>,
+        (busy, drain): (Busy, Option<Duration>),
+    ) {
         let mut table = self.table();
         let Some(entry) = table.get_mut(&instance) else {
             return;
@@ -300,7 +306,7 @@ impl Drivers {
         let drain = if cause.is_some() {
             UNROUTE
         } else {
-            self.inner.config.drain
+            drain.unwrap_or(self.inner.config.drain)
         };
         if let Some(cause) = &cause
             && matches!(entry.record.phase, Phase::Starting { .. })

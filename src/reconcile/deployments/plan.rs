@@ -82,20 +82,26 @@ pub fn plan(deployment: &Deployment, webs: &[Web]) -> Vec<Action> {
             instances: up,
         });
     }
-    // What does not answer goes first, then what is youngest.
-    let others = webs.iter().filter(|web| web.process != comes.process);
-    let mut others: Vec<&Web> = others.collect();
-    others.sort_by_key(|web| web.routable == 0);
+    // As many as are still needed stay, those that answer before others and older before younger.
     let mut room = deployment
         .original
         .saturating_add(spare)
         .saturating_sub(comes.routable);
-    for other in others {
-        let instances = other.instances.min(room);
-        room -= instances;
-        if instances < other.instances {
+    let others = webs.iter().filter(|web| web.process != comes.process);
+    let mut others: Vec<(&Web, u32)> = others.map(|web| (web, 0)).collect();
+    let all = |web: &Web| web.instances;
+    let healthy = |web: &Web| web.routable.min(web.instances);
+    for most in [healthy as fn(&Web) -> u32, all] {
+        for (web, stay) in &mut others {
+            let more = most(web).saturating_sub(*stay).min(room);
+            *stay += more;
+            room -= more;
+        }
+    }
+    for (web, instances) in others {
+        if instances < web.instances {
             actions.push(Action::Scale {
-                process: other.process,
+                process: web.process,
                 instances,
             });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::plan::Action;
+use super::{plan::Action, wanted::Wanted};
 use crate::{
     drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
     model::{Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Process, Timestamp},
@@ -14,7 +14,22 @@ use crate::{
 };
 
 /// Takes instances out of what is routable and asks them to stop. Does not wait.
-pub(in crate::reconcile) fn stop(actions: &[Action], drivers: &Drivers, routes: &Routes) {
+///
+/// One whose place another one waits for answers only what is quick to the end; one whose place
+/// is gone, since there are fewer now or others took over, has as long for that as to stop.
+pub(in crate::reconcile) fn stop(
+    actions: &[Action],
+    (wanted, instances): (&[Wanted], &[Instance]),
+    drivers: &Drivers,
+    routes: &Routes,
+) {
+    let awaited = |instance: InstanceId| {
+        let slot = instances.iter().find(|one| one.instance == instance);
+        slot.map(|one| one.slot).is_some_and(|slot| {
+            let at = wanted.binary_search_by_key(&slot.process, |wanted| wanted.process);
+            at.is_ok_and(|at| slot.index < wanted[at].instances)
+        })
+    };
     for action in actions {
         if let Action::Stop {
             instance,
@@ -22,7 +37,9 @@ pub(in crate::reconcile) fn stop(actions: &[Action], drivers: &Drivers, routes: 
             cause,
         } = action
         {
-            drivers.stop(*instance, *grace, cause.clone(), routes.busy(*instance));
+            let drain = (!awaited(*instance)).then_some(*grace);
+            let busy = (routes.busy(*instance), drain);
+            drivers.stop(*instance, *grace, cause.clone(), busy);
         }
     }
 }

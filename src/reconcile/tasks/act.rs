@@ -40,7 +40,7 @@ pub(in crate::reconcile) fn stop(plan: &Plan, drivers: &Drivers) {
     for action in &plan.actions {
         if let Action::Stop { instance, grace } = action {
             // No request is ever under way to a task.
-            drivers.stop(*instance, *grace, None, Arc::new(|| false));
+            drivers.stop(*instance, *grace, None, (Arc::new(|| false), None));
         }
     }
 }
