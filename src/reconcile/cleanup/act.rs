@@ -85,7 +85,7 @@ async fn commit(deps: &Deps, plan: Plan, now: Timestamp) -> Result<(), StoreErro
                     let mut tasks = tx.unfinished_tasks();
                     app.is_none_or(|app| app.current_droplet != Some(id))
                         && !tasks.any(|task| task.droplet == id)
-                        && !tx.is_pinned(&droplet)
+                        && !tx.is_pinned(droplet)
                 });
                 if let Some(droplet) = idle {
                     let state = DropletState::Expired;
