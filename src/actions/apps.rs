@@ -109,6 +109,7 @@ impl Actions {
             generation: 0,
             features: std::collections::BTreeMap::new(),
             uid_range: Some(free_range(tx, self.config.first_uid)?),
+            cache_cleared_at: None,
             metadata: Metadata::default(),
             created_at: now,
             updated_at: now,

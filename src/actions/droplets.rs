@@ -98,14 +98,15 @@ impl Actions {
                 ))
             }
             DropletState::Staged { sha256, .. } => Ok(sha256.clone()),
-            DropletState::Expired => Err(ActionError::Unprocessable(
+            _ => Err(ActionError::Unprocessable(
                 "Only staged droplets can be downloaded.".to_owned(),
             )),
         }
     }
 }
 
-fn find(
+/// The droplet and its app, where the caller may do `verb` to them.
+pub(super) fn find(
     state: &State,
     caller: &Caller,
     verb: Verb,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{ActionError, Actions, Caller, apps, deployments, process_rules, quotas};
+use super::{ActionError, Actions, Caller, apps, deployments, process_rules, quotas, sidecars};
 use crate::{
     authz::Verb,
     model::{App, AppId, AppState, Process, ProcessId, ProcessType, Timestamp},
@@ -178,6 +178,13 @@ impl Actions {
                 }
                 let mut process = Process::clone(&old);
                 change(&mut process).map_err(ActionError::Unprocessable)?;
+                if process.memory != old.memory && !sidecars::fits(tx, &process) {
+                    return Err(ActionError::Unprocessable(
+                        "The requested memory allocation is not large enough to run all of your \
+                         sidecar processes"
+                            .to_owned(),
+                    ));
+                }
                 if app.state == AppState::Started && must_replace(&old, &process) {
                     process.generation += 1;
                 }

@@ -132,6 +132,7 @@ pub(super) fn blueprint(state: &State, app: &App, droplet: DropletId) -> Bluepri
         commands: commands
             .map(|process| (process.process_type.clone(), process.command.clone()))
             .collect(),
+        sidecars: state.sidecar_plans(app.id),
     }
 }
 

@@ -138,6 +138,7 @@ pub(super) fn resource(path: &str) -> &'static str {
         "buildpacks" => "Buildpack",
         "tasks" => "Task",
         "revisions" => "Revision",
+        "sidecars" => "Sidecar",
         "service_instances" => "Service instance",
         "service_credential_bindings" => "Service credential binding",
         "service_route_bindings" => "Service route binding",

@@ -170,6 +170,40 @@ fn make_readable(path: &Path, bits: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode | bits))
 }
 
+/// Writes the tar in the gzip `file` to `out` as archives are kept; the comment in the gzip's
+/// header comes with it.
+pub(super) fn recompress<W: Write>(
+    file: File,
+    limit: Limits,
+    out: W,
+) -> Result<(W, Option<Vec<u8>>), BlobError> {
+    let damaged = |error: io::Error| {
+        BlobError::Refused(format!(
+            "the droplet is not a tar compressed with gzip, or a damaged one: {error}"
+        ))
+    };
+    let limits = limits(limit);
+    let most = unpacked(limits);
+    let mut decoder = flate2::read::GzDecoder::new(BufReader::new(file));
+    let mut encoder = zstd::Encoder::new(out, LEVEL).map_err(damaged)?;
+    let copied = io::copy(&mut (&mut decoder).take(most + 1), &mut encoder).map_err(damaged)?;
+    if copied > most {
+        return Err(BlobError::too_large("the droplet", limits.unpacked));
+    }
+    let comment = decoder.header().and_then(|header| header.comment());
+    let comment = comment.map(<[u8]>::to_vec);
+    let out = encoder.finish().map_err(damaged)?;
+    Ok((out, comment))
+}
+
+/// Most bytes of a tar.
+const fn unpacked(limits: Limits) -> u64 {
+    // Headers and padding take up to some 1.5 KiB an entry beside the content.
+    limits
+        .unpacked
+        .saturating_add(limits.entries.saturating_mul(1536))
+}
+
 /// Unpacks the archive `file`, whose digest is `sha256`, into an empty folder.
 pub(super) fn unpack(
     file: File,
@@ -187,11 +221,7 @@ pub(super) fn unpack(
     let mut plant = Plant::new(into, Origin::Droplet, limits, owner)?;
     let hashing = Hashing::new(BufReader::new(file));
     let decoder = zstd::Decoder::new(hashing).map_err(damaged)?;
-    // Headers and padding take up to some 1.5 KiB an entry beside the content.
-    let most = limits
-        .unpacked
-        .saturating_add(limits.entries.saturating_mul(1536));
-    let mut archive = tar::Archive::new(decoder.take(most));
+    let mut archive = tar::Archive::new(decoder.take(unpacked(limits)));
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
         let name = OsStr::from_bytes(&entry.path_bytes()).to_owned();

@@ -214,6 +214,32 @@ impl Blobs {
             .await
     }
 
+    /// Makes a droplet's archive of an uploaded one, a tar in gzip, and tells what its gzip header
+    /// says beside it.
+    ///
+    /// # Errors
+    /// [`BlobError::Refused`] and [`BlobError::TooLarge`] where it is not what it should be.
+    pub async fn import_droplet(&self, sha256: &str) -> Result<(Blob, Option<Vec<u8>>), BlobError> {
+        let sha256 = sha256.to_owned();
+        self.blocking(move |shared| {
+            let uploaded = shared.archives.open_file(&sha256)?;
+            let draft = shared.archives.begin()?;
+            let out = Hashing::new(io::BufWriter::new(draft.as_file()));
+            let (out, comment) = droplet::recompress(uploaded, shared.limits, out)?;
+            let (writer, sha256, size) = out.finish();
+            writer
+                .into_inner()
+                .map_err(|error| BlobError::io("keep the droplet")(error.into_error()))?;
+            let blob = shared.archives.keep(draft, sha256, size)?;
+            // Only what can be unpacked is a droplet.
+            let trial = shared.trees.begin()?;
+            let file = shared.archives.open_file(&blob.sha256)?;
+            droplet::unpack(file, &blob.sha256, trial.path(), shared.limits, None)?;
+            Ok((blob, comment))
+        })
+        .await
+    }
+
     /// The unpacked tree of a droplet, unpacked now if need be. Never written to by apps.
     ///
     /// Its links may lead anywhere, as those of a virtual environment do; who follows them

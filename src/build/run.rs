@@ -240,8 +240,8 @@ impl Follower<'_> {
         match self.output.take(&record.line) {
             Shown::Line => {
                 let stream = match record.stream {
-                    log::Stream::Out => logs::Stream::Out,
-                    log::Stream::Err => logs::Stream::Err,
+                    log::Stream::Out | log::Stream::SidecarOut(_) => logs::Stream::Out,
+                    log::Stream::Err | log::Stream::SidecarErr(_) => logs::Stream::Err,
                 };
                 self.staging.forward(record.at_ns, stream, record.line);
             }

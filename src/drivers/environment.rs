@@ -9,7 +9,10 @@ use super::{
     config::{FILES, Platform},
 };
 use crate::{
-    model::{App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, Space, TaskId},
+    model::{
+        App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, SidecarPlan, Space,
+        TaskId,
+    },
     store::State,
 };
 
@@ -233,6 +236,19 @@ fn base(subject: &Subject<'_>, process: &Process, droplet: &Droplet) -> BTreeMap
     env
 }
 
+/// Tells a process that part of its instance's memory is meant for sidecars.
+pub fn share_memory(env: &mut [(String, String)], process: &Process, sidecars: &[SidecarPlan]) {
+    let taken = sidecars.iter().filter_map(|one| one.memory);
+    let left = process
+        .memory
+        .0
+        .saturating_sub(taken.map(|size| size.0).sum());
+    let limit = env.iter_mut().find(|(name, _)| name == "MEMORY_LIMIT");
+    if let Some((_, limit)) = limit {
+        *limit = format!("{left}m");
+    }
+}
+
 /// What the platform sets for a build with this much memory; the user's variables are not in
 /// it and lose against it.
 #[must_use]
@@ -385,6 +401,7 @@ mod tests {
             generation: 1,
             features: BTreeMap::new(),
             uid_range: None,
+            cache_cleared_at: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,

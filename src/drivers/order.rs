@@ -5,7 +5,9 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{Slot, Version};
-use crate::model::{App, Droplet, DropletKind, InstanceId, NetworkPolicy, Process, TaskId};
+use crate::model::{
+    App, Droplet, DropletKind, InstanceId, NetworkPolicy, Process, SidecarPlan, TaskId,
+};
 
 /// An instance to start.
 #[derive(Clone)]
@@ -28,6 +30,8 @@ pub struct Order {
     pub env: Vec<(String, String)>,
     /// What it may reach at first.
     pub network: NetworkPolicy,
+    /// What runs beside it.
+    pub sidecars: Vec<SidecarPlan>,
     /// The task that it is, in place of an instance of a process; `process` stands in for it.
     pub task: Option<TaskMark>,
 }

@@ -70,8 +70,10 @@ impl Processes {
         // Held until the sandbox has the layers; the record keeps them from then on.
         let (root, _lease) = image::root(&self.images, &order.droplet)?.unzip();
         let command = command(order, self.shell)?;
+        let sidecars = sidecars(order, self.shell);
         let mut spec = spec(&self.config, order, (dir.join(SANDBOX), home), ids, command);
         spec.root = root;
+        spec.sidecars = sidecars;
         let (folder, disks) = (spec.dir.clone(), self.config.disks.clone());
         let bytes = order.process.disk.bytes();
         let disk = spawn_blocking(move || {
@@ -137,12 +139,29 @@ fn command(order: &Order, shell: Shell) -> Result<(Vec<String>, String), String>
                 process.process_type
             )
         })?;
-    let shell = match order.droplet.image {
+    let argv = shell_of(order, shell).argv(command);
+    Ok((argv, "/home/vcap".to_owned()))
+}
+
+/// What commands are run with where the host's shell is `own`.
+fn shell_of(order: &Order, own: Shell) -> Shell {
+    match order.droplet.image {
         // What it was built with.
         Some(_) => Shell::Bash,
-        None => shell,
-    };
-    Ok((shell.argv(command), "/home/vcap".to_owned()))
+        None => own,
+    }
+}
+
+/// What is run beside it.
+fn sidecars(order: &Order, shell: Shell) -> Vec<Vec<String>> {
+    let each = order.sidecars.iter();
+    each.map(|sidecar| match order.droplet.launch {
+        Some(_) => ["/bin/sh", "-c", &sidecar.command]
+            .map(str::to_owned)
+            .into(),
+        None => shell_of(order, shell).argv(&sidecar.command),
+    })
+    .collect()
 }
 
 /// The sandbox of an instance that runs `argv` in `cwd`: `dir` is its folder, `home` the

@@ -46,6 +46,9 @@ pub(crate) struct Record {
     /// The layers of images that it runs in: they stay while it does.
     #[serde(default)]
     pub(crate) layers: Vec<LayerId>,
+    /// The names of what runs beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) sidecars: Vec<String>,
     /// The task that it is, in place of an instance of a process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<TaskMark>,
@@ -84,6 +87,7 @@ impl Record {
             reported: false,
             port: droplet.port(),
             layers: droplet.layers().to_vec(),
+            sidecars: order.sidecars.iter().map(|one| one.name.clone()).collect(),
             task: order.task.clone(),
         }
     }

@@ -99,11 +99,13 @@ fn read(reader: &mut log::Reader) -> io::Result<Batch> {
 
 fn lines(batch: Batch, voice: &Voice, instance: InstanceId) -> Vec<(Line, Origin)> {
     let each = batch.into_iter().map(|(record, position)| {
-        let stream = match record.stream {
-            log::Stream::Out => Stream::Out,
-            log::Stream::Err => Stream::Err,
+        let (at_ns, line) = (record.at_ns, record.line);
+        let line = match record.stream {
+            log::Stream::Out => voice.own(at_ns, Stream::Out, line),
+            log::Stream::Err => voice.own(at_ns, Stream::Err, line),
+            log::Stream::SidecarOut(at) => voice.sidecar(at, at_ns, Stream::Out, line),
+            log::Stream::SidecarErr(at) => voice.sidecar(at, at_ns, Stream::Err, line),
         };
-        let line = voice.own(record.at_ns, stream, record.line);
         (line, Origin { instance, position })
     });
     each.collect()

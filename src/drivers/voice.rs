@@ -18,6 +18,8 @@ pub(super) struct Voice {
     app: AppId,
     /// What its own lines come from.
     source: String,
+    /// What those of sidecars come from.
+    sidecars: Vec<String>,
     process: Option<(ProcessId, ProcessType)>,
     pub(super) instance: InstanceId,
     index: String,
@@ -25,15 +27,19 @@ pub(super) struct Voice {
 
 impl Voice {
     pub(super) fn new(logs: Logs, clock: Clock, cell: &str, record: &Record) -> Self {
+        let source = match &record.task {
+            Some(task) => format!("APP/TASK/{}", task.name),
+            None => format!("APP/PROC/{}", record.process_type.to_uppercase()),
+        };
+        let sidecars = record.sidecars.iter();
+        let sidecars = sidecars.map(|name| format!("{source}/SIDECAR/{}", name.to_uppercase()));
         Self {
             logs,
             clock,
             cell: cell.to_owned(),
             app: record.app,
-            source: match &record.task {
-                Some(task) => format!("APP/TASK/{}", task.name),
-                None => format!("APP/PROC/{}", record.process_type.to_uppercase()),
-            },
+            sidecars: sidecars.collect(),
+            source,
             process: match record.task {
                 Some(_) => None,
                 None => Some((record.slot.process, record.process_type.clone())),
@@ -53,6 +59,15 @@ impl Voice {
             process: self.process.clone(),
             stream,
             text,
+        }
+    }
+
+    /// A line of the sidecar of this number.
+    pub(super) fn sidecar(&self, number: u8, at_ns: u64, stream: Stream, text: Bytes) -> Line {
+        let source = self.sidecars.get(usize::from(number));
+        Line {
+            source: source.unwrap_or(&self.source).clone(),
+            ..self.own(at_ns, stream, text)
         }
     }
 

@@ -72,6 +72,9 @@ pub struct App {
     /// First user id on the host of this app's own range, which it gets when it is made.
     #[serde(default)]
     pub uid_range: Option<u32>,
+    /// When a user last wanted what is kept for its next build to be forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_cleared_at: Option<Timestamp>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

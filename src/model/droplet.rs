@@ -26,6 +26,13 @@ pub enum DropletKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum DropletState {
+    /// Its bits are to be uploaded.
+    AwaitingUpload,
+    /// What was uploaded is of no use.
+    Failed {
+        /// Why, for the user.
+        error: String,
+    },
     /// Runnable; kept under `sha256` (hexadecimal).
     Staged {
         /// Digest of the stored archive; of an image, that of its manifest.

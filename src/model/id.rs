@@ -125,6 +125,8 @@ ids! {
     RevisionId,
     /// A deployment of an app.
     DeploymentId,
+    /// A sidecar of an app.
+    SidecarId,
 }
 
 impl From<AppId> for ProcessId {

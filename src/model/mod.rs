@@ -28,6 +28,7 @@ mod route;
 mod security_group;
 mod seed;
 mod service;
+mod sidecar;
 mod size;
 mod space;
 mod task;
@@ -50,7 +51,7 @@ pub use id::{
     AppId, BindingId, BrokerId, BuildId, DeploymentId, DestinationId, DomainId, DropletId, EventId,
     InstanceId, InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId,
     PlanId, ProcessId, RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId,
-    ServiceId, ServiceUsageId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
+    ServiceId, ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
@@ -83,6 +84,7 @@ pub use service::{
     Binding, Credentials, Operation, OperationKind, OperationState, RouteBinding, Service,
     ServiceKind, Told,
 };
+pub use sidecar::{Sidecar, SidecarPlan};
 pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;
 pub use task::{Task, TaskState};

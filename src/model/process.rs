@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AppId, DropletId, HealthCheck, Megabytes, Metadata, ProcessId, ProcessType, ReadinessCheck,
-    RevisionId, Timestamp,
+    RevisionId, SidecarPlan, Timestamp,
 };
 
 /// What a process goes on running from while a deployment replaces it.
@@ -20,6 +20,9 @@ pub struct Pin {
     pub env: BTreeMap<String, String>,
     /// The user's start command; none for the droplet's.
     pub command: Option<String>,
+    /// What runs beside it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sidecars: Vec<SidecarPlan>,
 }
 
 // The environment and commands often hold secrets.

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, DropletId, Metadata, ProcessType, RevisionId, Timestamp};
+use super::{AppId, DropletId, Metadata, ProcessType, RevisionId, SidecarPlan, Timestamp};
 
 /// The highest number of a revision; 1 follows it (Cloud Foundry's own).
 const LAST_VERSION: u64 = 9_999;
@@ -18,6 +18,9 @@ pub struct Blueprint {
     pub env: BTreeMap<String, String>,
     /// The user's start command by process type; none for the droplet's.
     pub commands: BTreeMap<ProcessType, Option<String>>,
+    /// What runs beside processes, by name.
+    #[serde(default)]
+    pub sidecars: Vec<SidecarPlan>,
 }
 
 // The environment and commands often hold secrets.
@@ -90,6 +93,9 @@ impl Blueprint {
         let gone = before.commands.keys();
         let gone = gone.filter(|kind| !self.commands.contains_key(*kind));
         news.extend(gone.map(|kind| format!("Process type '{kind}' removed.")));
+        if self.sidecars != before.sidecars {
+            news.push("Sidecars updated.".to_owned());
+        }
         news.sort();
         news
     }
@@ -108,6 +114,7 @@ mod tests {
             droplet: DropletId::from_uuid(uuid::Uuid::from_u128(droplet)),
             env: BTreeMap::from([("A".to_owned(), env.to_owned())]),
             commands: commands.collect(),
+            sidecars: Vec::new(),
         }
     }
 

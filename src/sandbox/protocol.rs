@@ -53,6 +53,8 @@ pub(super) enum FromInit {
     Weaker(String),
     /// It could not be started.
     Failed(String),
+    /// It was not the command itself that has ended, but the sidecar of this number.
+    Sidecar(u8),
     /// The command has ended with this exit code.
     Exited(i32),
     /// The command was ended by this signal.

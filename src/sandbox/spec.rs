@@ -37,6 +37,10 @@ pub struct Spec {
     pub binds: Vec<Bind>,
     /// The command and its arguments; the first is looked up in `PATH` inside.
     pub argv: Vec<String>,
+    /// Commands that run beside it, with the same environment. When one of them ends, everything
+    /// does.
+    #[serde(default)]
+    pub sidecars: Vec<Vec<String>>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
     /// The working directory inside.
@@ -90,6 +94,7 @@ impl Spec {
             home_writable: false,
             binds: Vec::new(),
             argv: argv.into_iter().collect(),
+            sidecars: Vec::new(),
             env: vec![("PATH".to_owned(), "/usr/local/bin:/usr/bin:/bin".to_owned())],
             cwd: "/home/vcap".to_owned(),
             ids: Ids::Own,

@@ -8,8 +8,8 @@ use crate::model::{
     Service, ServiceId, SpaceId,
 };
 
-/// Deletes an app with its processes, packages, builds, droplets, tasks, revisions, deployments,
-/// bindings and network policies,
+/// Deletes an app with its processes, packages, builds, droplets, sidecars, tasks, revisions,
+/// deployments, bindings and network policies,
 /// and takes it out of the destinations of routes, which stay.
 pub fn delete_app(tx: &mut Tx, app: AppId) {
     let mut gone: Vec<Key> = vec![app.into()];
@@ -17,6 +17,7 @@ pub fn delete_app(tx: &mut Tx, app: AppId) {
     gone.extend(tx.packages_of(app).map(|package| Key::from(package.id)));
     gone.extend(tx.builds_of(app).map(|build| Key::from(build.id)));
     gone.extend(tx.droplets_of(app).map(|droplet| Key::from(droplet.id)));
+    gone.extend(tx.sidecars_of(app).map(|sidecar| Key::from(sidecar.id)));
     gone.extend(tx.tasks_of(app).map(|task| Key::from(task.id)));
     gone.extend(tx.revisions_of(app).map(|revision| Key::from(revision.id)));
     gone.extend(tx.deployments_of(app).map(|one| Key::from(one.id)));

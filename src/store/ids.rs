@@ -3,7 +3,8 @@
 use crate::model::{
     AppId, BindingId, BrokerId, BuildId, DeploymentId, DomainId, DropletId, EventId, JobId,
     OfferingId, OrgId, PackageId, PeerPolicyId, PlanId, ProcessId, RevisionId, RoleId,
-    RouteBindingId, RouteId, ServiceId, ServiceUsageId, SpaceId, TaskId, TokenId, UserId,
+    RouteBindingId, RouteId, ServiceId, ServiceUsageId, SidecarId, SpaceId, TaskId, TokenId,
+    UserId,
 };
 
 macro_rules! uuid_from {
@@ -37,6 +38,7 @@ uuid_from!(
     RouteId,
     ServiceId,
     ServiceUsageId,
+    SidecarId,
     SpaceId,
     TaskId,
     TokenId,

@@ -8,7 +8,7 @@ use crate::model::{
     Droplet, DropletId, EventId, Job, JobId, OfferingId, Org, OrgId, OrgQuotaId, Package,
     PackageId, PeerPolicyId, PlanId, Process, ProcessId, RevisionId, Role, RoleId, RoleScope,
     RouteBindingId, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId, ServiceUsageId,
-    Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId, User, UserId,
+    SidecarId, Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId, User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
@@ -38,6 +38,7 @@ pub struct Indexes {
     pub(super) services: OrdMap<(SpaceId, String), ServiceId>,
     pub(super) bindings_by_app: OrdSet<(AppId, Timestamp, BindingId)>,
     pub(super) bindings_by_service: OrdSet<(ServiceId, BindingId)>,
+    pub(super) sidecars: OrdSet<(AppId, Timestamp, SidecarId)>,
     pub(super) tasks: OrdSet<(AppId, Timestamp, TaskId)>,
     pub(super) unfinished_tasks: OrdSet<(Timestamp, TaskId)>,
     pub(super) brokers: OrdMap<String, BrokerId>,
@@ -185,6 +186,10 @@ impl Indexes {
                 for app in [policy.source, policy.destination] {
                     E::set(&mut self.policies_by_app, (app, policy.id));
                 }
+            }
+            Record::Sidecar(sidecar) => {
+                let by_app = (sidecar.app, sidecar.created_at, sidecar.id);
+                E::set(&mut self.sidecars, by_app);
             }
             Record::Task(task) => {
                 E::set(&mut self.tasks, (task.app, task.created_at, task.id));

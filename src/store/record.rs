@@ -12,8 +12,8 @@ use crate::model::{
     OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId,
     Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId, Role, RoleId, Route,
     RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId, Seed, SeedId, Service,
-    ServiceId, ServiceUsage, ServiceUsageId, Space, SpaceId, SpaceQuota, SpaceQuotaId, Task,
-    TaskId, TokenId, User, UserId,
+    ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space, SpaceId, SpaceQuota,
+    SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -205,6 +205,7 @@ records! {
     orphans: Orphan(OrphanId) = "service_orphan",
     service_usage: ServiceUsage(ServiceUsageId) = "service_usage_event",
     seeds: Seed(SeedId) = "seed",
+    sidecars: Sidecar(SidecarId) = "sidecar",
     tasks: Task(TaskId) = "task",
     revisions: Revision(RevisionId) = "revision",
     deployments: Deployment(DeploymentId) = "deployment",

@@ -1,9 +1,25 @@
-//! The ways to find how an app runs and ran: its tasks, revisions and deployments.
+//! The ways to find how an app runs and ran: its sidecars, tasks, revisions
+//! and deployments.
 
 use super::index::{nil, range};
-use crate::model::{AppId, Deployment, Droplet, Revision, Task};
+use crate::model::{AppId, Deployment, Droplet, Revision, Sidecar, SidecarPlan, Task};
 
 impl super::State {
+    /// The sidecars of `app`, oldest first.
+    pub fn sidecars_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Sidecar> + '_ {
+        range(&self.indexes.sidecars, app)
+            .filter_map(|id| self.sidecars.get(&id).map(AsRef::as_ref))
+    }
+
+    /// What runs beside the processes of `app`, by name.
+    #[must_use]
+    pub fn sidecar_plans(&self, app: AppId) -> Vec<SidecarPlan> {
+        let plans = self.sidecars_of(app).map(|sidecar| sidecar.plan.clone());
+        let mut plans: Vec<SidecarPlan> = plans.collect();
+        plans.sort();
+        plans
+    }
+
     /// The tasks of `app`, oldest first.
     pub fn tasks_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Task> + '_ {
         range(&self.indexes.tasks, app).filter_map(|id| self.tasks.get(&id).map(AsRef::as_ref))

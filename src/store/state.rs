@@ -11,8 +11,8 @@ use crate::model::{
     OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId,
     Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId, Role, RoleId, Route,
     RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId, Seed, SeedId, Service,
-    ServiceId, ServiceUsage, ServiceUsageId, Space, SpaceId, SpaceQuota, SpaceQuotaId, Task,
-    TaskId, TokenId, User, UserId,
+    ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space, SpaceId, SpaceQuota,
+    SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -76,6 +76,8 @@ pub struct State {
     pub service_usage: Table<ServiceUsageId, ServiceUsage>,
     /// What the platform made once.
     pub seeds: Table<SeedId, Seed>,
+    /// Sidecars.
+    pub sidecars: Table<SidecarId, Sidecar>,
     /// Tasks.
     pub tasks: Table<TaskId, Task>,
     /// Revisions.

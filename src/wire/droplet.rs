@@ -1,9 +1,62 @@
 //! Droplets.
 
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Base, Links, shared};
-use crate::model::{Droplet, DropletState, Image, Launch};
+use super::{Base, Links, ToOne, shared};
+use crate::model::{
+    Droplet, DropletBuildpack, DropletKind, DropletState, Image, Launch, ProcessType,
+};
+
+/// Body of `POST /v3/droplets`. Copying (`?source_guid=`) needs the relationship only.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Create {
+    /// What it is for.
+    pub relationships: CreateRelationships,
+    /// Start command by process type.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub process_types: BTreeMap<String, String>,
+}
+
+/// What a new droplet belongs to.
+#[derive(Debug, Deserialize)]
+pub struct CreateRelationships {
+    /// The app.
+    pub app: ToOne,
+}
+
+/// How a droplet is run, which its archive does not tell: it travels along with a download, so
+/// that an upload of it elsewhere knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// What runs it.
+    pub kind: DropletKind,
+    /// Start command by process type.
+    pub process_types: BTreeMap<ProcessType, String>,
+    /// Environment that its runtime sets.
+    pub env: BTreeMap<String, String>,
+    /// The served folder of a static one.
+    pub static_root: String,
+    /// Runtimes that had a part in it.
+    pub buildpacks: Vec<DropletBuildpack>,
+}
+
+impl Recipe {
+    /// That of `droplet`.
+    #[must_use]
+    pub fn of(droplet: &Droplet) -> Self {
+        Self {
+            kind: droplet.kind,
+            process_types: droplet.process_types.clone(),
+            env: droplet.env.clone(),
+            static_root: droplet.static_root.clone(),
+            buildpacks: droplet.buildpacks.clone(),
+        }
+    }
+}
 
 /// One droplet.
 #[must_use]
@@ -15,7 +68,11 @@ pub fn present(droplet: &Droplet, base: &Base) -> Value {
         DropletState::Staged { sha256, .. } if launch.is_none() => {
             json!({ "type": "sha256", "value": sha256 })
         }
-        DropletState::Staged { .. } | DropletState::Expired => Value::Null,
+        _ => Value::Null,
+    };
+    let error = match &droplet.state {
+        DropletState::Failed { error } => Some(error),
+        _ => None,
     };
     let buildpacks: Vec<Value> = droplet
         .buildpacks
@@ -37,7 +94,9 @@ pub fn present(droplet: &Droplet, base: &Base) -> Value {
     if let Some(package) = droplet.package {
         links = links.to("package", &format!("/v3/packages/{package}"));
     }
-    if launch.is_none() {
+    if droplet.state == DropletState::AwaitingUpload {
+        links = links.action("upload", &format!("{path}/upload"), "POST");
+    } else if launch.is_none() {
         links = links.to("download", &format!("{path}/download"));
     }
     let kind = if launch.is_some() {
@@ -50,7 +109,7 @@ pub fn present(droplet: &Droplet, base: &Base) -> Value {
         "created_at": droplet.created_at.to_string(),
         "updated_at": droplet.updated_at.to_string(),
         "state": state(&droplet.state),
-        "error": null,
+        "error": error,
         "lifecycle": { "type": kind, "data": {} },
         "execution_metadata": launch.map(execution_metadata).unwrap_or_default(),
         "process_types": droplet.process_types,
@@ -92,6 +151,8 @@ fn execution_metadata(launch: &Launch) -> String {
 #[must_use]
 pub const fn state(state: &DropletState) -> &'static str {
     match state {
+        DropletState::AwaitingUpload => "AWAITING_UPLOAD",
+        DropletState::Failed { .. } => "FAILED",
         DropletState::Staged { .. } => "STAGED",
         DropletState::Expired => "EXPIRED",
     }

@@ -8,7 +8,7 @@ use super::{Error, Query, select::Selector};
 use crate::model::{
     App, Binding, Broker, Build, Deployment, Domain, Droplet, Event, Metadata, Offering, Org,
     OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding, SecurityGroup, Service,
-    ServiceUsage, Space, SpaceQuota, Task, Timestamp, User,
+    ServiceUsage, Sidecar, Space, SpaceQuota, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -63,6 +63,7 @@ listed! {
     Build updated_at |_| None, |x| Some(&x.metadata);
     Droplet updated_at |_| None, |x| Some(&x.metadata);
     Route updated_at |_| None, |x| Some(&x.metadata);
+    Sidecar updated_at |x| Some(&x.plan.name), |_| None;
     Task updated_at |_| None, |x| Some(&x.metadata);
     Revision updated_at |_| None, |x| Some(&x.metadata);
     Deployment updated_at |_| None, |x| Some(&x.metadata);

@@ -32,6 +32,7 @@ pub mod select;
 pub mod service;
 pub mod service_usage;
 pub mod shared;
+pub mod sidecar;
 pub mod space;
 pub mod stats;
 pub mod task;

@@ -35,7 +35,12 @@ pub fn present(revision: &Revision, view: View, base: &Base) -> Value {
         "version": revision.version,
         "droplet": { "guid": revision.blueprint.droplet.to_string() },
         "processes": processes,
-        "sidecars": [],
+        "sidecars": revision.blueprint.sidecars.iter().map(|one| json!({
+            "name": one.name,
+            "command": if view.open { &one.command } else { "[PRIVATE DATA HIDDEN]" },
+            "process_types": one.process_types,
+            "memory_in_mb": one.memory.map(|size| size.0),
+        })).collect::<Vec<_>>(),
         "description": revision.description,
         "deployable": view.deployable,
         "created_at": revision.created_at.to_string(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::options;
 use crate::{
-    actions::{ActionError, Actions, Caller, app_env, current_droplet, revisions},
+    actions::{ActionError, Actions, Caller, app_env, current_droplet, revisions, sidecars},
     model::{
         App, AppState, Deployment, DeploymentId, DeploymentOptions, DeploymentState, Droplet,
         DropletId, Metadata, Pin, Process, ProcessId, ProcessType, Revision, RevisionId, Strategy,
@@ -56,6 +56,7 @@ impl New {
         let mut app = app.clone();
         if let Some(target) = &target {
             app.env.clone_from(&target.blueprint.env);
+            sidecars::replace(tx, app.id, &target.blueprint.sidecars, now);
             app_env::check_size(&app.env).map_err(ActionError::Unprocessable)?;
         }
         app.current_droplet = Some(droplet.id);
@@ -172,6 +173,8 @@ fn pin_all(tx: &mut Tx, app: &App) {
         let revision = process.revision.and_then(|id| tx.revisions.get(&id));
         let began = revision.map(|revision| &revision.blueprint);
         let env = began.map_or_else(|| app.env.clone(), |began| began.env.clone());
+        let sidecars =
+            began.map_or_else(|| tx.sidecar_plans(app.id), |began| began.sidecars.clone());
         let command = began
             .and_then(|began| began.commands.get(&process.process_type))
             .map_or_else(|| process.command.clone(), Clone::clone);
@@ -180,6 +183,7 @@ fn pin_all(tx: &mut Tx, app: &App) {
             droplet,
             env,
             command,
+            sidecars,
         });
         tx.put(Process { pin, ..process });
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{new::New, options};
 use crate::{
-    actions::{ActionError, Actions, Caller, apps, current_droplet, quotas},
+    actions::{ActionError, Actions, Caller, apps, current_droplet, quotas, sidecars},
     authz::Verb,
     model::{
         App, AppId, Deployment, DeploymentId, DeploymentState, Metadata, Pin, Process, ProcessType,
@@ -134,6 +134,7 @@ impl Actions {
                 pin_new(tx, &app, &deployment);
                 if let Some(pin) = pin.filter(|_| deployment.rollback) {
                     app.env = pin.env;
+                    sidecars::replace(tx, app.id, &pin.sidecars, now);
                 }
                 app.current_droplet = Some(previous.id);
                 app.updated_at = now;
@@ -223,6 +224,7 @@ fn pin_new(tx: &mut Tx, app: &App, deployment: &Deployment) {
                 droplet: deployment.droplet,
                 env: app.env.clone(),
                 command: new.command.clone(),
+                sidecars: tx.sidecar_plans(app.id),
             }),
             ..Process::clone(&new)
         });

@@ -8,6 +8,7 @@ use crate::{
         ActionError, Actions, Caller, Feature, app_env, apps, bindings, deployments, lifecycle,
         process_rules, processes,
         quotas::{self, Before},
+        sidecars,
     },
     model::{App, AppId, LifecycleKind, Metadata, Process, ProcessType, SpaceId, Timestamp},
     store::Tx,
@@ -75,6 +76,18 @@ impl Apply<'_> {
         for process in &manifest.processes {
             self.process(tx, &app, process)
                 .unwrap_or_else(|error| errors.push(error));
+        }
+        for sidecar in manifest.sidecars {
+            let name = sidecar.name.clone();
+            let patch = sidecars::Patch {
+                name: Some(sidecar.name),
+                command: sidecar.command.0,
+                process_types: sidecar.process_types,
+                memory: sidecar.memory.map(Some),
+            };
+            if let Err(error) = sidecars::upsert(tx, app.id, patch, now) {
+                errors.push(format!("Sidecar \"{name}\": {error}"));
+            }
         }
         routes::apply(self, tx, &app, &manifest.routing)
             .unwrap_or_else(|wrong| errors.extend(wrong));

@@ -162,6 +162,7 @@ fn view<'a>(state: &'a State, app: &'a App) -> View<'a> {
             all.filter(newest).collect()
         },
         routes: routes.collect(),
+        sidecars: state.sidecar_plans(app.id),
         services: state
             .bindings_of_app(app.id)
             .map(|(_, service)| service.name.as_str())

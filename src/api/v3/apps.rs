@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json, Router,
     extract::State,
+    response::Response,
     routing::{get, post},
 };
 use serde_json::{Map, Value};
@@ -16,7 +17,8 @@ use super::{
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
-        Api,
+        Api, Failure,
+        answer::accepted,
         extract::{Auth, Base, Id},
     },
     model::{App, AppId},
@@ -31,6 +33,8 @@ pub(super) fn router() -> Router<Api> {
         .route("/apps/{guid}/actions/start", post(start))
         .route("/apps/{guid}/actions/stop", post(stop))
         .route("/apps/{guid}/actions/restart", post(restart))
+        .route("/apps/{guid}/actions/clear_buildpack_cache", post(clear))
+        .route("/admin/actions/clear_buildpack_cache", post(clear_all))
 }
 
 impl Resource for App {
@@ -124,4 +128,23 @@ async fn restart(
 ) -> Answer {
     let app = api.actions.restart_app(&caller, id).await?;
     Ok(Json(app::present(&app, &base)))
+}
+
+async fn clear(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<AppId>,
+) -> Result<Response, Failure> {
+    let job = api.actions.clear_build_cache(&caller, id).await?;
+    Ok(accepted(&base, &job))
+}
+
+async fn clear_all(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+) -> Result<Response, Failure> {
+    let job = api.actions.clear_build_caches(&caller).await?;
+    Ok(accepted(&base, &job))
 }

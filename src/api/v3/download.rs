@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, GzBuilder};
 use tokio::sync::mpsc;
 use tokio_util::io::ReaderStream;
 
@@ -21,6 +21,7 @@ use crate::{
     },
     blobs::BlobError,
     model::{DropletId, PackageId},
+    wire::droplet::Recipe,
 };
 
 /// Bytes that go to the client at a time.
@@ -63,6 +64,8 @@ pub(super) async fn droplet(
     Id(id): Id<DropletId>,
 ) -> Result<Response, Failure> {
     let sha256 = api.actions.droplet_bits(&caller, id)?;
+    let recipe = Recipe::of(&*api.actions.droplet(&caller, id)?);
+    let recipe = serde_json::to_vec(&recipe).unwrap_or_default();
     let path = api.actions.blobs.path(&sha256).map_err(ActionError::from)?;
     let (sender, receiver) = mpsc::channel(WAITING);
     // Ends with the archive, or as soon as the client is gone and nobody receives.
@@ -71,7 +74,7 @@ pub(super) async fn droplet(
             sender,
             buffer: Vec::with_capacity(CHUNK),
         };
-        if let Err(error) = recompress(path, &mut chunks) {
+        if let Err(error) = recompress(path, recipe, &mut chunks) {
             if error.kind() != io::ErrorKind::BrokenPipe {
                 tracing::error!(%error, droplet = %id, "a droplet cannot be read");
             }
@@ -93,9 +96,11 @@ pub(super) async fn droplet(
     Ok((headers, body).into_response())
 }
 
-fn recompress(path: PathBuf, chunks: &mut Chunks) -> io::Result<()> {
+/// `comment` goes into the header, where programs that unpack pass over it.
+fn recompress(path: PathBuf, comment: Vec<u8>, chunks: &mut Chunks) -> io::Result<()> {
     let mut archive = zstd::stream::read::Decoder::new(File::open(path)?)?;
-    let mut encoder = GzEncoder::new(&mut *chunks, Compression::fast());
+    let header = GzBuilder::new().comment(comment);
+    let mut encoder = header.write(&mut *chunks, Compression::fast());
     io::copy(&mut archive, &mut encoder)?;
     encoder.finish()?;
     io::Write::flush(chunks)
@@ -142,7 +147,7 @@ mod tests {
         let (sender, mut receiver) = mpsc::channel(1);
         let writer = std::thread::spawn(move || {
             let buffer = Vec::new();
-            recompress(path, &mut Chunks { sender, buffer })
+            recompress(path, b"{}".to_vec(), &mut Chunks { sender, buffer })
         });
         let mut zipped = Vec::new();
         while let Some(chunk) = receiver.blocking_recv() {
@@ -165,7 +170,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1);
         drop(receiver);
         let buffer = Vec::new();
-        let error = recompress(path, &mut Chunks { sender, buffer }).unwrap_err();
+        let error = recompress(path, b"{}".to_vec(), &mut Chunks { sender, buffer }).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     }
 }

@@ -2,18 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    routing::{get, post},
+};
 use serde_json::Value;
 
 use super::{
     place,
     resource::{Answer, Resource, View, delete, list, show, update, verbs},
+    upload,
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
-        Api,
-        extract::{Auth, Base, Id, RawQuery},
+        Api, Failure,
+        extract::{Auth, Base, Body, Id, RawQuery},
     },
     model::{AppId, Droplet, DropletId},
     wire::{Query, droplet, package},
@@ -22,7 +28,8 @@ use crate::{
 pub(super) fn router() -> Router<Api> {
     let one = get(show::<Droplet>).patch(update::<Droplet>);
     Router::new()
-        .route("/droplets", get(list::<Droplet>))
+        .route("/droplets", get(list::<Droplet>).post(create))
+        .route("/droplets/{guid}/upload", post(upload::droplet))
         .route("/droplets/{guid}", one.delete(delete::<Droplet>))
         .route("/droplets/{guid}/download", get(super::download::droplet))
         .route("/apps/{guid}/droplets", get(list_of_app))
@@ -79,4 +86,19 @@ async fn list_of_app(
         .filter(|found| !query.flag("current") || app.current_droplet == Some(found.id))
         .filter_map(|found| view.state.droplets.get(&found.id).cloned());
     view.page(&query, all.collect(), &format!("/v3/apps/{id}/droplets"))
+}
+
+async fn create(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    query: RawQuery,
+    Body(body): Body<droplet::Create>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let query = query.parse(&["source_guid"])?;
+    let made = match query.get("source_guid") {
+        Some(source) => api.actions.copy_droplet(&caller, source, body).await?,
+        None => api.actions.create_droplet(&caller, body).await?,
+    };
+    Ok((StatusCode::CREATED, Json(droplet::present(&made, &base))))
 }

@@ -14,7 +14,6 @@ mod events;
 mod include;
 mod jobs;
 mod manifests;
-mod none;
 mod offerings;
 mod organization_quotas;
 mod organizations;
@@ -31,6 +30,7 @@ mod routes;
 mod security_groups;
 mod service_usage;
 mod services;
+mod sidecars;
 mod space_quotas;
 mod spaces;
 mod tasks;
@@ -56,7 +56,6 @@ pub(super) fn router() -> Router<Api> {
         .merge(events::router())
         .merge(jobs::router())
         .merge(manifests::router())
-        .merge(none::router())
         .merge(offerings::router())
         .merge(organization_quotas::router())
         .merge(organizations::router())
@@ -72,6 +71,7 @@ pub(super) fn router() -> Router<Api> {
         .merge(service_usage::router())
         .merge(services::router())
         .merge(space_quotas::router())
+        .merge(sidecars::router())
         .merge(spaces::router())
         .merge(tasks::router())
         .merge(users::router())

@@ -36,7 +36,7 @@ pub(super) fn router() -> Router<Api> {
             .route(&format!("{place}/instances/{{index}}"), delete(restart))
             .route(
                 &format!("{place}/sidecars"),
-                get(super::none::list_of_process),
+                get(super::sidecars::list_of_process),
             );
     }
     router

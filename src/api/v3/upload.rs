@@ -1,4 +1,4 @@
-//! Uploads: the bits of a package, streamed to the disk and never held in memory.
+//! Uploads: the bits of a package or droplet, streamed to the disk and never held in memory.
 
 use std::io;
 
@@ -6,7 +6,8 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, header},
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
 };
 use futures_util::TryStreamExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -17,11 +18,12 @@ use crate::{
     actions::{ActionError, Actions, Upload},
     api::{
         Api, Failure,
+        answer::accepted,
         error::SMALLER,
         extract::{Auth, Base, Id},
     },
     blobs::{Blob, BlobError},
-    model::PackageId,
+    model::{DropletId, PackageId},
     stdx::bytes,
     wire::{
         self,
@@ -51,6 +53,36 @@ pub(super) async fn upload(
     let upload = receive(&api.actions, &headers, body).await?;
     let package = api.actions.finish_upload(&caller, id, upload).await?;
     Ok(Json(package::present(&package, &base)))
+}
+
+/// `POST /v3/droplets/:guid/upload`.
+pub(super) async fn droplet(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<DropletId>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Failure> {
+    api.actions.check_droplet_upload(&caller, id)?;
+    let limit = api.actions.config.upload;
+    if length(&headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
+        return Err(too_large(limit).into());
+    }
+    let upload = receive(&api.actions, &headers, body).await?;
+    let Some(bits) = upload.bits else {
+        return Err(wire::Error::unprocessable(
+            "Upload must have a part 'bits' with the droplet, a tar in gzip.",
+        )
+        .into());
+    };
+    let done = api.actions.finish_droplet_upload(&caller, id, bits).await?;
+    let (droplet, job) = done;
+    let mut answer = accepted(&base, &job);
+    *answer.body_mut() = Body::from(wire::droplet::present(&droplet, &base).to_string());
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(header::CONTENT_TYPE, json);
+    Ok(answer)
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {

@@ -141,6 +141,13 @@ async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Giv
     let env = environment::with_subject(&state, app.id, |subject| {
         environment::staging(platform, subject, memory)
     });
+    if forgets(&state, app, build)
+        && let Err(error) = deps.builder.forget(app.id).await
+    {
+        return Err(failed(format!(
+            "the app's build cache cannot be cleared: {error}"
+        )));
+    }
     let droplet = DropletId::random();
     let request = Request {
         build: build.id,
@@ -165,6 +172,17 @@ async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Giv
     };
     let (staged, lease) = deps.builder.stage(request).await?;
     Ok((droplet, staged, lease))
+}
+
+/// Whether a user wanted the app's cache to be cleared since the build before this one.
+fn forgets(state: &State, app: &App, build: &Build) -> bool {
+    let mut before = state
+        .builds_of(app.id)
+        .rev()
+        .filter(|one| one.id != build.id);
+    let before = before.next().map(|one| one.created_at);
+    app.cache_cleared_at
+        .is_some_and(|at| before.is_none_or(|before| before <= at))
 }
 
 /// Commits the droplet, or the failure, unless nobody waits for it any more.

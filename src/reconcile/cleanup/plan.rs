@@ -96,7 +96,8 @@ fn app_of(state: &State, app: AppId, current: Option<DropletId>, keep: usize, pl
             DropletState::Staged { .. } if kept < keep => kept += 1,
             DropletState::Staged { .. } if in_use.contains(&droplet.id) => {}
             DropletState::Staged { .. } => plan.droplets.push(droplet.id),
-            DropletState::Expired => {
+            DropletState::AwaitingUpload => {}
+            DropletState::Failed { .. } | DropletState::Expired => {
                 spent += 1;
                 if spent > RECORDS {
                     plan.records.push(Key::Droplet(droplet.id));
@@ -156,7 +157,7 @@ pub fn digests(state: &State) -> BTreeSet<String> {
         .values()
         .filter_map(|droplet| match &droplet.state {
             DropletState::Staged { sha256, .. } => Some(sha256.clone()),
-            DropletState::Expired => None,
+            _ => None,
         });
     packages.chain(droplets).collect()
 }

@@ -8,7 +8,10 @@ use serde_json::json;
 use super::{plan::Action, wanted::Wanted};
 use crate::{
     drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
-    model::{Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Process, Timestamp},
+    model::{
+        Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Process, SidecarPlan,
+        Timestamp,
+    },
     reconcile::{network, routes::Routes},
     store::{State, Store, StoreError},
 };
@@ -105,13 +108,15 @@ fn order(
         port: droplet.port(),
     };
     let platform = &drivers.config().platform;
-    let env = environment::with_subject(state, app.id, |subject| {
+    let sidecars = sidecars(state, &process);
+    let mut env = environment::with_subject(state, app.id, |subject| {
         let subject = environment::Subject {
             app: &app,
             ..*subject
         };
         environment::running(platform, &subject, &process, droplet, place)
     })?;
+    environment::share_memory(&mut env, &process, &sidecars);
     Some(Order {
         slot,
         instance,
@@ -122,6 +127,7 @@ fn order(
         process,
         droplet: droplet.clone(),
         env,
+        sidecars,
         task: None,
     })
 }
@@ -140,6 +146,16 @@ fn pinned(app: &Arc<App>, process: &Arc<Process>) -> (Arc<App>, Arc<Process>) {
         ..Process::clone(process)
     };
     (Arc::new(app), Arc::new(process))
+}
+
+/// What runs beside the process.
+fn sidecars(state: &State, process: &Process) -> Vec<SidecarPlan> {
+    let mut plans = match &process.pin {
+        Some(pin) => pin.sidecars.clone(),
+        None => state.sidecar_plans(process.app),
+    };
+    plans.retain(|plan| plan.process_types.contains(&process.process_type));
+    plans
 }
 
 /// Writes the events of crashes. Their ids come from the instances', so that a daemon that

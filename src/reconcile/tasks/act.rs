@@ -142,6 +142,7 @@ fn order(
         droplet: Arc::clone(droplet),
         env,
         network: network::plan::starting(state, instances, bandwidth, app.id),
+        sidecars: Vec::new(),
         task: Some(TaskMark {
             id,
             name: task.name.clone(),

@@ -35,6 +35,7 @@ async fn deploy(store: &Store, app: AppId, strategy: Strategy) -> DeploymentId {
                     droplet: old,
                     env: changed.env.clone(),
                     command: web.command.clone(),
+                    sidecars: Vec::new(),
                 }),
                 ..process
             });

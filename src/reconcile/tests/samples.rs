@@ -79,6 +79,7 @@ pub(in crate::reconcile) async fn app(store: &Store, name: &str, instances: u32)
             generation: 1,
             features: BTreeMap::new(),
             uid_range: None,
+            cache_cleared_at: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,

@@ -42,10 +42,12 @@ const OWN: [(Resource, u64); 5] = [
 
 const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Starts the command and returns once it runs.
+/// Starts a command and returns once it runs. The sandbox's own tells `channel` who it is; a
+/// sidecar does not.
 pub(super) fn start(
     spec: &Spec,
-    channel: &Channel,
+    argv: &[String],
+    channel: Option<&Channel>,
     output: (&OwnedFd, &OwnedFd),
 ) -> Result<Pid, SandboxError> {
     let (reader, writer) =
@@ -53,7 +55,7 @@ pub(super) fn start(
     match sys::fork(0).doing(|| "start a process".to_owned())? {
         sys::Side::Child => {
             drop(reader);
-            let error = become_command(spec, channel, output);
+            let error = become_command(spec, argv, channel, output);
             let _ = File::from(writer).write_all(error.as_bytes());
             sys::exit_now(127)
         }
@@ -72,18 +74,26 @@ pub(super) fn start(
 }
 
 /// Returns only the reason why it could not.
-fn become_command(spec: &Spec, channel: &Channel, output: (&OwnedFd, &OwnedFd)) -> String {
-    let (argv, env) = match texts(&spec.argv, &spec.env) {
+fn become_command(
+    spec: &Spec,
+    argv: &[String],
+    channel: Option<&Channel>,
+    output: (&OwnedFd, &OwnedFd),
+) -> String {
+    let (argv, env) = match texts(argv, &spec.env) {
         Ok(texts) => texts,
         Err(reason) => return reason,
     };
     match prepare(spec, output) {
-        Ok(weaker) => weaker
-            .into_iter()
-            .for_each(|reason| channel.tell(&FromInit::Weaker(reason))),
+        Ok(weaker) => {
+            if let Some(channel) = channel {
+                let weaker = weaker.into_iter();
+                weaker.for_each(|reason| channel.tell(&FromInit::Weaker(reason)));
+                channel.tell(&FromInit::Command);
+            }
+        }
         Err(error) => return super::chain(&error),
     }
-    channel.tell(&FromInit::Command);
     exec(&spec.env, &argv, &env)
 }
 

@@ -48,6 +48,8 @@ pub(super) struct Given {
     pub(super) listener: UnixListener,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
+    /// Standard output and error of each sidecar.
+    pub(super) sidecars: Vec<(OwnedFd, OwnedFd)>,
     /// What the shim has made ready.
     pub(super) parts: rootfs::Parts,
 }
@@ -61,7 +63,10 @@ pub(super) fn run(given: Given) -> ! {
         given.stdout.as_fd(),
         given.stderr.as_fd(),
     ];
-    sys::close_all_but(keep.into_iter().chain(given.parts.descriptors()));
+    let sidecars = given.sidecars.iter();
+    let sidecars = sidecars.flat_map(|(stdout, stderr)| [stdout.as_fd(), stderr.as_fd()]);
+    let keep = keep.into_iter().chain(sidecars);
+    sys::close_all_but(keep.chain(given.parts.descriptors()));
     nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
     let channel = Channel(given.channel);
     // The end of the shim is the end of everything: also where init is busy.
@@ -76,13 +81,18 @@ pub(super) fn run(given: Given) -> ! {
         listener,
         stdout,
         stderr,
+        sidecars,
         parts,
         ..
     } = given;
     let stop_signal = stop_signal(&spec);
     let started = prepare(&spec, parts, &channel).and_then(|signals| {
-        let pid = command::start(&spec, &channel, (&stdout, &stderr))?;
-        Ok((signals, pid))
+        let output = (&stdout, &stderr);
+        let mut pids = vec![command::start(&spec, &spec.argv, Some(&channel), output)?];
+        for (argv, (stdout, stderr)) in spec.sidecars.iter().zip(&sidecars) {
+            pids.push(command::start(&spec, argv, None, (stdout, stderr))?);
+        }
+        Ok((signals, pids))
     });
     // Process 1 needs nothing but to signal the command, which has another id, and to let
     // visitors become who the command is.
@@ -90,11 +100,11 @@ pub(super) fn run(given: Given) -> ! {
         Ids::Range { .. } => CAP_KILL | CAP_SETGID | CAP_SETUID | spec.capabilities(),
         Ids::Own => 0,
     };
-    drop((stdout, stderr));
-    let ended = started.and_then(|(signals, command)| {
+    drop((stdout, stderr, sidecars));
+    let ended = started.and_then(|(signals, commands)| {
         sys::set_capabilities(keep).doing(|| "drop capabilities of init".to_owned())?;
         channel.tell(&FromInit::Running);
-        serve(&channel, &signals, listener, (command, stop_signal), spec)
+        serve(&channel, &signals, listener, (commands, stop_signal), spec)
             .doing(|| "wait for the command".to_owned())
     });
     channel.tell(&ended.unwrap_or_else(|error| FromInit::Failed(chain(&error))));
@@ -183,12 +193,12 @@ fn block_signals() -> nix::Result<SignalFd> {
     SignalFd::with_flags(&mask, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
 }
 
-/// Until the command has ended, or the shim.
+/// Until the command or one of its sidecars has ended, or the shim. The command comes first.
 fn serve(
     channel: &Channel,
     signals: &SignalFd,
     listener: UnixListener,
-    (command, stop_signal): (Pid, Signal),
+    (mut commands, stop_signal): (Vec<Pid>, Signal),
     spec: Spec,
 ) -> io::Result<FromInit> {
     let mut dialer = dialer::Dialer::new(listener);
@@ -214,9 +224,13 @@ fn serve(
         if !ready[0].is_empty() {
             match channel.wait() {
                 Some(ToInit::Terminate) => {
-                    // To its whole process group: a shell in between does not pass it on.
-                    let group = Pid::from_raw(-command.as_raw());
-                    let _ = kill(group, stop_signal).or_else(|_| kill(command, stop_signal));
+                    for command in &commands {
+                        // To its whole process group: a shell in between does not pass it on.
+                        let group = Pid::from_raw(-command.as_raw());
+                        let _ = kill(group, stop_signal).or_else(|_| kill(*command, stop_signal));
+                    }
+                    // A sidecar that is done sooner must not take the command's time.
+                    commands.truncate(1);
                 }
                 Some(ToInit::Go) => {}
                 None => sys::exit_now(1),
@@ -224,7 +238,11 @@ fn serve(
         }
         if !ready[1].is_empty() {
             while let Ok(Some(_)) = signals.read_signal() {}
-            if let Some(ended) = reap(command, &mut visits) {
+            if let Some((which, ended)) = reap(&commands, &mut visits) {
+                if let Some(sidecar) = which.checked_sub(1) {
+                    let sidecar = u8::try_from(sidecar).unwrap_or(u8::MAX);
+                    channel.tell(&FromInit::Sidecar(sidecar));
+                }
                 return Ok(ended);
             }
         }
@@ -243,24 +261,29 @@ fn until(deadline: Option<Instant>) -> PollTimeout {
     })
 }
 
-/// Takes the status of all that have ended; the command's is the result.
-fn reap(command: Pid, visits: &mut visits::Visits) -> Option<FromInit> {
+/// Takes the status of all that have ended; which of the commands was among them, and how it
+/// ended, is the result.
+fn reap(commands: &[Pid], visits: &mut visits::Visits) -> Option<(usize, FromInit)> {
+    let which = |pid: Pid| commands.iter().position(|command| *command == pid);
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == command => {
-                return Some(FromInit::Exited(code));
-            }
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == command => {
-                return Some(FromInit::Signalled(signal as i32));
-            }
             Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return None,
             // A real-time signal that has no name here.
-            Err(Errno::EINVAL) if kill(command, None).is_err() => {
-                return Some(FromInit::Signalled(libc::SIGKILL));
+            Err(Errno::EINVAL) => {
+                let gone = |command: &Pid| kill(*command, None).is_err();
+                if let Some(which) = commands.iter().position(gone) {
+                    return Some((which, FromInit::Signalled(libc::SIGKILL)));
+                }
+                visits.look_for_the_lost();
             }
-            Err(Errno::EINVAL) => visits.look_for_the_lost(),
-            Ok(WaitStatus::Exited(pid, code)) => visits.ended(pid, Ok(code)),
-            Ok(WaitStatus::Signaled(pid, signal, _)) => visits.ended(pid, Err(signal as i32)),
+            Ok(WaitStatus::Exited(pid, code)) => match which(pid) {
+                Some(which) => return Some((which, FromInit::Exited(code))),
+                None => visits.ended(pid, Ok(code)),
+            },
+            Ok(WaitStatus::Signaled(pid, signal, _)) => match which(pid) {
+                Some(which) => return Some((which, FromInit::Signalled(signal as i32))),
+                None => visits.ended(pid, Err(signal as i32)),
+            },
             _ => {}
         }
     }

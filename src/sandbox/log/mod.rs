@@ -30,6 +30,47 @@ pub enum Stream {
     Out,
     /// Standard error.
     Err,
+    /// Standard output of the sidecar of this number, from 0.
+    SidecarOut(u8),
+    /// Standard error of the sidecar of this number.
+    SidecarErr(u8),
+}
+
+/// Sidecars that a log can tell from each other.
+pub const SIDECARS: usize = 100;
+
+/// The number of a sidecar's first stream; what is below is the command's.
+const FIRST_SIDECAR: u8 = 3;
+
+impl Stream {
+    /// As it is written.
+    const fn number(self) -> u8 {
+        match self {
+            Self::Out => 1,
+            Self::Err => 2,
+            Self::SidecarOut(sidecar) => FIRST_SIDECAR.saturating_add(sidecar.saturating_mul(2)),
+            Self::SidecarErr(sidecar) => {
+                FIRST_SIDECAR.saturating_add(sidecar.saturating_mul(2).saturating_add(1))
+            }
+        }
+    }
+
+    /// As it is read.
+    const fn of(number: u8) -> Option<Self> {
+        match number {
+            0 => None,
+            1 => Some(Self::Out),
+            2 => Some(Self::Err),
+            FIRST_SIDECAR.. => {
+                let at = number - FIRST_SIDECAR;
+                Some(if at.is_multiple_of(2) {
+                    Self::SidecarOut(at / 2)
+                } else {
+                    Self::SidecarErr(at / 2)
+                })
+            }
+        }
+    }
 }
 
 /// One line.
@@ -77,6 +118,16 @@ mod tests {
 
     fn writer(dir: &Path) -> Writer {
         Writer::create(dir, 0).unwrap()
+    }
+
+    #[test]
+    fn every_stream_is_read_as_written() {
+        let last = u8::try_from(SIDECARS).unwrap();
+        let sidecars = (0..last).flat_map(|n| [Stream::SidecarOut(n), Stream::SidecarErr(n)]);
+        for stream in [Stream::Out, Stream::Err].into_iter().chain(sidecars) {
+            assert_eq!(Stream::of(stream.number()), Some(stream));
+        }
+        assert_eq!(Stream::of(0), None);
     }
 
     #[test]

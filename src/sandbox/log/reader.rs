@@ -99,13 +99,9 @@ impl Reader {
         };
         let number = |bytes: &[u8]| bytes.iter().rev().fold(0, |n, b| n << 8 | u64::from(*b));
         let len = usize::try_from(number(&header[..4])).unwrap_or(usize::MAX);
-        let stream = match header[12] {
-            1 if len <= MAX_LINE => Stream::Out,
-            2 if len <= MAX_LINE => Stream::Err,
-            _ => {
-                let what = format!("{} has no record at {}", self.dir.display(), self.offset);
-                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
-            }
+        let Some(stream) = Stream::of(header[12]).filter(|_| len <= MAX_LINE) else {
+            let what = format!("{} has no record at {}", self.dir.display(), self.offset);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         };
         let Some(line) = body.get(..len) else {
             return Ok(None);

@@ -32,10 +32,7 @@ pub(in crate::sandbox) fn encode(batch: &mut Vec<u8>, at_ns: u64, stream: Stream
     batch.reserve(RECORD_HEADER + line.len());
     batch.extend_from_slice(&len.to_le_bytes());
     batch.extend_from_slice(&at_ns.to_le_bytes());
-    batch.push(match stream {
-        Stream::Out => 1,
-        Stream::Err => 2,
-    });
+    batch.push(stream.number());
     batch.extend_from_slice(line);
 }
 

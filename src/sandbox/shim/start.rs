@@ -75,12 +75,12 @@ pub(super) fn group(spec: &Spec, weaker: &mut Vec<String>) -> Result<Option<Grou
 }
 
 /// Starts init, in its namespaces and in `group`, but does not let it go on yet. With it come
-/// the command's stdout and stderr.
+/// stdout and stderr of the command and of its sidecars.
 pub(super) fn init(
     spec: Spec,
     group: Option<&Group>,
     weaker: &mut Vec<String>,
-) -> Result<(Started, [Output; 2]), SandboxError> {
+) -> Result<(Started, Vec<Output>), SandboxError> {
     forbid_cores(weaker);
     let owner = owner(&spec);
     let disk = spec.disk.as_ref().map(mounted).transpose()?.flatten();
@@ -103,6 +103,18 @@ pub(super) fn init(
     setsockopt(&ours, PassCred, &true).doing(|| "ask for process ids".to_owned())?;
     let (stdout, their_stdout) = pipe(owner)?;
     let (stderr, their_stderr) = pipe(owner)?;
+    let mut outputs = vec![
+        Output::new(stdout, Stream::Out),
+        Output::new(stderr, Stream::Err),
+    ];
+    let mut sidecars = Vec::new();
+    for number in 0..u8::try_from(spec.sidecars.len()).unwrap_or(u8::MAX) {
+        let (stdout, their_stdout) = pipe(owner)?;
+        let (stderr, their_stderr) = pipe(owner)?;
+        outputs.push(Output::new(stdout, Stream::SidecarOut(number)));
+        outputs.push(Output::new(stderr, Stream::SidecarErr(number)));
+        sidecars.push((their_stdout, their_stderr));
+    }
     let listener = UnixListener::bind(CONNECT)
         .and_then(|listener| listener.set_nonblocking(true).map(|()| listener))
         .doing(|| format!("make {CONNECT}"))?;
@@ -120,6 +132,7 @@ pub(super) fn init(
                 listener,
                 stdout: their_stdout,
                 stderr: their_stderr,
+                sidecars,
                 parts: rootfs::Parts {
                     home,
                     layers,
@@ -136,7 +149,6 @@ pub(super) fn init(
                 .and_then(|()| group.map_or(Ok(()), |group| group.add(pid)))
                 .and_then(|()| Process::find(pid));
             let init = prepared.doing(|| "set up the sandbox's first process".to_owned())?;
-            let outputs = [Output::new(stdout, Stream::Out), Output::new(stderr, Stream::Err)];
             Ok((
                 Started {
                     init,

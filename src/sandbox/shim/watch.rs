@@ -153,7 +153,7 @@ impl Shim {
         self.keep();
         let go = tell(&started, ToInit::Go);
         self.buffer = vec![0; BUFFER];
-        self.outputs = outputs.into();
+        self.outputs = outputs;
         self.started = Some(started);
         go.map(drop)
             .map_err(|error| format!("cannot speak to the sandbox's first process: {error}"))
@@ -321,6 +321,15 @@ impl Shim {
                         let group = self.kept.group.clone();
                         let keeper = Keeper::new(device, init.pid, policy, rights, group);
                         self.way_out = Some(keeper);
+                    }
+                }
+                Ok(FromInit::Sidecar(number)) => {
+                    let text = "The sidecar has ended, and the instance ends with it";
+                    let mut batch = Vec::new();
+                    let stream = Stream::SidecarErr(number);
+                    encode(&mut batch, now_ns(), stream, text.as_bytes());
+                    if let Some(log) = &mut self.log {
+                        log.append(&batch);
                     }
                 }
                 Ok(last) => self.told = Some(last),

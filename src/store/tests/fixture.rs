@@ -20,9 +20,9 @@ use crate::{
         PortRange, Process, ProcessId, ProcessType, QuotaName, Reach, ReadinessCheck, RefreshToken,
         Revision, RevisionId, Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId,
         RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupName, SecurityRule,
-        Seed, SeedId, Service, ServiceId, ServiceKind, ServiceName, Space, SpaceId, SpaceName,
-        SpaceQuota, SpaceQuotaId, Strategy, Task, TaskId, TaskState, Timestamp, TokenId, User,
-        UserId, Username,
+        Seed, SeedId, Service, ServiceId, ServiceKind, ServiceName, Sidecar, SidecarId,
+        SidecarPlan, Space, SpaceId, SpaceName, SpaceQuota, SpaceQuotaId, Strategy, Task, TaskId,
+        TaskState, Timestamp, TokenId, User, UserId, Username,
     },
     store::{Config, Opened, Record, Store, StoreError},
 };
@@ -211,6 +211,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             generation: 7,
             features: BTreeMap::from([("ssh".to_owned(), false)]),
             uid_range: Some(200_000),
+            cache_cleared_at: None,
             metadata: metadata(),
             created_at: AT,
             updated_at: AT,
@@ -394,6 +395,19 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             at: AT,
         }
         .into(),
+        Sidecar {
+            id: SidecarId::from_uuid(uuid(24, number)),
+            app,
+            plan: SidecarPlan {
+                name: "proxy".to_owned(),
+                command: "exec proxy".to_owned(),
+                process_types: BTreeSet::from([ProcessType::web()]),
+                memory: Some(Megabytes(64)),
+            },
+            created_at: AT,
+            updated_at: AT,
+        }
+        .into(),
         Task {
             id: TaskId::from_uuid(uuid(21, number)),
             app,
@@ -421,6 +435,12 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
                 droplet,
                 env: BTreeMap::from([("KEY".to_owned(), "값".to_owned())]),
                 commands: BTreeMap::from([(ProcessType::web(), Some("python app.py".to_owned()))]),
+                sidecars: vec![SidecarPlan {
+                    name: "proxy".to_owned(),
+                    command: "exec proxy".to_owned(),
+                    process_types: BTreeSet::from([ProcessType::web()]),
+                    memory: Some(Megabytes(64)),
+                }],
             },
             metadata: metadata(),
             created_at: AT,

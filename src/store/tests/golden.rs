@@ -21,9 +21,10 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 11] = [
+const SINCE_V3: [Kind; 12] = [
     Kind::OrgQuota,
     Kind::SpaceQuota,
+    Kind::Sidecar,
     Kind::Task,
     Kind::Broker,
     Kind::Offering,

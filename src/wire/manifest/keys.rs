@@ -56,6 +56,7 @@ const PROCESS: &[&str] = &[
 ];
 
 const TYPE: &[&str] = &["type"];
+const SIDECAR: &[&str] = &["name", "command", "process-types", "memory"];
 const ROUTE: &[&str] = &["route", "protocol", "options"];
 const METADATA: &[&str] = &["labels", "annotations"];
 
@@ -79,6 +80,11 @@ pub fn unknown_keys(entry: &Map<String, Value>) -> Vec<UnknownKey> {
         let kind = process.get("type").and_then(Value::as_str).unwrap_or("?");
         let place = format!("process {kind} of {app}");
         look(&place, process, &[TYPE, PROCESS], &mut found);
+    }
+    for sidecar in maps("sidecars") {
+        let name = sidecar.get("name").and_then(Value::as_str).unwrap_or("?");
+        let place = format!("sidecar {name} of {app}");
+        look(&place, sidecar, &[SIDECAR], &mut found);
     }
     for route in maps("routes") {
         look(&format!("a route of {app}"), route, &[ROUTE], &mut found);

@@ -47,6 +47,21 @@ pub struct AppManifest {
     pub features: BTreeMap<String, bool>,
     /// Processes by type, the web process first.
     pub processes: Vec<ProcessManifest>,
+    /// What runs beside them.
+    pub sidecars: Vec<SidecarManifest>,
+}
+
+/// What a manifest says of a sidecar; what it does not say stays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SidecarManifest {
+    /// Its name.
+    pub name: String,
+    /// What runs.
+    pub command: Hidden<Option<String>>,
+    /// The processes beside which it runs.
+    pub process_types: Option<Vec<String>>,
+    /// The part of an instance's memory that is meant for it.
+    pub memory: Option<Megabytes>,
 }
 
 impl AppManifest {

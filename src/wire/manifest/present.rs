@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    model::{App, HealthKind, LifecycleKind, Process},
+    model::{App, HealthKind, LifecycleKind, Process, SidecarPlan},
     wire::{platform::STACK_NAME, process::kind_name},
 };
 
@@ -22,6 +22,8 @@ pub struct View<'a> {
     pub routes: Vec<RouteView>,
     /// The names of the service instances that it is bound to, in any order.
     pub services: Vec<&'a str>,
+    /// What runs beside its processes, by name.
+    pub sidecars: Vec<SidecarPlan>,
 }
 
 /// A route that is mapped to the app.
@@ -97,7 +99,20 @@ pub fn present(view: &View<'_>) -> Map<String, Value> {
             .map(|p| Value::Object(process(p)))
             .collect(),
     );
+    if !view.sidecars.is_empty() {
+        set("sidecars", view.sidecars.iter().map(sidecar).collect());
+    }
     entry
+}
+
+fn sidecar(plan: &SidecarPlan) -> Value {
+    let mut value = json!({
+        "name": plan.name, "process_types": plan.process_types, "command": plan.command,
+    });
+    if let Some(memory) = plan.memory {
+        value["memory"] = json!(memory.to_string());
+    }
+    value
 }
 
 fn route(route: &RouteView) -> Value {

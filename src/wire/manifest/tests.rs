@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 use super::{AppManifest, Document, Routing, View, diff, present, read, unknown_keys, yaml};
 use crate::model::{
     App, AppId, AppName, AppState, HealthCheck, Lifecycle, LifecycleKind, Megabytes, Metadata,
-    Process, ProcessType, ReadinessCheck, SpaceId, Timestamp,
+    Process, ProcessType, ReadinessCheck, SidecarPlan, SpaceId, Timestamp,
 };
 
 /// The first app of a manifest, or everything that is told about it.
@@ -97,7 +97,15 @@ fn complaints_name_the_app_and_the_key() {
         "services: [{plan: a}]",
         "'services' must be a list of names",
     );
-    check("sidecars: [{name: a}]", "Sidecars are not supported");
+    check("sidecars: [{command: a}]", "a list of maps with a 'name'");
+    check(
+        "sidecars: [{name: a}, {name: a}]",
+        "may only be present once",
+    );
+    check(
+        "sidecars: [{name: a, memory: much}]",
+        "Sidecar \"a\": 'memory' must be",
+    );
     check("features: {ssh: 1}", "'features' must be");
     check(
         "metadata: {labels: [a]}",
@@ -224,6 +232,7 @@ fn shop() -> (App, Process) {
         generation: 0,
         features: [("ssh".to_owned(), false)].into(),
         uid_range: None,
+        cache_cleared_at: None,
         metadata: Metadata {
             labels: [("tier".to_owned(), "web".to_owned())].into(),
             ..Metadata::default()
@@ -259,6 +268,12 @@ fn existing() -> serde_json::Map<String, Value> {
         docker: None,
         processes: vec![&process],
         services: vec!["orders", "cache"],
+        sidecars: vec![SidecarPlan {
+            name: "proxy".to_owned(),
+            command: "exec proxy".to_owned(),
+            process_types: [ProcessType::web()].into(),
+            memory: Some(Megabytes(64)),
+        }],
         routes: vec![super::RouteView {
             url: "shop.apps.kr/v1".to_owned(),
             http2: false,

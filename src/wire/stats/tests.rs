@@ -18,6 +18,7 @@ fn app(state: AppState) -> App {
         generation: 0,
         features: BTreeMap::new(),
         uid_range: None,
+        cache_cleared_at: None,
         metadata: Metadata::default(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

@@ -251,6 +251,7 @@ impl Platform {
             generation: 0,
             features: std::collections::BTreeMap::new(),
             uid_range: None,
+            cache_cleared_at: None,
             metadata: Metadata::default(),
             created_at: now,
             updated_at: now,

@@ -120,6 +120,7 @@ impl Place {
             generation: 0,
             features: BTreeMap::new(),
             uid_range: None,
+            cache_cleared_at: None,
             metadata: Metadata::default(),
             created_at: Timestamp::from_millis(0),
             updated_at: Timestamp::from_millis(0),

@@ -162,6 +162,7 @@ pub(super) fn desired(tx: &mut Tx, id: AppId, instances: u32) {
         features: BTreeMap::new(),
         // Only looked at where the platform runs as root.
         uid_range: Some(next_range()),
+        cache_cleared_at: None,
         metadata: metadata.clone(),
         created_at,
         updated_at,

@@ -2,6 +2,7 @@
 
 mod processes;
 mod routes;
+mod sidecars;
 
 use std::collections::BTreeMap;
 
@@ -45,6 +46,7 @@ pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec
         routing: reader.routing(),
         features: reader.features(),
         processes: reader.processes(),
+        sidecars: reader.sidecars(),
         name,
     };
     reader.refuse();
@@ -338,10 +340,6 @@ impl<'a> Reader<'a> {
                     "{reason} on this platform; push the app's files instead"
                 ));
             }
-        }
-        if self.list("sidecars").is_some_and(|list| !list.is_empty()) {
-            self.errors
-                .push("Sidecars are not supported on this platform".to_owned());
         }
     }
 }
