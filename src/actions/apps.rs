@@ -66,7 +66,7 @@ impl Actions {
             kind: lifecycle::kind(&self.config, lifecycle.kind.as_deref())?,
             ..Lifecycle::default()
         };
-        lifecycle::apply(&self.catalog(), &mut how, &lifecycle)?;
+        lifecycle::apply(&self.known_buildpacks(), &mut how, &lifecycle)?;
         let now = self.now();
         let app = self
             .store
@@ -147,7 +147,7 @@ impl Actions {
                     request.insert("name".to_owned(), json!(app.name));
                 }
                 if let Some(patch) = &body.lifecycle {
-                    lifecycle::apply(&self.catalog(), &mut app.lifecycle, patch)?;
+                    lifecycle::apply(&self.known_buildpacks(), &mut app.lifecycle, patch)?;
                     let how = crate::wire::app::lifecycle(&app.lifecycle);
                     request.insert("lifecycle".to_owned(), how);
                 }

@@ -88,7 +88,7 @@ impl Actions {
                 }
                 let mut how = app.lifecycle.clone();
                 if let Some(patch) = &body.lifecycle {
-                    lifecycle::apply(&self.catalog(), &mut how, patch)?;
+                    lifecycle::apply(&self.known_buildpacks(), &mut how, patch)?;
                 }
                 if how.kind == LifecycleKind::Docker && !self.config.images {
                     return Err(ActionError::DockerDisabled);

@@ -1,8 +1,10 @@
 //! How apps are built: which buildpacks and stacks there are.
 
-use super::{ActionError, Config};
+use std::sync::Arc;
+
+use super::{ActionError, Actions, Config};
 use crate::{
-    model::{Lifecycle, LifecycleKind},
+    model::{Buildpack, Lifecycle, LifecycleKind},
     runtimes::Catalog,
     wire::{app::LifecyclePatch, platform::STACK_NAME},
 };
@@ -59,7 +61,7 @@ pub(super) fn stays(was: LifecycleKind, name: Option<&str>) -> Result<(), Action
 /// # Errors
 /// Where it names another kind, or a buildpack or stack that there is not.
 pub(super) fn apply(
-    catalog: &Catalog,
+    known: &Known,
     lifecycle: &mut Lifecycle,
     patch: &LifecyclePatch,
 ) -> Result<(), ActionError> {
@@ -75,7 +77,7 @@ pub(super) fn apply(
     }
     if let Some(buildpacks) = &patch.data.buildpacks {
         let buildpacks = buildpacks.clone().unwrap_or_default();
-        check_buildpacks(catalog, &buildpacks).map_err(ActionError::Unprocessable)?;
+        check_buildpacks(known, &buildpacks).map_err(ActionError::Unprocessable)?;
         lifecycle.buildpacks = buildpacks;
     }
     if let Some(stack) = &patch.data.stack {
@@ -87,32 +89,55 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// Passes where every name is a buildpack's.
+/// The buildpacks that there are.
+#[derive(Debug)]
+pub(super) struct Known {
+    catalog: Arc<Catalog>,
+    own: Vec<Arc<Buildpack>>,
+}
+
+impl Actions {
+    /// The buildpacks that an app may name.
+    pub(super) fn known_buildpacks(&self) -> Known {
+        Known {
+            catalog: self.catalog(),
+            own: self.buildpacks(),
+        }
+    }
+}
+
+/// Passes where every name is a buildpack's, or the address of one.
 ///
 /// # Errors
 /// Words for the user.
-pub(super) fn check_buildpacks(catalog: &Catalog, names: &[String]) -> Result<(), String> {
+pub(super) fn check_buildpacks(known: &Known, names: &[String]) -> Result<(), String> {
     for name in names {
-        if catalog.answering(name).is_some() {
+        let own = known.own.iter().any(|own| own.is_called(name));
+        if own || is_address(name) || known.catalog.answering(name).is_some() {
             continue;
         }
-        let url = name.contains("://") || name.starts_with("git@");
-        let known: Vec<&str> = catalog.buildpacks().collect();
-        let known = known.join(", ");
-        return Err(if url {
-            format!(
-                "Buildpack '{name}' is a URL, and fetching buildpacks is not supported on this \
-                 platform; there are: {known}"
-            )
-        } else {
-            // Clients look for this text.
-            format!(
-                "Buildpack must be an existing admin buildpack or a valid git URI, not '{name}'; \
-                 there are: {known}"
-            )
-        });
+        let own = known.own.iter().map(|own| own.name.as_str());
+        let all: Vec<&str> = own.chain(known.catalog.buildpacks()).collect();
+        let all = all.join(", ");
+        // Clients look for this text.
+        return Err(format!(
+            "Buildpack must be an existing admin buildpack or a valid git URI, not '{name}'; \
+             there are: {all}"
+        ));
     }
     Ok(())
+}
+
+/// Whether a name is where a buildpack can be fetched.
+fn is_address(name: &str) -> bool {
+    let schemes = ["https://", "http://", "git://", "ssh://", "git@"];
+    let plain = !name
+        .chars()
+        .any(|letter| letter.is_whitespace() || letter.is_control());
+    plain
+        && schemes
+            .iter()
+            .any(|scheme| name.starts_with(scheme) && name.len() > scheme.len())
 }
 
 /// Passes where there is such a stack.

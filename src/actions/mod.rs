@@ -9,6 +9,7 @@ mod bindings;
 mod bootstrap;
 mod brokers;
 mod build_caches;
+mod buildpacks;
 mod builds;
 mod caller;
 mod current_droplet;

@@ -8,6 +8,7 @@ mod frame;
 mod log_cache;
 mod networking;
 mod root;
+mod runtimes;
 mod service;
 mod uaa;
 mod v3;
@@ -56,6 +57,7 @@ pub fn router(api: Api) -> Router {
         .merge(root::router())
         .merge(uaa::router())
         .merge(networking::router())
+        .merge(runtimes::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())
         .fallback(unknown)

@@ -12,7 +12,8 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{
     Config, Request, Source, Staged,
     cache::{self, Cache, Caches},
-    decision::{Decision, Teller, conclude, decide},
+    classic::{self, Classic},
+    decision::{Decision, conclude, decide},
     environment::stack,
     failure,
     folder::Folder,
@@ -25,19 +26,19 @@ use crate::{
     blobs::Blobs,
     images::{ImageError, Images, Lease, Reference},
     logs::Logs,
-    model::{AppId, DropletBuildpack, Failure, LayerId, ProcessType},
-    runtimes::{Catalog, PlacedFile, Release, Runtime, Version},
+    model::{AppId, Failure, LayerId, ProcessType},
+    runtimes::{Catalog, PlacedFile, Release, Runtime},
 };
 
 /// Runs builds; clones share it.
 #[derive(Debug, Clone)]
 pub struct Builder {
     pub(super) config: Arc<Config>,
-    blobs: Blobs,
+    pub(super) blobs: Blobs,
     logs: Logs,
     pub(super) images: Images,
     runtimes: watch::Receiver<Arc<Catalog>>,
-    versions: Arc<Versions>,
+    pub(super) versions: Arc<Versions>,
     caches: Caches,
     leftovers: Leftovers,
 }
@@ -115,8 +116,14 @@ impl Builder {
             failure::blob("unpack the package", &error)
         })?;
 
-        let mut decision = self.decide(request, &folder).await?;
-        let buildpacks = self.buildpacks(&mut decision).await?;
+        let asked = self.ask(request, &folder, guard, log).await?;
+        let mut decision = self.decide(request, &folder, asked.clone()).await?;
+        let mut buildpacks = self.buildpacks(&mut decision).await?;
+        if let (Some((_, said)), [only]) = (asked, buildpacks.as_mut_slice())
+            && !said.is_empty()
+        {
+            only.detect_output = said;
+        }
         for buildpack in &buildpacks {
             log.say(format!(
                 "-----> {} ({})",
@@ -135,6 +142,7 @@ impl Builder {
             let place = run::Place {
                 folder: &folder,
                 cache: cache.as_ref(),
+                buildpacks: self.unpacked(&decision.buildpacks).await?,
                 toolchain: toolchain.as_ref(),
             };
             let ran = run::run(config, request, steps, place, guard, log).await;
@@ -178,61 +186,19 @@ impl Builder {
         Ok((staged, lease))
     }
 
-    async fn decide(&self, request: &Arc<Request>, folder: &Folder) -> Result<Decision, Failure> {
+    async fn decide(
+        &self,
+        request: &Arc<Request>,
+        folder: &Folder,
+        asked: Option<(Classic, String)>,
+    ) -> Result<Decision, Failure> {
         let catalog = self.runtimes.borrow().clone();
         let (request, app) = (request.clone(), folder.app());
         blocking("decide about the package", move || {
-            decide(&catalog, &request, &app)
+            let asked = asked.as_ref().map(|(classic, _)| classic);
+            decide(&catalog, &request, &app, asked)
         })
         .await
-    }
-
-    /// Chooses among several versions of a tool the one that the app wants, and says which
-    /// runtimes have a part.
-    async fn buildpacks(&self, decision: &mut Decision) -> Result<Vec<DropletBuildpack>, Failure> {
-        let mut buildpacks = Vec::new();
-        for (runtime, teller) in decision.runtimes.iter().zip(&decision.tellers) {
-            let mut version = None;
-            if let (Some(teller), Some(asked)) = (teller, &runtime.version) {
-                let chosen = self.choose(runtime, asked, teller).await?;
-                version = chosen.1;
-                let best = teller.programs.first();
-                if let Some(tool) = decision.tools.iter_mut().find(|tool| Some(&**tool) == best) {
-                    *tool = chosen.0;
-                }
-            }
-            buildpacks.push(DropletBuildpack {
-                name: runtime.buildpack().to_owned(),
-                detect_output: match &version {
-                    Some(version) => format!("{} {version}", runtime.label),
-                    None => runtime.label.clone(),
-                },
-                version,
-            });
-        }
-        Ok(buildpacks)
-    }
-
-    /// The best program whose version the app wants.
-    async fn choose(
-        &self,
-        runtime: &Runtime,
-        asked: &Version,
-        teller: &Teller,
-    ) -> Result<(PathBuf, Option<String>), Failure> {
-        let mut there = Vec::new();
-        for program in &teller.programs {
-            let told = self.versions.ask(program, asked).await;
-            match (&teller.wish, told) {
-                (Some(wish), Some(version)) if !wish.holds(&version) => there.push(version),
-                (_, told) => return Ok((program.clone(), told)),
-            }
-        }
-        let wish = teller.wish.as_ref();
-        Err(wish.map_or_else(
-            || failure::host("find the tools", &std::io::Error::other("there are none")),
-            |wish| failure::unsupported_version(runtime, asked, wish, &there),
-        ))
     }
 
     /// Puts the runtimes' own files beside the app.
@@ -284,7 +250,10 @@ impl Builder {
                 id: "NoAppDetectedError".to_owned(),
                 detail: "no runtime was chosen".to_owned(),
             })?;
-            let release = conclude(runtime, &request, &folder.app())?;
+            let release = match decision.classic {
+                true => classic::release(&folder.home(), request.own_command, runtime)?,
+                false => conclude(runtime, &request, &folder.app())?,
+            };
             folder
                 .reclaim()
                 .and_then(|()| folder.tidy())

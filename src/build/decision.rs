@@ -2,7 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Request, failure, listing::Folder, tools};
+use super::{
+    Classic, Request,
+    classic::{self, Chosen},
+    failure,
+    listing::Folder,
+    tools,
+};
 use crate::{
     model::Failure,
     runtimes::{
@@ -12,16 +18,21 @@ use crate::{
 };
 
 /// What is done.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Decision {
-    /// The runtimes, of which the last says how the app is started.
+    /// The runtimes, classic buildpacks among them, of which the last says how the app is started.
     pub(super) runtimes: Vec<Runtime>,
     /// The steps of all of them.
     pub(super) steps: Vec<PlannedStep>,
     /// Where the tools that they need are, or in an image may be.
     pub(super) tools: Vec<PathBuf>,
     /// Whether they are an image's.
-    in_image: bool,
+    pub(super) in_image: bool,
+    /// Digests of the operator's buildpacks that have a part.
+    pub(super) buildpacks: Vec<String>,
+    /// Whether the last of the runtimes is a classic buildpack, which says itself how the app is
+    /// started.
+    pub(super) classic: bool,
     /// Of each runtime, how its version is found.
     pub(super) tellers: Vec<Option<Teller>>,
 }
@@ -97,25 +108,38 @@ impl Wish {
     }
 }
 
-/// Decides about the package in `app`.
+/// Decides about the package in `app`. `asked` is the buildpack of the operator's that has
+/// recognised it.
 pub(super) fn decide(
     catalog: &Catalog,
     request: &Request,
     app: &Path,
+    asked: Option<&Classic>,
 ) -> Result<Decision, Failure> {
     with_facts(request, app, |facts| {
-        let found = detect(catalog, facts, &request.lifecycle.buildpacks)
-            .map_err(|error| failure::undetected(&error))?;
+        let found = chosen(catalog, request, facts, asked)?;
         // Where the tools are an image's, nothing has to be on the host.
-        let in_image = found.last().is_some_and(|runtime| runtime.image.is_some());
+        let in_image = matches!(found.last(), Some(Part::Runtime(last)) if last.image.is_some());
         let mut decision = Decision {
-            runtimes: Vec::new(),
-            steps: Vec::new(),
-            tools: Vec::new(),
             in_image,
-            tellers: Vec::new(),
+            ..Decision::default()
         };
-        for runtime in found {
+        let count = found.len();
+        for (number, part) in found.into_iter().enumerate() {
+            let runtime = match part {
+                Part::Runtime(runtime) => runtime,
+                Part::Classic(chosen) => {
+                    let (runtime, step) = classic::runtime(&chosen, number, number + 1 == count);
+                    if let Chosen::Own(own) = chosen {
+                        decision.buildpacks.push(own.sha256.clone());
+                    }
+                    decision.steps.push(step);
+                    decision.tellers.push(None);
+                    decision.runtimes.push(runtime);
+                    decision.classic = number + 1 == count;
+                    continue;
+                }
+            };
             let mut teller = None;
             for tool in &runtime.tools {
                 if tool.when.holds(facts).is_none() {
@@ -142,6 +166,48 @@ pub(super) fn decide(
         }
         Ok(decision)
     })
+}
+
+/// What has a part in a build.
+enum Part<'a> {
+    Runtime(&'a Runtime),
+    Classic(Chosen<'a>),
+}
+
+/// Those that the app names, in its order, or the one that recognises it.
+fn chosen<'a>(
+    catalog: &'a Catalog,
+    request: &'a Request,
+    facts: Facts<'_>,
+    asked: Option<&'a Classic>,
+) -> Result<Vec<Part<'a>>, Failure> {
+    let undetected = |error| failure::undetected(&error);
+    if let Some(asked) = asked {
+        return Ok(vec![Part::Classic(Chosen::Own(asked))]);
+    }
+    let names = &request.lifecycle.buildpacks;
+    if names.is_empty() {
+        let found = detect(catalog, facts, &[]).map_err(undetected)?;
+        return Ok(found.into_iter().map(Part::Runtime).collect());
+    }
+    let mut parts = Vec::new();
+    for name in names {
+        let own = request
+            .classic
+            .iter()
+            .find(|own| own.name.eq_ignore_ascii_case(name));
+        match own {
+            Some(own) if !own.enabled => return Err(failure::disabled_buildpack(name)),
+            Some(own) => parts.push(Part::Classic(Chosen::Own(own))),
+            None if classic::is_address(name) => parts.push(Part::Classic(Chosen::At(name))),
+            None => {
+                let named = std::slice::from_ref(name);
+                let found = detect(catalog, facts, named).map_err(undetected)?;
+                parts.extend(found.into_iter().map(Part::Runtime));
+            }
+        }
+    }
+    Ok(parts)
 }
 
 /// How the app in `app` is started now that it is built.

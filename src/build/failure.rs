@@ -39,6 +39,26 @@ pub(super) fn missing_tool(runtime: &Runtime, tool: &Tool) -> Failure {
     )
 }
 
+/// A buildpack that is asked for and not to be used.
+pub(super) fn disabled_buildpack(name: &str) -> Failure {
+    failure(
+        "NoBuildpacksFound",
+        format!(
+            "the buildpack {name} is disabled: ask for another one, or have the operator enable it"
+        ),
+    )
+}
+
+/// What a buildpack says about starting that makes no sense.
+pub(super) fn bad_release(name: &str, what: &str, reason: &str) -> Failure {
+    failure(
+        "BuildpackReleaseFailed",
+        format!(
+            "the buildpack {name} is broken: {what} is not how it says an app is started: {reason}"
+        ),
+    )
+}
+
 /// None of the versions that are there is one that the app wants.
 pub(super) fn unsupported_version(
     runtime: &Runtime,

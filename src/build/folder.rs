@@ -10,7 +10,12 @@ use std::{
 use cap_std::{ambient_authority, fs::Dir};
 
 use super::disk::Disk;
-use crate::{model::Megabytes, runtimes::PlacedFile, sandbox::Disks, stdx::removal::remove_tree};
+use crate::{
+    model::Megabytes,
+    runtimes::PlacedFile,
+    sandbox::{BUILT, Disks},
+    stdx::removal::remove_tree,
+};
 
 /// What `/home/vcap` of a droplet has; anything else there was the build's own.
 const KEPT: [&str; 6] = [
@@ -97,6 +102,21 @@ impl Folder {
         let written = folder.open(name)?.into_std();
         let mode = if file.executable { 0o755 } else { 0o644 };
         written.set_permissions(fs::Permissions::from_mode(mode))
+    }
+
+    /// Makes the sandbox's folder anew, after one sandbox and before the next.
+    pub(super) fn renew_sandbox(&self) -> io::Result<()> {
+        remove_tree(&self.sandbox())?;
+        if let Some(root) = self.disk.root() {
+            // What was the sandbox's alone lies beside the home there.
+            for entry in fs::read_dir(root)? {
+                let entry = entry?;
+                if entry.file_name() != BUILT {
+                    remove_tree(&entry.path())?;
+                }
+            }
+        }
+        fs::create_dir(self.sandbox())
     }
 
     /// Takes back what the sandbox's user has made.

@@ -85,6 +85,16 @@ impl Guard {
         }
     }
 
+    /// Ends the build's sandbox and removes it, so that another can take its place.
+    pub(super) async fn again(&mut self) {
+        if let Some(sandbox) = self.sandbox.take() {
+            end(&sandbox).await;
+            if let Err(error) = sandbox.remove().await {
+                tracing::warn!(%error, "cannot remove the sandbox of a build");
+            }
+        }
+    }
+
     /// Ends the build and removes what is left of it.
     pub(super) async fn clear(&mut self) {
         if let Some(dir) = self.dir.clone() {

@@ -8,6 +8,8 @@
 mod builder;
 mod cache;
 mod catalog;
+mod choice;
+mod classic;
 mod config;
 mod decision;
 mod disk;
@@ -23,10 +25,13 @@ mod request;
 mod room;
 mod run;
 mod script;
+mod survey;
 mod tools;
 
 pub use builder::Builder;
+pub use classic::Classic;
 pub use config::{Config, PASSED_ON, passed_on};
 pub use environment::PATH;
 pub use request::{Request, Source, Staged};
 pub use room::{Held, Room};
+pub use survey::{Report, ToolReport, survey};

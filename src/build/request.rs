@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::watch;
 
-use super::Room;
+use super::{Classic, Room};
 use crate::{
     model::{
         App, BuildId, DropletBuildpack, DropletId, DropletKind, Image, ImageSource, Launch,
@@ -38,6 +38,8 @@ pub struct Request {
     pub source: Source,
     /// How to stage.
     pub lifecycle: Lifecycle,
+    /// The operator's buildpacks for the stack, in the order in which they are asked.
+    pub classic: Vec<Classic>,
     /// Disk of the app's largest instance, for which an image counts.
     pub disk: Megabytes,
     /// Memory of the build, where the request says.

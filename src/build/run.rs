@@ -64,6 +64,8 @@ fn granted(asked: Option<Megabytes>, most: Megabytes) -> Megabytes {
 pub(super) struct Place<'a> {
     pub(super) folder: &'a Folder,
     pub(super) cache: Option<&'a Cache>,
+    /// Buildpacks that are to be seen.
+    pub(super) buildpacks: Vec<Bind>,
     /// In place of the host's programs.
     pub(super) toolchain: Option<&'a Toolchain>,
 }
@@ -89,7 +91,9 @@ pub(super) async fn run(
         folder,
         cache,
         toolchain,
+        mut buildpacks,
     } = place;
+    buildpacks.push(program(config));
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let memory = memory(config, request, decision)?;
     let taken = request.room.take(memory, |line| staging.say(line));
@@ -104,7 +108,7 @@ pub(super) async fn run(
         kind: Kind::Build,
         home: Some(folder.home()),
         home_writable: true,
-        binds: vec![program(config)],
+        binds: buildpacks,
         env: environment(config, decision, toolchain, request, memory),
         cwd: "/home/vcap/app".to_owned(),
         hostname: "build".to_owned(),

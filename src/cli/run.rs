@@ -63,6 +63,7 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
         Verb::App(args) => verbs::app::app(context, &args.name).await,
         Verb::Logs(args) => verbs::logs::logs(context, &args).await,
         Verb::Events(args) => verbs::events::events(context, &args.name).await,
+        Verb::Runtimes => verbs::runtimes::runtimes(context).await,
         Verb::Scale(args) => verbs::scale::scale(context, &args).await,
         Verb::Start(args) => verbs::lifecycle::start(context, &args.name).await,
         Verb::Stop(args) => verbs::lifecycle::stop(context, &args.name).await,

@@ -127,6 +127,8 @@ ids! {
     DeploymentId,
     /// A sidecar of an app.
     SidecarId,
+    /// A classic buildpack.
+    BuildpackId,
 }
 
 impl From<AppId> for ProcessId {

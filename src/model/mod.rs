@@ -4,6 +4,7 @@
 mod app;
 mod broker;
 mod build;
+mod buildpack;
 mod deployment;
 mod domain;
 mod droplet;
@@ -41,6 +42,7 @@ pub use broker::{
     Offering, OfferingTerms, Orphan, Plan, PlanTerms, Schemas, ServiceUsage, Stage, UsageState,
 };
 pub use build::{Build, BuildState, Failure};
+pub use buildpack::Buildpack;
 pub use deployment::{Deployment, DeploymentOptions, DeploymentState, Strategy};
 pub use domain::Domain;
 pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState};
@@ -48,10 +50,11 @@ pub use event::{Actor, Event, EventTarget};
 pub use grants::{named_by, named_in};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
-    AppId, BindingId, BrokerId, BuildId, DeploymentId, DestinationId, DomainId, DropletId, EventId,
-    InstanceId, InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId,
-    PlanId, ProcessId, RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId,
-    ServiceId, ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
+    AppId, BindingId, BrokerId, BuildId, BuildpackId, DeploymentId, DestinationId, DomainId,
+    DropletId, EventId, InstanceId, InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId,
+    PackageId, PeerPolicyId, PlanId, ProcessId, RevisionId, RoleId, RouteBindingId, RouteId,
+    SecurityGroupId, SeedId, ServiceId, ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, TaskId,
+    TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};

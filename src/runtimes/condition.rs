@@ -27,6 +27,12 @@ pub struct Condition {
 }
 
 impl Condition {
+    /// Whether it holds for every app.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty() && self.any.is_empty() && self.none.is_empty()
+    }
+
     /// What its tests found, where it holds.
     #[must_use]
     pub fn holds(&self, facts: Facts<'_>) -> Option<Bindings> {

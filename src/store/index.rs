@@ -217,7 +217,7 @@ impl Indexes {
                 }
             }
             // Found by their keys alone.
-            Record::Seed(_) => {}
+            Record::Seed(_) | Record::Buildpack(_) => {}
             Record::Event(event) => {
                 E::set(&mut self.events, (event.created_at, event.id));
                 let target = event.target.guid.clone();

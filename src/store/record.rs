@@ -7,13 +7,13 @@ use uuid::Uuid;
 
 use super::{Indexes, State};
 use crate::model::{
-    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Deployment, DeploymentId,
-    Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId, Offering, OfferingId, Org,
-    OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId,
-    Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId, Role, RoleId, Route,
-    RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId, Seed, SeedId, Service,
-    ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space, SpaceId, SpaceQuota,
-    SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Buildpack, BuildpackId,
+    Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
+    Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId,
+    PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
+    Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
+    Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space,
+    SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -209,6 +209,7 @@ records! {
     tasks: Task(TaskId) = "task",
     revisions: Revision(RevisionId) = "revision",
     deployments: Deployment(DeploymentId) = "deployment",
+    buildpacks: Buildpack(BuildpackId) = "buildpack",
     events: Event(EventId) = "event",
     jobs: Job(JobId) = "job",
 }

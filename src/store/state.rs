@@ -6,13 +6,13 @@ use imbl::OrdMap;
 
 use super::Indexes;
 use crate::model::{
-    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Deployment, DeploymentId,
-    Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId, Offering, OfferingId, Org,
-    OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId,
-    Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId, Role, RoleId, Route,
-    RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId, Seed, SeedId, Service,
-    ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space, SpaceId, SpaceQuota,
-    SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Buildpack, BuildpackId,
+    Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
+    Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId,
+    PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
+    Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
+    Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space,
+    SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -84,6 +84,8 @@ pub struct State {
     pub revisions: Table<RevisionId, Revision>,
     /// Deployments.
     pub deployments: Table<DeploymentId, Deployment>,
+    /// Classic buildpacks.
+    pub buildpacks: Table<BuildpackId, Buildpack>,
     /// Audit events.
     pub events: Table<EventId, Event>,
     /// Jobs.

@@ -111,7 +111,7 @@ impl Apply<'_> {
             return Ok(());
         }
         if let Some(buildpacks) = &manifest.buildpacks {
-            lifecycle::check_buildpacks(&self.actions.catalog(), buildpacks)?;
+            lifecycle::check_buildpacks(&self.actions.known_buildpacks(), buildpacks)?;
             app.lifecycle.buildpacks.clone_from(buildpacks);
         }
         if let Some(stack) = &manifest.stack {

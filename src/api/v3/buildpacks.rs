@@ -1,31 +1,99 @@
-//! `/v3/buildpacks`: the runtimes, for reading.
+//! `/v3/buildpacks`: those of the operator, and behind them the runtimes, for reading.
+
+use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json, Router, body,
     extract::{Path, State},
-    routing::get,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::{get, post},
 };
 use serde_json::Value;
 
+use super::upload;
 use crate::{
     api::{
         Api, Failure,
-        extract::{Auth, Base, RawQuery},
+        answer::accepted,
+        extract::{Auth, Base, Body, Id, RawQuery},
     },
-    wire::{self, buildpack, paginate, platform::STACK_NAME},
+    model::{Buildpack, BuildpackId},
+    wire::{self, Selector, buildpack, paginate, platform::STACK_NAME},
 };
 
 pub(super) fn router() -> Router<Api> {
+    let one = get(show).patch(update).delete(delete);
     Router::new()
-        .route("/buildpacks", get(list))
-        .route("/buildpacks/{guid}", get(show))
+        .route("/buildpacks", get(list).post(create))
+        .route("/buildpacks/{guid}", one)
+        .route("/buildpacks/{guid}/upload", post(receive))
 }
 
-/// The runtimes with their positions, from 1.
-fn all(api: &Api) -> Vec<(usize, String)> {
+/// What is in the list.
+enum Entry {
+    Own(Arc<Buildpack>),
+    /// The runtime of this name: its number among the runtimes, and its position, from 1.
+    Runtime {
+        name: String,
+        number: usize,
+        position: usize,
+    },
+}
+
+impl Entry {
+    fn name(&self) -> &str {
+        match self {
+            Self::Own(own) => &own.name,
+            Self::Runtime { name, .. } => name,
+        }
+    }
+
+    fn stack(&self) -> &str {
+        match self {
+            Self::Own(own) => own.stack.as_deref().unwrap_or_default(),
+            Self::Runtime { .. } => STACK_NAME,
+        }
+    }
+
+    fn guid(&self) -> String {
+        match self {
+            Self::Own(own) => own.id.to_string(),
+            Self::Runtime { number, .. } => buildpack::runtime_guid(*number).to_string(),
+        }
+    }
+
+    fn present(&self, base: &wire::Base) -> Value {
+        match self {
+            Self::Own(own) => buildpack::present(own, base),
+            Self::Runtime {
+                name,
+                number,
+                position,
+            } => buildpack::present_runtime(name, *number, *position, base),
+        }
+    }
+}
+
+/// The operator's, then the runtimes but those whose name the operator has taken.
+fn all(api: &Api) -> Vec<Entry> {
+    let own = api.actions.buildpacks();
     let catalog = api.actions.catalog();
-    let names = catalog.buildpacks().map(str::to_owned);
-    names.enumerate().map(|(at, name)| (at + 1, name)).collect()
+    let names = catalog.buildpacks().map(str::to_owned).enumerate();
+    let free = names.filter(|(_, name)| !own.iter().any(|own| own.is_called(name)));
+    let runtimes: Vec<_> = free
+        .zip(own.len() + 1..)
+        .map(|((at, name), position)| Entry::Runtime {
+            name,
+            number: at + 1,
+            position,
+        })
+        .collect();
+    own.iter()
+        .cloned()
+        .map(Entry::Own)
+        .chain(runtimes)
+        .collect()
 }
 
 async fn list(
@@ -34,16 +102,27 @@ async fn list(
     Base(base): Base,
     query: RawQuery,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "stacks", "lifecycle"])?;
+    let query = query.parse(&["names", "stacks", "lifecycle", "label_selector"])?;
+    let selector = match query.get("label_selector") {
+        Some(text) => Some(Selector::parse(text)?),
+        None => None,
+    };
     let mut found = all(&api);
-    found.retain(|(_, name)| {
-        query.selects("names", name)
-            && query.selects("stacks", STACK_NAME)
+    found.retain(|entry| {
+        let labels = match entry {
+            Entry::Own(own) => own.metadata.labels.clone(),
+            Entry::Runtime { .. } => std::collections::BTreeMap::default(),
+        };
+        query.selects("names", entry.name())
+            && query.selects("stacks", entry.stack())
             && query.selects("lifecycle", "buildpack")
+            && selector
+                .as_ref()
+                .is_none_or(|selector| selector.selects(&labels))
     });
     let page = paginate(&query, found)?;
-    let document = page.json(&base, "/v3/buildpacks", &query, None, |(at, name)| {
-        buildpack::present(name, *at, &base)
+    let document = page.json(&base, "/v3/buildpacks", &query, None, |entry| {
+        entry.present(&base)
     });
     Ok(Json(document))
 }
@@ -54,9 +133,78 @@ async fn show(
     Base(base): Base,
     Path(guid): Path<String>,
 ) -> Result<Json<Value>, Failure> {
-    let (at, name) = all(&api)
-        .into_iter()
-        .find(|(at, _)| buildpack::guid(*at).to_string() == guid)
-        .ok_or_else(|| wire::Error::not_found("Buildpack"))?;
-    Ok(Json(buildpack::present(&name, at, &base)))
+    let found = all(&api).into_iter().find(|entry| entry.guid() == guid);
+    let entry = found.ok_or_else(|| wire::Error::not_found("Buildpack"))?;
+    Ok(Json(entry.present(&base)))
+}
+
+/// The operator's own with this guid; a runtime is not to be changed here.
+fn own(api: &Api, guid: &str) -> Result<BuildpackId, Failure> {
+    match all(api).into_iter().find(|entry| entry.guid() == guid) {
+        Some(Entry::Own(own)) => Ok(own.id),
+        Some(Entry::Runtime { name, .. }) => Err(wire::Error::unprocessable(format!(
+            "{name} is a runtime of the platform: it is changed by a file in the operator's folder of \
+             runtimes, and a buildpack of the same name takes its place"
+        ))
+        .into()),
+        None => Err(wire::Error::not_found("Buildpack").into()),
+    }
+}
+
+async fn create(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Body(body): Body<buildpack::Create>,
+) -> Result<(StatusCode, Json<Value>), Failure> {
+    let made = api.actions.create_buildpack(&caller, body).await?;
+    Ok((StatusCode::CREATED, Json(buildpack::present(&made, &base))))
+}
+
+async fn update(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Path(guid): Path<String>,
+    Body(body): Body<buildpack::Update>,
+) -> Result<Json<Value>, Failure> {
+    let id = own(&api, &guid)?;
+    let changed = api.actions.update_buildpack(&caller, id, body).await?;
+    Ok(Json(buildpack::present(&changed, &base)))
+}
+
+async fn delete(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Path(guid): Path<String>,
+) -> Result<Response, Failure> {
+    let id = own(&api, &guid)?;
+    let job = api.actions.delete_buildpack(&caller, id).await?;
+    Ok(accepted(&base, &job))
+}
+
+/// `POST /v3/buildpacks/:guid/upload`.
+async fn receive(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    Id(id): Id<BuildpackId>,
+    headers: HeaderMap,
+    body: body::Body,
+) -> Result<Response, Failure> {
+    api.actions.check_buildpack_upload(&caller, id)?;
+    let (bits, filename) = upload::one_file(&api.actions, &headers, body).await?;
+    let done = api
+        .actions
+        .finish_buildpack_upload(&caller, id, bits, filename);
+    let (changed, job) = done.await?;
+    let location = base.url(&wire::job::path(&job));
+    let document = Json(buildpack::present(&changed, &base));
+    Ok((
+        StatusCode::ACCEPTED,
+        [(header::LOCATION, location)],
+        document,
+    )
+        .into_response())
 }

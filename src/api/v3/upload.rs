@@ -101,7 +101,37 @@ fn too_large(limit: u64) -> wire::Error {
     ))
 }
 
-async fn receive(actions: &Actions, headers: &HeaderMap, body: Body) -> Result<Upload, Failure> {
+/// The one file of an upload whose part is named `bits`, and its name.
+pub(super) async fn one_file(
+    actions: &Actions,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Blob, String), Failure> {
+    let limit = actions.config.upload;
+    if length(headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
+        return Err(too_large(limit).into());
+    }
+    let mut parts = parts(actions, headers, body)?;
+    loop {
+        let next = parts.next_field().await;
+        let Some(field) = next.map_err(|error| broken(actions, &error))? else {
+            return Err(
+                wire::Error::unprocessable("Upload must have a part 'bits' with a zip.").into(),
+            );
+        };
+        if field.name() == Some("bits") {
+            let name = field.file_name().unwrap_or("buildpack.zip");
+            let name = name.rsplit(['/', '\\']).next().unwrap_or(name).to_owned();
+            return Ok((bits(actions, field).await?, name));
+        }
+    }
+}
+
+fn parts(
+    actions: &Actions,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Multipart<'static>, Failure> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -117,7 +147,15 @@ async fn receive(actions: &Actions, headers: &HeaderMap, body: Body) -> Result<U
         .whole_stream(actions.config.upload.saturating_add(ENVELOPE))
         .for_field("resources", MOST_LISTED);
     let constraints = Constraints::new().size_limit(most);
-    let mut parts = Multipart::with_constraints(body.into_data_stream(), boundary, constraints);
+    Ok(Multipart::with_constraints(
+        body.into_data_stream(),
+        boundary,
+        constraints,
+    ))
+}
+
+async fn receive(actions: &Actions, headers: &HeaderMap, body: Body) -> Result<Upload, Failure> {
+    let mut parts = parts(actions, headers, body)?;
     let mut upload = Upload::default();
     let mut parted = false;
     loop {

@@ -42,6 +42,8 @@ pub enum Verb {
     Logs(Logs),
     /// Show what happened to an app
     Events(OneApp),
+    /// Show which languages there are, in which versions, and how to get what is missing
+    Runtimes,
     /// Show or change an app's instances, memory and disk
     Scale(Scale),
     /// Start an app

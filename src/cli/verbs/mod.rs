@@ -10,6 +10,7 @@ pub(super) mod login;
 pub(super) mod logs;
 pub(super) mod network_policy;
 pub(super) mod route;
+pub(super) mod runtimes;
 pub(super) mod scale;
 pub(super) mod security_group;
 pub(super) mod service;

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::plan::plan;
 use crate::{
-    build::{Request, Room, Source, Staged},
+    build::{Classic, Request, Room, Source, Staged},
     drivers::environment,
     images::Lease,
     model::{
@@ -21,6 +21,7 @@ use crate::{
     reconcile::{Config, Deps, network},
     stdx::clock::Clock,
     store::{State, Store, StoreError},
+    wire::platform::STACK_NAME,
 };
 
 /// Between tries to write down what came of a build.
@@ -155,6 +156,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Giv
         app: Arc::clone(app),
         source,
         lifecycle: build.lifecycle.clone(),
+        classic: classic(&state, build.lifecycle.stack.as_deref()),
         memory: build.memory,
         disk: disk(&state, app.id),
         env: env.unwrap_or_default(),
@@ -183,6 +185,22 @@ fn forgets(state: &State, app: &App, build: &Build) -> bool {
     let before = before.next().map(|one| one.created_at);
     app.cache_cleared_at
         .is_some_and(|at| before.is_none_or(|before| before <= at))
+}
+
+/// The buildpacks of the operator that build for a stack, in the order in which they are asked.
+fn classic(state: &State, stack: Option<&str>) -> Vec<Classic> {
+    let stack = stack.unwrap_or(STACK_NAME);
+    let mut all: Vec<_> = state.buildpacks.values().collect();
+    all.retain(|buildpack| buildpack.is_for(stack));
+    all.sort_by_key(|buildpack| (buildpack.position, buildpack.id));
+    let with_bits = all.into_iter().filter_map(|buildpack| {
+        Some(Classic {
+            name: buildpack.name.clone(),
+            sha256: buildpack.bits.clone()?,
+            enabled: buildpack.enabled,
+        })
+    });
+    with_bits.collect()
 }
 
 /// Commits the droplet, or the failure, unless nobody waits for it any more.

@@ -159,7 +159,9 @@ pub fn digests(state: &State) -> BTreeSet<String> {
             DropletState::Staged { sha256, .. } => Some(sha256.clone()),
             _ => None,
         });
-    packages.chain(droplets).collect()
+    let buildpacks = state.buildpacks.values();
+    let buildpacks = buildpacks.filter_map(|buildpack| buildpack.bits.clone());
+    packages.chain(droplets).chain(buildpacks).collect()
 }
 
 /// The layers of all images that stay.

@@ -21,7 +21,7 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 12] = [
+const SINCE_V3: [Kind; 13] = [
     Kind::OrgQuota,
     Kind::SpaceQuota,
     Kind::Sidecar,
@@ -32,8 +32,9 @@ const SINCE_V3: [Kind; 12] = [
     Kind::RouteBinding,
     Kind::Orphan,
     Kind::ServiceUsage,
-    Kind::Revision,
+    Kind::Buildpack,
     Kind::Deployment,
+    Kind::Revision,
 ];
 
 #[test]

@@ -169,6 +169,7 @@ impl Place {
                 buildpacks: buildpacks.iter().map(|name| (*name).to_owned()).collect(),
                 stack: None,
             },
+            classic: Vec::new(),
             memory: None,
             disk: Megabytes(1024),
             env: BTreeMap::new(),
