@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{ActionError, Actions, Caller, apps};
+use super::{ActionError, Actions, Caller, apps, flags};
 use crate::{
     authz::Verb,
-    model::{App, AppId},
+    model::{App, AppId, Flag},
 };
 
 /// Most bytes of all names and values: they travel to the process on the kernel's argument
@@ -24,7 +24,11 @@ impl Actions {
         caller: &Caller,
         id: AppId,
     ) -> Result<std::sync::Arc<App>, ActionError> {
-        apps::find(&self.store.state(), caller, Verb::ReadSecrets, id)
+        let state = self.store.state();
+        let app = apps::find(&state, caller, Verb::ReadSecrets, id)?;
+        flags::need(&state, caller, Flag::EnvVarVisibility)?;
+        flags::need(&state, caller, Flag::SpaceDeveloperEnvVarVisibility)?;
+        Ok(app)
     }
 
     /// Sets and removes environment variables.

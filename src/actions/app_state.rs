@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{ActionError, Actions, Caller, apps, deployments, quotas, revisions};
 use crate::{
     authz::Verb,
-    model::{App, AppId, AppState},
+    model::{App, AppId, AppState, LifecycleKind},
 };
 
 /// What is asked of an app.
@@ -65,6 +65,9 @@ impl Actions {
                 // Instances of two versions run, and which of them should again is not said.
                 if wish != Wish::Start {
                     deployments::idle(tx, id, ActionError::StopInFlight)?;
+                }
+                if wish != Wish::Stop && app.lifecycle.kind == LifecycleKind::Docker {
+                    self.need_images(tx)?;
                 }
                 let state = match wish {
                     Wish::Stop => AppState::Stopped,

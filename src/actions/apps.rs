@@ -63,7 +63,7 @@ impl Actions {
         app_env::apply(&mut env, variables).map_err(ActionError::Several)?;
         let lifecycle = body.lifecycle.unwrap_or_default();
         let mut how = Lifecycle {
-            kind: lifecycle::kind(&self.config, lifecycle.kind.as_deref())?,
+            kind: lifecycle::kind(self, &self.store.state(), lifecycle.kind.as_deref())?,
             ..Lifecycle::default()
         };
         lifecycle::apply(&self.known_buildpacks(), &mut how, &lifecycle)?;

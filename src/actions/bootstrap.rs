@@ -2,7 +2,9 @@
 
 use std::{fs, io::Write as _, os::unix::fs::OpenOptionsExt as _, path::PathBuf};
 
-use super::{ActionError, Actions, domains, quotas, seeds, users::ORIGIN};
+use super::{
+    ActionError, Actions, domains, groups, isolation_segments, quotas, seeds, users::ORIGIN,
+};
 use crate::{
     identity::{Identity, LoginError, Password},
     model::{
@@ -47,8 +49,8 @@ pub enum BootstrapError {
 }
 
 impl Actions {
-    /// Makes the shared domain, the internal one, the first security groups and the quota of new
-    /// organizations, and where there is no user yet the first admin and their home. Called at every start; true where it made the admin.
+    /// Makes the shared domain, the internal one, the first security groups, the quota of new
+    /// organizations, the segment `shared` and the groups of admins and auditors, and where there is no user yet the first admin and their home. Called at every start; true where it made the admin.
     ///
     /// # Errors
     /// Where the password's file or the state cannot be written.
@@ -77,6 +79,8 @@ impl Actions {
                 domains::put_internal(tx, now);
                 seeds::put_security_groups(tx, now)?;
                 quotas::put_default(tx, now)?;
+                isolation_segments::put_shared(tx, now)?;
+                groups::put_known(tx, now);
                 if let Some(hash) = hash.filter(|_| tx.users.is_empty()) {
                     let admin = put_admin(tx, &first.admin, hash, now)?;
                     if let Some((org, space)) = first.home {
@@ -112,6 +116,7 @@ fn put_home(tx: &mut Tx, admin: UserId, org: OrgName, space: SpaceName, now: Tim
         name: org,
         suspended: false,
         quota: None,
+        isolation_segment: None,
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,
@@ -122,6 +127,7 @@ fn put_home(tx: &mut Tx, admin: UserId, org: OrgName, space: SpaceName, now: Tim
         name: space,
         allow_ssh: true,
         quota: None,
+        isolation_segment: None,
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,

@@ -8,14 +8,15 @@ use serde_json::{Value, json};
 use super::{
     ActionError, Actions, Caller,
     audit::{audit, target},
-    cascade,
+    cascade, flags,
     jobs::{finished_job, open_job},
     roles::readable_space,
 };
 use crate::{
     authz::Verb,
     model::{
-        Broker, BrokerChange, BrokerId, BrokerState, BrokerSync, Job, Metadata, SpaceId, Timestamp,
+        Broker, BrokerChange, BrokerId, BrokerState, BrokerSync, Flag, Job, Metadata, SpaceId,
+        Timestamp,
     },
     store::{
         State, Tx,
@@ -91,6 +92,7 @@ impl Actions {
                     Some(named) => {
                         let space = readable_space(tx, caller, named.id())?;
                         caller.need_in_space(tx, Verb::WriteApps, space, "Space")?;
+                        flags::need(tx, caller, Flag::SpaceScopedPrivateBrokerCreation)?;
                         Some(space)
                     }
                     None => {

@@ -90,8 +90,8 @@ impl Actions {
                 if let Some(patch) = &body.lifecycle {
                     lifecycle::apply(&self.known_buildpacks(), &mut how, patch)?;
                 }
-                if how.kind == LifecycleKind::Docker && !self.config.images {
-                    return Err(ActionError::DockerDisabled);
+                if how.kind == LifecycleKind::Docker {
+                    self.need_images(tx)?;
                 }
                 if let Some(memory) = memory {
                     quotas::stages(tx, app.space, memory)?;

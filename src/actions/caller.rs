@@ -4,8 +4,12 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::ActionError;
 use crate::{
-    authz::{Grants, Place, Verb, may},
-    model::{Actor, Metadata, OrgId, RoleScope, SpaceId, Timestamp, User, UserId, Username},
+    authz::{Grants, Place, Reader, Verb, may},
+    identity::covers,
+    model::{
+        ADMIN, ADMIN_READ_ONLY, Actor, GLOBAL_AUDITOR, Metadata, OrgId, RoleScope, SpaceId,
+        Timestamp, User, UserId, Username,
+    },
     store::State,
 };
 
@@ -26,6 +30,15 @@ impl Caller {
             admin: user.admin,
             ..Grants::default()
         };
+        for group in state.groups_of(user.id) {
+            let reader = match group.name.as_str() {
+                ADMIN_READ_ONLY => Some(Reader::Admin),
+                GLOBAL_AUDITOR => Some(Reader::Auditor),
+                _ => None,
+            };
+            // Of two the one counts that sees more.
+            grants.reader = grants.reader.max(reader);
+        }
         let mut roles: BTreeMap<RoleScope, Vec<_>> = BTreeMap::new();
         for role in state.roles_of_user(user.id) {
             roles.entry(role.scope).or_default().push(role.kind);
@@ -60,12 +73,45 @@ impl Caller {
         })
     }
 
+    /// The same caller with a token that is good for these scopes only.
+    #[must_use]
+    pub fn limited(mut self, scopes: Option<&[String]>) -> Self {
+        let Some(scopes) = scopes else { return self };
+        let has = |wanted: &str| scopes.iter().any(|scope| covers(scope, wanted));
+        // A client's own token is all that says what it is.
+        let reader = if has(ADMIN_READ_ONLY) {
+            Some(Reader::Admin)
+        } else {
+            has(GLOBAL_AUDITOR).then_some(Reader::Auditor)
+        };
+        let own = self.user.origin == "client";
+        self.grants.reader = if own {
+            reader
+        } else {
+            self.grants.reader.min(reader)
+        };
+        self.grants.admin &= has(ADMIN);
+        self.grants.read_only = !self.grants.admin && !has("cloud_controller.write");
+        let reads = has("cloud_controller.read") || has("cloud_controller.write");
+        if !reads && !self.grants.admin {
+            // Not even what is one's own, but for the readers' part.
+            self.grants.roles.clear();
+            self.grants.orgs_of_spaces.clear();
+        }
+        self
+    }
+
     /// The caller as the actor of an audit event.
     #[must_use]
     pub fn actor(&self) -> Actor {
+        let kind = if self.user.origin == "client" {
+            "uaa-client"
+        } else {
+            "user"
+        };
         Actor {
             guid: self.user.id.to_string(),
-            kind: "user".to_owned(),
+            kind: kind.to_owned(),
             name: self.user.username.to_string(),
         }
     }
@@ -164,6 +210,12 @@ impl Caller {
             return Err(ActionError::OrgSuspended);
         }
         Ok(())
+    }
+
+    /// Whether the caller sees what is everybody's.
+    #[must_use]
+    pub const fn sees_all(&self) -> bool {
+        self.grants.admin || self.grants.reader.is_some()
     }
 
     /// Passes where the caller is an admin.

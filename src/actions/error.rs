@@ -26,6 +26,9 @@ pub enum ActionError {
     /// Several things are wrong at once.
     #[error("{}", .0.join("; "))]
     Several(Vec<String>),
+    /// A feature flag stops it; the text is its own, or its name.
+    #[error("Feature Disabled: {0}")]
+    FeatureDisabled(String),
     /// More would be used than quotas allow.
     #[error("{}", super::quotas::words(.0))]
     Quota(Vec<Breach>),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{ActionError, Actions, Config};
+use super::{ActionError, Actions};
 use crate::{
     model::{Buildpack, Lifecycle, LifecycleKind},
     runtimes::Catalog,
+    store::State,
     wire::{app::LifecyclePatch, platform::STACK_NAME},
 };
 
@@ -13,11 +14,16 @@ use crate::{
 ///
 /// # Errors
 /// Where there is no such kind here.
-pub(super) fn kind(config: &Config, name: Option<&str>) -> Result<LifecycleKind, ActionError> {
-    match named(name)? {
-        LifecycleKind::Docker if !config.images => Err(ActionError::DockerDisabled),
-        kind => Ok(kind),
+pub(super) fn kind(
+    actions: &Actions,
+    state: &State,
+    name: Option<&str>,
+) -> Result<LifecycleKind, ActionError> {
+    let kind = named(name)?;
+    if kind == LifecycleKind::Docker {
+        actions.need_images(state)?;
     }
+    Ok(kind)
 }
 
 fn named(name: Option<&str>) -> Result<LifecycleKind, ActionError> {

@@ -9,10 +9,11 @@ use super::{
     audit::{audit, target},
     cascade,
     jobs::{finished_job, waiting_job},
+    roles,
 };
 use crate::{
     authz::{Place, Verb},
-    model::{Doomed, Job, Metadata, Org, OrgId, OrgName, Timestamp},
+    model::{Doomed, Flag, Job, Metadata, Org, OrgId, OrgName, Timestamp},
     store::{State, Tx, service_events::end_use_in_space},
     wire::organization::{Create, Update},
 };
@@ -42,7 +43,7 @@ impl Actions {
             .ok_or(ActionError::NotFound("Organization"))
     }
 
-    /// Makes an organization. Only admins may (feature flag `user_org_creation`).
+    /// Makes an organization. Only admins may, unless the flag `user_org_creation` is on.
     ///
     /// # Errors
     /// Where the caller may not, or the name is bad or taken.
@@ -51,7 +52,6 @@ impl Actions {
         caller: &Caller,
         body: Create,
     ) -> Result<Org, ActionError> {
-        caller.need_admin()?;
         let now = self.now();
         let mut metadata = Metadata::default();
         body.metadata
@@ -62,12 +62,17 @@ impl Actions {
             name: OrgName::parse(body.name)?,
             suspended: body.suspended.unwrap_or_default(),
             quota: None,
+            isolation_segment: None,
             metadata,
             created_at: now,
             updated_at: now,
         };
         self.store
             .commit(move |tx| {
+                // A flag, but who may not is told so as if there were none.
+                if !tx.is_on(Flag::UserOrgCreation) || caller.grants.read_only {
+                    caller.need_admin()?;
+                }
                 if tx.org_by_name(&org.name).is_some() {
                     let name = &org.name;
                     return Err(ActionError::Unprocessable(format!(
@@ -75,6 +80,10 @@ impl Actions {
                     )));
                 }
                 tx.put(org.clone());
+                if !caller.grants.admin {
+                    // Whoever makes it manages it; nobody else could.
+                    roles::put_founder(tx, caller, org.id, now);
+                }
                 let data = json!({ "request": { "name": org.name } });
                 note(tx, caller, "audit.organization.create", &org, data, now);
                 Ok(org)

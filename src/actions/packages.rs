@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{ActionError, Actions, Caller, apps, jobs::finished_job};
+use super::{ActionError, Actions, Caller, apps, flags, jobs::finished_job};
 use crate::{
     authz::Verb,
     blobs::{Blob, BlobError, Resource},
     images::Reference,
     model::{
-        App, AppId, ImageSource, Job, LifecycleKind, Metadata, Package, PackageId, PackageState,
-        RegistryLogin,
+        App, AppId, Flag, ImageSource, Job, LifecycleKind, Metadata, Package, PackageId,
+        PackageState, RegistryLogin,
     },
     store::State,
     wire::{
@@ -84,6 +84,16 @@ impl Actions {
                 other.unwrap_or_default()
             ))),
         }
+    }
+
+    /// Whether clients may be told which files are kept already; they then need not send them.
+    ///
+    /// # Errors
+    /// Where the caller may not upload at all.
+    pub fn matches_resources(&self, caller: &Caller) -> Result<bool, ActionError> {
+        let state = self.store.state();
+        flags::need(&state, caller, Flag::AppBitsUpload)?;
+        Ok(state.is_on(Flag::ResourceMatching))
     }
 
     /// Makes a package with the bits of another one.
@@ -169,7 +179,9 @@ impl Actions {
     /// # Errors
     /// Where not.
     pub fn check_upload(&self, caller: &Caller, id: PackageId) -> Result<(), ActionError> {
-        let (_, package) = find(&self.store.state(), caller, Verb::WriteApps, id)?;
+        let state = self.store.state();
+        let (_, package) = find(&state, caller, Verb::WriteApps, id)?;
+        flags::need(&state, caller, Flag::AppBitsUpload)?;
         awaits(&package)
     }
 

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{ActionError, Actions, Caller, apps, deployments, process_rules, quotas, sidecars};
+use super::{
+    ActionError, Actions, Caller, apps, deployments, flags, process_rules, quotas, sidecars,
+};
 use crate::{
     authz::Verb,
-    model::{App, AppId, AppState, Process, ProcessId, ProcessType, Timestamp},
+    model::{App, AppId, AppState, Flag, Process, ProcessId, ProcessType, Timestamp},
     store::{State, Tx},
     wire::process::{Scale, Update},
 };
@@ -109,6 +111,9 @@ impl Actions {
             "memory": body.memory_in_mb,
             "disk_quota": body.disk_in_mb,
         } });
+        let state = self.store.state();
+        find(&state, caller, Verb::OperateApps, id)?;
+        flags::need(&state, caller, Flag::AppScaling)?;
         let process = self
             .change_process(caller, id, Change::Scale, request, |process| {
                 process_rules::scale(process, &body)

@@ -5,11 +5,14 @@ use std::sync::Arc;
 use super::{
     ActionError, Actions, Caller,
     audit::{audit, target},
+    flags,
     jobs::finished_job,
 };
 use crate::{
     authz::{Place, Verb},
-    model::{Job, OrgId, Role, RoleId, RoleKind, RoleScope, SpaceId, Timestamp, User, UserId},
+    model::{
+        Flag, Job, OrgId, Role, RoleId, RoleKind, RoleScope, SpaceId, Timestamp, User, UserId,
+    },
     store::{State, Tx},
     wire::role::{Create, UserData},
 };
@@ -71,6 +74,9 @@ impl Actions {
                     }
                 };
                 need_manager(tx, caller, scope)?;
+                if relationships.user.data.guid.is_none() {
+                    flags::need(tx, caller, Flag::SetRolesByUsername)?;
+                }
                 let found = find_user(tx, &relationships.user.data)?;
                 let user = found.ok_or_else(|| no_user(&relationships.user.data, scope))?;
                 check_new(tx, &user, kind, scope)?;
@@ -119,6 +125,25 @@ impl Actions {
                 Ok(finished_job(tx, "role.delete", now))
             })
             .await
+    }
+}
+
+/// Gives the caller the roles of who has made an organization.
+pub(super) fn put_founder(tx: &mut Tx, caller: &Caller, org: OrgId, now: Timestamp) {
+    if !tx.users.contains_key(&caller.user.id) {
+        // A client with a token of its own has no roles.
+        return;
+    }
+    for kind in [RoleKind::OrganizationUser, RoleKind::OrganizationManager] {
+        let role = Role {
+            id: RoleId::random(),
+            user: caller.user.id,
+            kind,
+            scope: RoleScope::Org(org),
+            created_at: now,
+        };
+        tx.put(role.clone());
+        note(tx, caller, "add", &role, &caller.user, now);
     }
 }
 

@@ -57,6 +57,7 @@ impl Actions {
             name: SpaceName::parse(body.name)?,
             allow_ssh: true,
             quota: None,
+            isolation_segment: None,
             metadata,
             created_at: now,
             updated_at: now,

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::{
-    ActionError, Actions, Caller, apps, process_rules,
+    ActionError, Actions, Caller, apps, flags, process_rules,
     quotas::{TaskSize, may_run_task},
 };
 use crate::{
     authz::Verb,
     model::{
-        App, AppId, Droplet, DropletId, DropletState, Metadata, Process, ProcessId, Task, TaskId,
-        TaskState,
+        App, AppId, Droplet, DropletId, DropletState, Flag, Metadata, Process, ProcessId, Task,
+        TaskId, TaskState,
     },
     store::State,
     wire::{package::Update, task::Create},
@@ -61,6 +61,7 @@ impl Actions {
             .store
             .commit(|tx| {
                 let app = apps::find(tx, caller, Verb::WriteApps, app)?;
+                flags::need(tx, caller, Flag::TaskCreation)?;
                 let template = match &body.template {
                     None => None,
                     Some(template) => Some(template_of(tx, &app, template.process.id())?),

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{ActionError, Actions, Caller, jobs::finished_job};
 use crate::{
     authz::Verb,
-    identity::end_sessions,
-    model::{Job, Metadata, RoleScope, Timestamp, User, UserId, Username},
+    identity::{CLI, end_sessions, end_sessions_of_client},
+    model::{ADMIN, Group, Job, Metadata, RoleScope, Timestamp, User, UserId, Username},
     store::{State, Tx},
     wire::user::{Create, Update},
 };
@@ -210,25 +210,52 @@ impl Actions {
             .await
     }
 
-    /// The users whom UAA's part finds for a SCIM filter.
-    #[must_use]
-    pub fn find_logins(
+    /// Ends every login of a user. They themselves and admins may.
+    ///
+    /// # Errors
+    /// Where the caller may not, or there is no such user.
+    pub async fn end_user_sessions(&self, caller: &Caller, id: UserId) -> Result<(), ActionError> {
+        if caller.user.id != id {
+            caller.need_admin()?;
+        }
+        self.store
+            .commit(move |tx| {
+                find(tx, id)?;
+                end_sessions(tx, id);
+                Ok(())
+            })
+            .await
+    }
+
+    /// Ends every login through a client. Only admins may.
+    ///
+    /// # Errors
+    /// Where the caller may not, or there is no such client.
+    pub async fn end_client_sessions(
         &self,
         caller: &Caller,
-        filter: &crate::wire::user::ScimFilter,
-    ) -> Vec<Arc<User>> {
-        let same = |wanted: &Option<String>, is: &str| {
-            wanted
-                .as_ref()
-                .is_none_or(|wanted| wanted.to_lowercase() == is.to_lowercase())
-        };
-        let mut users = self.users(caller);
-        users.retain(|user| {
-            same(&filter.username, &user.username)
-                && same(&filter.origin, &user.origin)
-                && same(&filter.id, &user.id.to_string())
-        });
-        users
+        name: &str,
+    ) -> Result<(), ActionError> {
+        caller.need_admin()?;
+        self.store
+            .commit(move |tx| {
+                if name != CLI && tx.client_by_name(name).is_none() {
+                    return Err(ActionError::NotFound("Client"));
+                }
+                end_sessions_of_client(tx, name);
+                Ok(())
+            })
+            .await
+    }
+
+    /// The groups that a user is in, by name.
+    #[must_use]
+    pub fn groups_of_user(&self, user: &User) -> Vec<Group> {
+        let state = self.store.state();
+        let admin = state.group_by_name(ADMIN).filter(|_| user.admin);
+        let mut groups: Vec<Group> = state.groups_of(user.id).chain(admin).cloned().collect();
+        groups.sort_by(|a, b| a.name.cmp(&b.name));
+        groups
     }
 }
 
@@ -272,6 +299,7 @@ fn remove(tx: &mut Tx, user: &User) -> Result<(), ActionError> {
         )));
     }
     crate::identity::end_sessions(tx, user.id);
+    super::groups::forget(tx, user.id);
     let roles: Vec<_> = tx.roles_of_user(user.id).map(|role| role.id).collect();
     for role in roles {
         tx.delete(role);
@@ -281,7 +309,7 @@ fn remove(tx: &mut Tx, user: &User) -> Result<(), ActionError> {
 }
 
 fn may_see(state: &State, caller: &Caller, user: UserId) -> bool {
-    caller.grants.admin
+    caller.sees_all()
         || caller.user.id == user
         || state.roles_of_user(user).any(|role| match role.scope {
             RoleScope::Org(org) => caller.may_in_org(Verb::ReadOrg, org),

@@ -35,6 +35,7 @@ impl From<ActionError> for Failure {
             ActionError::Several(details) => {
                 return Self(details.into_iter().map(Error::unprocessable).collect());
             }
+            ActionError::FeatureDisabled(_) => Error::feature_disabled(error.to_string()),
             ActionError::Quota(_) => Error::unprocessable(error.to_string()),
             ActionError::Taken(detail) => Error::uniqueness(detail),
             ActionError::BadRequest(detail) => Error::bad_request(detail),

@@ -56,11 +56,13 @@ impl FromRequestParts<Api> for Auth {
         let token = bearer_of(&parts.headers)
             .ok_or_else(|| wire::Error::not_authenticated("Authentication error"))?;
         let state = api.actions.store.state();
-        let user = api
+        let bearer = api
             .identity
-            .verify(&state, token, api.actions.now())
+            .bearer(&state, token, api.actions.now())
             .ok_or_else(|| wire::Error::invalid_auth_token("Invalid Auth Token"))?;
-        Ok(Self(Caller::new(&state, user)))
+        Ok(Self(
+            Caller::new(&state, bearer.user).limited(bearer.limit.as_deref()),
+        ))
     }
 }
 

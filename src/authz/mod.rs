@@ -1,4 +1,6 @@
-//! Who may do what where: roles and rules, decided in one place.
+//! Who may do what where: one table, and one function that reads it.
+
+mod rules;
 
 use std::collections::BTreeMap;
 
@@ -9,11 +11,24 @@ use crate::model::{OrgId, RoleKind, RoleScope, SpaceId};
 pub struct Grants {
     /// May do everything.
     pub admin: bool,
+    /// May see what is everybody's, and change nothing by it.
+    pub reader: Option<Reader>,
+    /// Changes nothing, whatever else they hold.
+    pub read_only: bool,
     /// Roles by where they hold.
     pub roles: BTreeMap<RoleScope, Vec<RoleKind>>,
     /// Organizations of the spaces in which there is a role: seeing a space shows its
     /// organization.
     pub orgs_of_spaces: Vec<OrgId>,
+}
+
+/// Who sees the whole platform without being able to change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reader {
+    /// `cloud_controller.global_auditor`: everything but secrets.
+    Auditor,
+    /// `cloud_controller.admin_read_only`: everything.
+    Admin,
 }
 
 /// What is asked.
@@ -61,67 +76,35 @@ pub enum Place {
     },
 }
 
-/// Whether the holder of `grants` may do `verb` at `place`
-/// (Cloud Foundry API v3, "Permissions" of each endpoint).
+/// Whether the holder of `grants` may do `verb` at `place`.
 #[must_use]
 pub fn may(grants: &Grants, verb: Verb, place: Place) -> bool {
-    use RoleKind as R;
     if grants.admin {
         return true;
     }
+    let rule = rules::of(verb);
+    if grants.read_only && rule.writes {
+        return false;
+    }
+    if grants
+        .reader
+        .is_some_and(|reader| rule.readers.contains(&reader))
+    {
+        return true;
+    }
     let has = |scope: RoleScope, kinds: &[RoleKind]| {
-        grants
-            .roles
-            .get(&scope)
-            .is_some_and(|held| held.iter().any(|kind| kinds.contains(kind)))
+        let held = grants.roles.get(&scope);
+        held.is_some_and(|held| held.iter().any(|kind| kinds.contains(kind)))
     };
-    match (verb, place) {
-        (Verb::ReadOrg, Place::Org(org)) => {
-            grants.roles.contains_key(&RoleScope::Org(org)) || grants.orgs_of_spaces.contains(&org)
+    let nearby = |org| rule.any_space && grants.orgs_of_spaces.contains(&org);
+    match place {
+        Place::Platform => false,
+        Place::Org(org) => has(RoleScope::Org(org), rule.of_org) || nearby(org),
+        Place::Space { space, org } => {
+            has(RoleScope::Space(space), rule.in_space)
+                || has(RoleScope::Org(org), rule.of_org_in_space)
+                || nearby(org)
         }
-        (Verb::ReadOrg, Place::Space { org, .. }) => may(grants, verb, Place::Org(org)),
-        (Verb::ReadDomains, Place::Org(org) | Place::Space { org, .. }) => {
-            has(
-                RoleScope::Org(org),
-                &[R::OrganizationManager, R::OrganizationAuditor],
-            ) || grants.orgs_of_spaces.contains(&org)
-        }
-        (Verb::WriteOrg, Place::Org(org) | Place::Space { org, .. }) => {
-            has(RoleScope::Org(org), &[R::OrganizationManager])
-        }
-        (Verb::ReadSpace, Place::Space { space, org }) => {
-            grants.roles.contains_key(&RoleScope::Space(space))
-                || has(RoleScope::Org(org), &[R::OrganizationManager])
-        }
-        (Verb::ReadRoutes, Place::Space { org, .. }) => {
-            may(grants, Verb::ReadSpace, place)
-                || has(RoleScope::Org(org), &[R::OrganizationAuditor])
-        }
-        (Verb::UpdateSpace, Place::Space { space, org }) => {
-            has(RoleScope::Space(space), &[R::SpaceManager])
-                || has(RoleScope::Org(org), &[R::OrganizationManager])
-        }
-        (Verb::WriteApps | Verb::ReadCredentials, Place::Space { space, .. }) => {
-            has(RoleScope::Space(space), &[R::SpaceDeveloper])
-        }
-        (Verb::OperateApps | Verb::ReadSecrets, Place::Space { space, .. }) => has(
-            RoleScope::Space(space),
-            &[R::SpaceDeveloper, R::SpaceSupporter],
-        ),
-        (Verb::ReadEvents, Place::Space { space, .. }) => has(
-            RoleScope::Space(space),
-            &[
-                R::SpaceDeveloper,
-                R::SpaceAuditor,
-                R::SpaceSupporter,
-                R::SpaceManager,
-            ],
-        ),
-        (Verb::ReadEvents, Place::Org(org)) => has(
-            RoleScope::Org(org),
-            &[R::OrganizationAuditor, R::OrganizationManager],
-        ),
-        _ => false,
     }
 }
 

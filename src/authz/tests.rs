@@ -194,3 +194,29 @@ fn admins_may_everything_and_nobody_nothing() {
         }
     }
 }
+
+#[test]
+fn who_reads_everywhere_changes_nothing() {
+    let world = World::new();
+    let secrets = [Verb::ReadSecrets, Verb::ReadCredentials];
+    for reader in [Reader::Auditor, Reader::Admin] {
+        let grants = Grants {
+            reader: Some(reader),
+            ..Grants::default()
+        };
+        for verb in VERBS {
+            let writes = matches!(
+                verb,
+                Verb::WriteOrg
+                    | Verb::UpdateSpace
+                    | Verb::WriteApps
+                    | Verb::OperateApps
+                    | Verb::Administer
+            );
+            let expected = !writes && (reader == Reader::Admin || !secrets.contains(&verb));
+            for place in [Place::Platform, Place::Org(world.org), world.here()] {
+                assert_eq!(may(&grants, verb, place), expected, "{reader:?} {verb:?}");
+            }
+        }
+    }
+}

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     api::Api,
-    args::{Deployment, Format, NetworkPolicy, Route, SecurityGroup, Service, Task, Verb},
+    args::{Deployment, Format, NetworkPolicy, Quota, Route, SecurityGroup, Service, Task, Verb},
     context::Context,
     failure::{Failure, Outcome},
     output::Output,
@@ -106,6 +106,7 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
             NetworkPolicy::Remove(ends) => verbs::network_policy::remove(context, &ends).await,
         },
         Verb::SecurityGroup(verb) => security_group(context, verb).await,
+        Verb::Quota(verb) => quota(context, verb).await,
     }
 }
 
@@ -144,5 +145,23 @@ async fn security_group(context: &Context<'_>, verb: SecurityGroup) -> Outcome<(
         SecurityGroup::Delete { name, force } => {
             verbs::security_group::delete(context, &name, force).await
         }
+    }
+}
+
+async fn quota(context: &Context<'_>, verb: Quota) -> Outcome<()> {
+    match verb {
+        Quota::Usage => verbs::quota::usage(context).await,
+        Quota::List { spaces } => verbs::quota::list(context, spaces).await,
+        Quota::Set {
+            name,
+            spaces,
+            limits,
+        } => verbs::quota::set(context, &name, spaces, &limits).await,
+        Quota::Apply { name, space } => verbs::quota::apply(context, &name, space).await,
+        Quota::Delete {
+            name,
+            spaces,
+            force,
+        } => verbs::quota::delete(context, &name, spaces, force).await,
     }
 }

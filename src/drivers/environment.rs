@@ -11,7 +11,7 @@ use super::{
 use crate::{
     model::{
         App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, SidecarPlan, Space,
-        TaskId,
+        TaskId, Workload,
     },
     store::State,
 };
@@ -32,6 +32,8 @@ pub struct Subject<'a> {
     pub uris: &'a [String],
     /// `VCAP_SERVICES`: what it is bound to.
     pub services: &'a Value,
+    /// The variables of everything that runs.
+    pub shared: &'a BTreeMap<String, String>,
 }
 
 /// The addresses of the app's routes, without a scheme, in order.
@@ -56,12 +58,15 @@ pub fn with_subject<T>(
     let org = state.orgs.get(&space.org)?;
     let uris = uris(state, app.id);
     let services = state.vcap_services(app.id);
+    let none = BTreeMap::new();
+    let shared = state.env_group(Workload::Running);
     Some(with(&Subject {
         app,
         space,
         org,
         uris: &uris,
         services: &services,
+        shared: shared.map_or(&none, |group| &group.var),
     }))
 }
 
@@ -218,6 +223,7 @@ fn base(subject: &Subject<'_>, process: &Process, droplet: &Droplet) -> BTreeMap
         None => defaults(),
     };
     env.extend(droplet.env.clone());
+    env.extend(subject.shared.clone());
     env.extend(subject.app.env.clone());
     common(&mut env, subject, process.memory);
     match &droplet.launch {
@@ -355,6 +361,7 @@ mod tests {
             name: OrgName::parse("uni").unwrap(),
             suspended: false,
             quota: None,
+            isolation_segment: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,
@@ -365,6 +372,7 @@ mod tests {
             name: SpaceName::parse("dev").unwrap(),
             allow_ssh: false,
             quota: None,
+            isolation_segment: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,
@@ -432,6 +440,7 @@ mod tests {
             org: &org,
             uris: &uris,
             services: &services,
+            shared: &BTreeMap::new(),
         };
         test(&subject, &process, &droplet)
     }

@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::covers;
 use crate::model::{Timestamp, TokenId, User, UserId};
 
 /// Whom access tokens are for; refresh tokens are not, so one cannot pass for the other.
 pub const AUDIENCE: &str = "cloud_controller";
+/// How a client gets a token of its own.
+pub(super) const CLIENT_CREDENTIALS: &str = "client_credentials";
 /// Whom refresh tokens are for.
 pub(super) const REFRESH: &str = "pastina.refresh";
 
@@ -18,16 +21,20 @@ pub struct Claims {
     pub jti: String,
     /// The session, which is also its refresh token's identity.
     pub sid: TokenId,
-    /// The user again, as JWT names subjects.
-    pub sub: UserId,
-    /// The user.
-    pub user_id: UserId,
+    /// The user's guid, or the client's name in a token of its own.
+    pub sub: String,
+    /// The user; none in a client's own token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<UserId>,
     /// By what name they logged in.
-    pub user_name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_name: Option<String>,
     /// Their address; the user name where none is known.
-    pub email: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
     /// Which identity provider knows them.
-    pub origin: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// The client program.
     pub client_id: String,
     /// The client program.
@@ -38,6 +45,9 @@ pub struct Claims {
     pub grant_type: String,
     /// What the token is good for.
     pub scope: Vec<String>,
+    /// The same again in a client's own token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorities: Option<Vec<String>>,
     /// Whom it is for.
     pub aud: Vec<String>,
     /// Who issued it.
@@ -54,37 +64,81 @@ pub struct Claims {
     pub revocable: bool,
 }
 
+/// What a fresh token is made of, beside whom it is for.
+#[derive(Debug)]
+pub(super) struct Issue<'a> {
+    /// The address that the client used.
+    pub(super) issuer: &'a str,
+    /// The client program.
+    pub(super) client: &'a str,
+    /// How the session began.
+    pub(super) grant: &'a str,
+    /// What it is good for at most; none for everything.
+    pub(super) limit: Option<&'a [String]>,
+    /// The groups that the user is in.
+    pub(super) groups: Vec<String>,
+    /// When who they are was proved, in seconds since the epoch.
+    pub(super) since: u64,
+    /// How long it works.
+    pub(super) life: Duration,
+    /// Now.
+    pub(super) now: Timestamp,
+}
+
 impl Claims {
     /// The claims of a fresh token of `user` in session `sid`.
-    pub(super) fn new(
-        user: &User,
-        sid: TokenId,
-        issuer: &str,
-        since: u64,
-        life: Duration,
-        now: Timestamp,
-    ) -> Self {
+    pub(super) fn new(user: &User, sid: TokenId, issue: Issue<'_>) -> Self {
+        let own = issue.grant == CLIENT_CREDENTIALS;
+        let mut scope: Vec<String> = if own {
+            issue.limit.unwrap_or_default().to_vec()
+        } else {
+            let usual = scopes(user).iter().map(ToString::to_string);
+            let all = usual.chain(issue.groups);
+            let fits = |scope: &String| {
+                let limit = issue.limit;
+                limit.is_none_or(|limit| limit.iter().any(|pattern| covers(pattern, scope)))
+            };
+            all.filter(fits).collect()
+        };
+        scope.dedup();
+        // Whom a token is for is told by the first parts of its scopes, as UAA has it.
+        let mut aud: Vec<String> = scope
+            .iter()
+            .filter_map(|scope| scope.rsplit_once('.'))
+            .map(|(first, _)| first.to_owned())
+            .chain([
+                issue.client.to_owned(),
+                AUDIENCE.to_owned(),
+                "openid".to_owned(),
+            ])
+            .collect();
+        aud.sort();
+        aud.dedup();
+        let person = |text: &str| (!own).then(|| text.to_owned());
         Self {
             jti: format!("{sid}-{:08x}", getrandom::u32().unwrap_or_default()),
             sid,
-            sub: user.id,
-            user_id: user.id,
-            user_name: user.username.to_string(),
-            email: user.username.to_string(),
-            origin: user.origin.clone(),
-            client_id: "cf".to_owned(),
-            cid: "cf".to_owned(),
-            azp: "cf".to_owned(),
-            grant_type: "password".to_owned(),
-            scope: scopes(user).iter().map(ToString::to_string).collect(),
-            aud: ["cf", AUDIENCE, "openid", "password", "uaa"]
-                .map(str::to_owned)
-                .to_vec(),
-            iss: format!("{issuer}/oauth/token"),
+            sub: if own {
+                issue.client.to_owned()
+            } else {
+                user.id.to_string()
+            },
+            user_id: (!own).then_some(user.id),
+            user_name: person(&user.username),
+            email: person(&user.username),
+            origin: person(&user.origin),
+            client_id: issue.client.to_owned(),
+            cid: issue.client.to_owned(),
+            azp: issue.client.to_owned(),
+            grant_type: issue.grant.to_owned(),
+            authorities: own.then(|| scope.clone()),
+            scope,
+            aud,
+            iss: format!("{}/oauth/token", issue.issuer),
             zid: "uaa".to_owned(),
-            iat: now.seconds(),
-            exp: now.seconds() + life.as_secs(),
-            auth_time: since,
+            iat: issue.now.seconds(),
+            exp: issue.now.seconds() + issue.life.as_secs(),
+            auth_time: issue.since,
             revocable: true,
         }
     }

@@ -13,7 +13,7 @@ use std::{
 use rand::RngExt as _;
 
 use super::{Identity, LoginError};
-use crate::model::{Timestamp, TokenId, User};
+use crate::model::{Timestamp, TokenId, User, UserId};
 
 /// UAA's authorization codes last as long.
 const LIFE_MS: u64 = 5 * 60 * 1000;
@@ -30,10 +30,49 @@ pub(super) struct Codes {
 
 #[derive(Debug, Clone)]
 struct Code {
-    session: TokenId,
+    whose: Whose,
     /// Whom it is for.
     client: String,
     issued_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Whose {
+    /// Whoever has this session.
+    Session(TokenId),
+    /// A user who has proved who they are just now.
+    Person(Person),
+}
+
+/// A user who has proved who they are, and what they did it for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The user.
+    pub user: UserId,
+    /// Where the code is sent to; the client has to name it again (RFC 6749, 4.1.3).
+    pub redirect_uri: Option<String>,
+    /// SHA-256 of what the client has to know (RFC 7636), in base64url.
+    pub challenge: Option<String>,
+    /// What was asked for.
+    pub scope: Option<String>,
+}
+
+impl Whose {
+    fn is_of_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Session(a), Self::Session(b)) => a == b,
+            (Self::Person(a), Self::Person(b)) => a.user == b.user,
+            _ => false,
+        }
+    }
+}
+
+/// A fresh code.
+fn text() -> String {
+    let mut random = rand::rng();
+    (0..LENGTH)
+        .map(|_| char::from(random.sample(rand::distr::Alphanumeric)))
+        .collect()
 }
 
 impl Codes {
@@ -43,7 +82,7 @@ impl Codes {
         let of_session = || {
             waiting
                 .iter()
-                .filter(|(_, code)| code.session == new.session)
+                .filter(|(_, code)| code.whose.is_of_same(&new.whose))
         };
         if of_session().count() >= MOST_OF_SESSION {
             let oldest = of_session().min_by_key(|(_, code)| code.issued_at);
@@ -54,12 +93,12 @@ impl Codes {
         waiting.insert(code, new);
     }
 
-    /// The session of a code that is for `client`; it is used up by being asked for.
-    fn take(&self, code: &str, client: &str, now: Timestamp) -> Option<TokenId> {
+    /// Whose a code is that is for `client`; it is used up by being asked for.
+    fn take(&self, code: &str, client: &str, now: Timestamp) -> Option<Whose> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let found = waiting.remove(code)?;
         let good = found.client == client && now.since(found.issued_at) < LIFE_MS;
-        good.then_some(found.session)
+        good.then_some(found.whose)
     }
 }
 
@@ -76,15 +115,15 @@ impl Identity {
         now: Timestamp,
     ) -> Result<String, LoginError> {
         let state = self.shared.store.state();
-        let (_, claims) = self
-            .inspect(&state, access, now)
+        // A code says who somebody is and not what little their token is good for.
+        let claims = self
+            .bearer(&state, access, now)
+            .filter(|bearer| bearer.limit.is_none())
+            .map(|bearer| bearer.claims)
             .ok_or(LoginError::InvalidToken)?;
-        let mut random = rand::rng();
-        let code: String = (0..LENGTH)
-            .map(|_| char::from(random.sample(rand::distr::Alphanumeric)))
-            .collect();
+        let code = text();
         let new = Code {
-            session: claims.sid,
+            whose: Whose::Session(claims.sid),
             client: client.to_owned(),
             issued_at: now,
         };
@@ -120,11 +159,35 @@ impl Identity {
         }
     }
 
+    /// A code with which `client`, once and within five minutes, logs `person` in.
+    #[must_use]
+    pub fn issue_login(&self, person: Person, client: &str, now: Timestamp) -> String {
+        let code = text();
+        let new = Code {
+            whose: Whose::Person(person),
+            client: client.to_owned(),
+            issued_at: now,
+        };
+        self.shared.codes.add(code.clone(), new, now);
+        code
+    }
+
+    /// Who logs in with `code`, which was issued for `client`.
+    #[must_use]
+    pub fn redeem_login(&self, code: &str, client: &str, now: Timestamp) -> Option<Person> {
+        match self.shared.codes.take(code, client, now)? {
+            Whose::Person(person) => Some(person),
+            Whose::Session(_) => None,
+        }
+    }
+
     /// Who was given `code` for `client`. A code works once; one of a session that has ended
     /// meanwhile does not work at all.
     #[must_use]
     pub fn redeem_code(&self, code: &str, client: &str, now: Timestamp) -> Option<Arc<User>> {
-        let session = self.shared.codes.take(code, client, now)?;
+        let Whose::Session(session) = self.shared.codes.take(code, client, now)? else {
+            return None;
+        };
         let state = self.shared.store.state();
         let session = state.tokens.get(&session)?;
         state.users.get(&session.user).map(Arc::clone)
@@ -141,7 +204,7 @@ mod tests {
 
     fn issue(codes: &Codes, code: &str, session: TokenId, now: Timestamp) {
         let new = Code {
-            session,
+            whose: Whose::Session(session),
             client: "ssh-proxy".to_owned(),
             issued_at: now,
         };
@@ -152,7 +215,10 @@ mod tests {
     fn a_code_works_once() {
         let (codes, session) = (Codes::default(), TokenId::random());
         issue(&codes, "a", session, at(0));
-        assert_eq!(codes.take("a", "ssh-proxy", at(1)), Some(session));
+        assert_eq!(
+            codes.take("a", "ssh-proxy", at(1)),
+            Some(Whose::Session(session))
+        );
         assert_eq!(codes.take("a", "ssh-proxy", at(1)), None);
     }
 
@@ -176,8 +242,14 @@ mod tests {
             issue(&codes, &n.to_string(), session, at(n));
         }
         assert_eq!(codes.take("49", "ssh-proxy", at(150)), None);
-        assert_eq!(codes.take("50", "ssh-proxy", at(150)), Some(session));
-        assert_eq!(codes.take("other", "ssh-proxy", at(150)), Some(other));
+        assert_eq!(
+            codes.take("50", "ssh-proxy", at(150)),
+            Some(Whose::Session(session))
+        );
+        assert_eq!(
+            codes.take("other", "ssh-proxy", at(150)),
+            Some(Whose::Session(other))
+        );
         issue(&codes, "late", other, at(1000));
         assert_eq!(codes.waiting.lock().unwrap().len(), 1);
     }

@@ -37,6 +37,12 @@ pub enum LoginError {
     /// No such user, or not their password; which of both is nobody's business.
     #[error("bad credentials")]
     BadCredentials,
+    /// No such client, or not its secret.
+    #[error("bad client credentials")]
+    BadClient,
+    /// Nothing of what was asked for may be had.
+    #[error("no scope of those that were asked for is the client's")]
+    NoScope,
     /// Too many wrong passwords in a row.
     #[error("the account is locked because of too many failed attempts to log in")]
     Locked,

@@ -20,8 +20,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
-use super::{Claims, IdentityError, claims};
-use crate::model::Timestamp;
+use super::IdentityError;
 
 const ALGORITHM: Algorithm = Algorithm::RS256;
 
@@ -96,12 +95,6 @@ impl SigningKey {
         jsonwebtoken::encode(&self.header, claims, &self.encoding)
     }
 
-    /// The claims of an access token that we signed and that has not expired at `now`.
-    pub(super) fn access_claims(&self, token: &str, now: Timestamp) -> Option<Claims> {
-        let claims: Claims = self.read(token, claims::AUDIENCE)?;
-        (claims.exp > now.seconds()).then_some(claims)
-    }
-
     /// The claims of any token that we signed for `audience`, be it expired. Only our own
     /// algorithm passes: neither `none` nor one that takes the public key for a secret.
     pub(super) fn read<T: DeserializeOwned + Clone>(
@@ -120,13 +113,13 @@ impl SigningKey {
     }
 }
 
-fn new_pem() -> Result<String, IdentityError> {
+pub(super) fn new_pem() -> Result<String, IdentityError> {
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|_| IdentityError::Generate)?;
     let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| IdentityError::Generate)?;
     Ok(pem("PRIVATE KEY", der.as_ref()))
 }
 
-fn from_pem(text: &str) -> Option<SigningKey> {
+pub(super) fn from_pem(text: &str) -> Option<SigningKey> {
     let body: String = text
         .lines()
         .map(str::trim)
@@ -171,7 +164,7 @@ fn pem(label: &str, der: &[u8]) -> String {
 }
 
 /// Puts the file there whole or not at all, for its owner's eyes only.
-fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let dir = path.parent().unwrap_or(Path::new("."));
     fs::DirBuilder::new()
         .recursive(true)

@@ -5,18 +5,22 @@
 //! logging out, a new password and a deleted user take effect at once.
 
 mod claims;
+mod clients;
 mod codes;
 mod error;
 mod key;
+mod keyring;
 mod lockout;
 mod password;
 mod session;
 
 pub use claims::{AUDIENCE, Claims};
+pub use clients::{CLI, Known, covers, limit};
+pub use codes::Person;
 pub use error::{IdentityError, LoginError};
 pub use key::PublicKey;
 pub use password::{Password, WeakPassword};
-pub use session::{Login, Tokens, end_sessions};
+pub use session::{Login, Start, Tokens, end_sessions, end_sessions_of_client};
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -53,6 +57,17 @@ impl Lifetimes {
     };
 }
 
+/// Whoever calls with a token.
+#[derive(Debug, Clone)]
+pub struct Bearer {
+    /// The user, or the client as one.
+    pub user: Arc<User>,
+    /// What the token is good for at most; none for whatever the user may.
+    pub limit: Option<Vec<String>>,
+    /// What the token says.
+    pub claims: Claims,
+}
+
 /// The handle on who people are; clones share it.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -62,7 +77,7 @@ pub struct Identity {
 #[derive(Debug)]
 struct Shared {
     store: Store,
-    key: key::SigningKey,
+    key: keyring::Keyring,
     lifetimes: Lifetimes,
     hasher: password::Hasher,
     failures: lockout::Failures,
@@ -76,7 +91,7 @@ impl Identity {
     /// # Errors
     /// Where the key cannot be read, understood or made.
     pub fn open(config: &Config, store: Store) -> Result<Self, IdentityError> {
-        let key = key::SigningKey::open(&config.dir.join("token-key.pem"))?;
+        let key = keyring::Keyring::open(&config.dir, config.lifetimes.session)?;
         Ok(Self::with_key(key, config.lifetimes, store))
     }
 
@@ -85,11 +100,11 @@ impl Identity {
     /// # Errors
     /// Where no key can be made.
     pub fn ephemeral(store: Store) -> Result<Self, IdentityError> {
-        let key = key::SigningKey::generate()?;
+        let key = keyring::Keyring::ephemeral()?;
         Ok(Self::with_key(key, Lifetimes::DEFAULT, store))
     }
 
-    fn with_key(key: key::SigningKey, lifetimes: Lifetimes, store: Store) -> Self {
+    fn with_key(key: keyring::Keyring, lifetimes: Lifetimes, store: Store) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -109,7 +124,8 @@ impl Identity {
     }
 
     /// The user and the claims of a valid access token: signed by us, not expired, its
-    /// session not ended, its user still there.
+    /// session not ended, its user still there. A client with a token of its own is a user, too,
+    /// whom the state does not know.
     #[must_use]
     pub fn inspect(
         &self,
@@ -117,16 +133,42 @@ impl Identity {
         token: &str,
         now: Timestamp,
     ) -> Option<(Arc<User>, Claims)> {
-        let claims = self.shared.key.access_claims(token, now)?;
-        let session = state.tokens.get(&claims.sid)?;
-        let user = state.users.get(&claims.user_id)?;
-        (session.user == user.id).then(|| (Arc::clone(user), claims))
+        self.bearer(state, token, now)
+            .map(|bearer| (bearer.user, bearer.claims))
     }
 
-    /// What others verify our tokens with.
+    /// Whoever calls with this valid access token, and what for.
     #[must_use]
-    pub fn public_key(&self) -> &PublicKey {
+    pub fn bearer(&self, state: &State, token: &str, now: Timestamp) -> Option<Bearer> {
+        let claims = self.shared.key.access_claims(token, now)?;
+        let session = state.tokens.get(&claims.sid)?;
+        let user = match claims.user_id {
+            Some(id) if id == session.user => Arc::clone(state.users.get(&id)?),
+            Some(_) => return None,
+            None => Arc::new(clients::client_of(state, session.user)?),
+        };
+        Some(Bearer {
+            user,
+            limit: session.scope.clone(),
+            claims,
+        })
+    }
+
+    /// What others verify our tokens with: first with the key that signs now, then with those
+    /// before it whose tokens may still be about.
+    #[must_use]
+    pub fn public_keys(&self) -> Vec<PublicKey> {
         self.shared.key.public()
+    }
+
+    /// Signs with a new key from now on. Tokens that others signed go on working.
+    ///
+    /// # Errors
+    /// Where no key can be made or kept.
+    pub async fn rotate_key(&self) -> Result<(), IdentityError> {
+        let shared = Arc::clone(&self.shared);
+        let rotated = tokio::task::spawn_blocking(move || shared.key.rotate()).await;
+        rotated.map_err(|_| IdentityError::Generate)?
     }
 
     /// The password as it is stored: an argon2id PHC string.

@@ -1,17 +1,17 @@
 //! Logging in, staying in, and logging out.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Duration};
 
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    Identity, LoginError, Password,
-    claims::{Claims, REFRESH, RefreshClaims},
+    CLI, Identity, Known, LoginError, Password,
+    claims::{CLIENT_CREDENTIALS, Claims, Issue, REFRESH, RefreshClaims},
 };
 use crate::{
-    model::{RefreshToken, Timestamp, TokenId, User, UserId},
-    store::Tx,
+    model::{ADMIN, RefreshToken, Timestamp, TokenId, User, UserId},
+    store::{State, Tx},
 };
 
 /// Sessions of one user; past this the ones that end first make room. Scripts that log in
@@ -29,6 +29,36 @@ pub struct Login<'a> {
     pub password: Password,
     /// Where it was entered.
     pub client: IpAddr,
+}
+
+/// How a session begins.
+#[derive(Debug, Clone)]
+pub struct Start<'a> {
+    /// The client that the tokens are handed to.
+    pub client: &'a str,
+    /// What they are good for at most; none for everything.
+    pub scope: Option<Vec<String>>,
+    /// How they are had.
+    pub grant: &'a str,
+    /// Seconds that access tokens work, where it is not the usual time.
+    pub access_seconds: Option<u64>,
+    /// Seconds that the session lasts, where it is not the usual time.
+    pub refresh_seconds: Option<u64>,
+}
+
+impl<'a> Start<'a> {
+    /// A session for `client`, limited to what it may and to what is `asked` for.
+    #[must_use]
+    pub fn new(client: &'a Known, grant: &'a str, asked: Option<&str>) -> Self {
+        let record = client.record.as_ref();
+        Self {
+            client: &client.name,
+            scope: super::limit(client, asked),
+            grant,
+            access_seconds: record.and_then(|client| client.access_seconds),
+            refresh_seconds: record.and_then(|client| client.refresh_seconds),
+        }
+    }
 }
 
 /// What a login is answered with.
@@ -60,9 +90,19 @@ impl Identity {
     pub async fn log_in(
         &self,
         login: Login<'_>,
+        start: Start<'_>,
         issuer: &str,
         now: Timestamp,
     ) -> Result<Tokens, LoginError> {
+        let user = self.authenticate(login, now).await?;
+        self.start(&user, start, issuer, now).await
+    }
+
+    /// Whose name and password these are.
+    ///
+    /// # Errors
+    /// As [`Identity::log_in`].
+    pub async fn authenticate(&self, login: Login<'_>, now: Timestamp) -> Result<User, LoginError> {
         let state = self.shared.store.state();
         let user = state
             .user_by_name(login.username, login.origin.unwrap_or("uaa"))
@@ -71,37 +111,68 @@ impl Identity {
         let matches = self
             .check((login.username, login.client), hash, login.password, now)
             .await?;
-        let user = user.filter(|_| matches).ok_or(LoginError::BadCredentials)?;
+        user.filter(|_| matches).ok_or(LoginError::BadCredentials)
+    }
 
+    /// The tokens of a new session of `user`, who has proved who they are.
+    ///
+    /// # Errors
+    /// Where the user or their password has changed meanwhile.
+    pub async fn start(
+        &self,
+        user: &User,
+        start: Start<'_>,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<Tokens, LoginError> {
         let id = TokenId::random();
         let lifetimes = self.shared.lifetimes;
-        let session_ms = lifetimes.session.as_secs().saturating_mul(1000);
+        let own = start.grant == CLIENT_CREDENTIALS;
+        let life = start
+            .access_seconds
+            .map_or(lifetimes.access, Duration::from_secs);
+        // A client asks for its next token as it did for this one.
+        let session = match start.refresh_seconds {
+            _ if own => life,
+            Some(seconds) => Duration::from_secs(seconds),
+            None => lifetimes.session,
+        };
+        let session_ms = session.as_secs().saturating_mul(1000);
         let expires_at = Timestamp::from_millis(now.millis().saturating_add(session_ms));
         let refresh = RefreshClaims {
             jti: format!("{id}-r"),
             sid: id,
             user_id: user.id,
-            client_id: "cf".to_owned(),
+            client_id: start.client.to_owned(),
             aud: vec![REFRESH.to_owned()],
             iat: now.seconds(),
             exp: expires_at.seconds(),
             nonce: uuid::Uuid::new_v4().simple().to_string(),
             revocable: true,
         };
-        let refresh = self.sign(refresh).await?;
+        let refresh = if own {
+            String::new()
+        } else {
+            self.sign(refresh).await?
+        };
         let session = RefreshToken {
             id,
             user: user.id,
             digest: digest(&refresh),
+            client: (start.client != CLI).then(|| start.client.to_owned()),
+            scope: start.scope,
+            grant: (start.grant != "password").then(|| start.grant.to_owned()),
             expires_at,
         };
         let checked = user.clone();
+        let kept = session.clone();
         self.shared
             .store
-            .commit(move |tx| begin(tx, &checked, session, now))
+            .commit(move |tx| begin(tx, &checked, kept, now))
             .await?;
-        let claims = Claims::new(&user, id, issuer, now.seconds(), lifetimes.access, now);
-        self.answer(claims, refresh).await
+        let state = self.shared.store.state();
+        let claims = claims(&state, user, &session, issuer, (now.seconds(), life), now);
+        self.answer(claims, refresh, life).await
     }
 
     /// A new access token for the session of `refresh`, which stays the same: several
@@ -112,36 +183,48 @@ impl Identity {
     pub async fn refresh(
         &self,
         refresh: &str,
+        client: &Known,
         issuer: &str,
         now: Timestamp,
     ) -> Result<Tokens, LoginError> {
-        let claims: RefreshClaims = self
+        let old: RefreshClaims = self
             .shared
             .key
             .read(refresh, REFRESH)
             .ok_or(LoginError::InvalidToken)?;
         let state = self.shared.store.state();
-        let user = state
+        let session = state
             .tokens
-            .get(&claims.sid)
+            .get(&old.sid)
             .filter(|session| session.expires_at > now)
+            .filter(|session| session.client.as_deref().unwrap_or(CLI) == client.name)
             .filter(|session| {
                 let digest = digest(refresh);
                 session.digest.as_bytes().ct_eq(digest.as_bytes()).into()
             })
-            .and_then(|session| state.users.get(&session.user))
             .ok_or(LoginError::InvalidToken)?;
-        let life = self.shared.lifetimes.access;
-        let claims = Claims::new(user, claims.sid, issuer, claims.iat, life, now);
-        self.answer(claims, refresh.to_owned()).await
+        let user = state.users.get(&session.user);
+        let user = user.ok_or(LoginError::InvalidToken)?;
+        let seconds = client
+            .record
+            .as_ref()
+            .and_then(|client| client.access_seconds);
+        let life = seconds.map_or(self.shared.lifetimes.access, Duration::from_secs);
+        let claims = claims(&state, user, session, issuer, (old.iat, life), now);
+        self.answer(claims, refresh.to_owned(), life).await
     }
 
-    async fn answer(&self, claims: Claims, refresh: String) -> Result<Tokens, LoginError> {
+    async fn answer(
+        &self,
+        claims: Claims,
+        refresh: String,
+        life: Duration,
+    ) -> Result<Tokens, LoginError> {
         Ok(Tokens {
             access: self.sign(claims.clone()).await?,
             refresh,
             // A second less than the truth, so that no client comes a moment too late.
-            expires_in: self.shared.lifetimes.access.as_secs().saturating_sub(1),
+            expires_in: life.as_secs().saturating_sub(1),
             claims,
         })
     }
@@ -176,8 +259,11 @@ impl Identity {
         self.shared
             .store
             .commit(move |tx| {
-                let by_admin = tx.tokens.contains_key(&claims.sid)
-                    && tx.users.get(&claims.user_id).is_some_and(|user| user.admin);
+                let live = tx.tokens.get(&claims.sid).map(|session| session.user);
+                let user = claims.user_id.filter(|id| live == Some(*id));
+                let user = user.and_then(|id| tx.users.get(&id));
+                let by_admin = user.is_some_and(|user| user.admin)
+                    || live.is_some() && claims.authorities.iter().flatten().any(|s| s == ADMIN);
                 if session != claims.sid && !by_admin {
                     return Err(LoginError::InvalidToken);
                 }
@@ -185,6 +271,41 @@ impl Identity {
                 Ok(())
             })
             .await
+    }
+}
+
+/// The claims of a fresh access token of `session`, which began at `since` (in seconds).
+fn claims(
+    state: &State,
+    user: &User,
+    session: &RefreshToken,
+    issuer: &str,
+    (since, life): (u64, Duration),
+    now: Timestamp,
+) -> Claims {
+    let groups = state.groups_of(user.id).map(|group| group.name.clone());
+    let issue = Issue {
+        issuer,
+        client: session.client.as_deref().unwrap_or(CLI),
+        grant: session.grant.as_deref().unwrap_or("password"),
+        limit: session.scope.as_deref(),
+        groups: groups.collect(),
+        since,
+        life,
+        now,
+    };
+    Claims::new(user, session.id, issue)
+}
+
+/// Ends every session that was handed to the client with this name, its own among them.
+pub fn end_sessions_of_client(tx: &mut Tx, name: &str) {
+    let sessions = tx.tokens.values();
+    let ended: Vec<_> = sessions
+        .filter(|session| session.client.as_deref().unwrap_or(CLI) == name)
+        .map(|session| session.id)
+        .collect();
+    for session in ended {
+        tx.delete(session);
     }
 }
 
@@ -197,12 +318,12 @@ pub fn end_sessions(tx: &mut Tx, user: UserId) {
 }
 
 fn begin(tx: &mut Tx, user: &User, new: RefreshToken, now: Timestamp) -> Result<(), LoginError> {
-    // The password was checked against an older state than this one.
-    let same = tx
-        .users
-        .get(&user.id)
-        .is_some_and(|found| found.password_hash == user.password_hash);
-    if !same {
+    // Who it is was checked against an older state than this one.
+    let known = tx.users.get(&user.id);
+    let same = known.is_some_and(|found| found.password_hash == user.password_hash);
+    let own = new.grant.as_deref() == Some(CLIENT_CREDENTIALS)
+        && super::clients::client_of(tx, user.id).is_some();
+    if !same && !own {
         return Err(LoginError::BadCredentials);
     }
     let mut sessions: Vec<_> = tx

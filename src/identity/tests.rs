@@ -37,6 +37,13 @@ async fn with_user(name: &str, password: &str) -> (Identity, Store) {
     (identity, store)
 }
 
+fn cli() -> Known {
+    Known {
+        name: CLI.to_owned(),
+        record: None,
+    }
+}
+
 async fn log_in(identity: &Identity, name: &str, password: &str) -> Result<Tokens, LoginError> {
     let login = Login {
         username: name,
@@ -44,7 +51,9 @@ async fn log_in(identity: &Identity, name: &str, password: &str) -> Result<Token
         password: Password::entered(password),
         client: std::net::Ipv4Addr::LOCALHOST.into(),
     };
-    identity.log_in(login, HOST, NOW).await
+    let client = cli();
+    let start = Start::new(&client, "password", None);
+    identity.log_in(login, start, HOST, NOW).await
 }
 
 #[tokio::test]
@@ -65,7 +74,7 @@ async fn a_login_gives_a_token_that_proves_the_user_until_it_expires() {
             .is_none()
     );
     let next = identity
-        .refresh(&tokens.refresh, HOST, later(86_400))
+        .refresh(&tokens.refresh, &cli(), HOST, later(86_400))
         .await
         .unwrap();
     assert_eq!(next.refresh, tokens.refresh);
@@ -76,11 +85,16 @@ async fn a_login_gives_a_token_that_proves_the_user_until_it_expires() {
     );
     assert!(
         identity
-            .refresh(&tokens.refresh, HOST, later(31 * 86_400))
+            .refresh(&tokens.refresh, &cli(), HOST, later(31 * 86_400))
             .await
             .is_err()
     );
-    assert!(identity.refresh(&tokens.access, HOST, NOW).await.is_err());
+    assert!(
+        identity
+            .refresh(&tokens.access, &cli(), HOST, NOW)
+            .await
+            .is_err()
+    );
     assert!(identity.verify(&state, &tokens.refresh, NOW).is_none());
     let stored = format!("{:?}", state.tokens);
     assert!(!stored.contains(&tokens.refresh));
@@ -105,8 +119,8 @@ async fn forged_tokens_prove_nothing() {
     refused(&other.shared.key.sign(&tokens.claims).unwrap());
 
     // The public key taken for a secret, and no signature at all.
-    let public = identity.public_key().pem.as_bytes();
-    let secret = EncodingKey::from_secret(public);
+    let public = identity.public_keys()[0].pem.clone();
+    let secret = EncodingKey::from_secret(public.as_bytes());
     let header = Header::new(Algorithm::HS256);
     refused(&jsonwebtoken::encode(&header, &tokens.claims, &secret).unwrap());
     let mut parts = tokens.access.split('.');
@@ -120,7 +134,7 @@ async fn forged_tokens_prove_nothing() {
     refused(&identity.shared.key.sign(&claims).unwrap());
     // A session of another user.
     let mut claims = tokens.claims.clone();
-    claims.user_id = UserId::random();
+    claims.user_id = Some(UserId::random());
     refused(&identity.shared.key.sign(&claims).unwrap());
 }
 
@@ -135,7 +149,12 @@ async fn logging_out_and_deletion_end_tokens_at_once() {
     identity.revoke(&first.access, &jti, NOW).await.unwrap();
     let state = store.state();
     assert!(identity.verify(&state, &first.access, NOW).is_none());
-    assert!(identity.refresh(&first.refresh, HOST, NOW).await.is_err());
+    assert!(
+        identity
+            .refresh(&first.refresh, &cli(), HOST, NOW)
+            .await
+            .is_err()
+    );
     // The CLI revokes the access token right after.
     identity
         .revoke(&first.access, &first.claims.jti, NOW)
@@ -155,7 +174,12 @@ async fn logging_out_and_deletion_end_tokens_at_once() {
             .verify(&store.state(), &second.access, NOW)
             .is_none()
     );
-    assert!(identity.refresh(&second.refresh, HOST, NOW).await.is_err());
+    assert!(
+        identity
+            .refresh(&second.refresh, &cli(), HOST, NOW)
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -182,6 +206,9 @@ async fn sessions_of_one_user_are_bounded() {
                     id: crate::model::TokenId::random(),
                     user,
                     digest: String::new(),
+                    client: None,
+                    scope: None,
+                    grant: None,
                     expires_at: later(n + 1),
                 });
             }
@@ -203,7 +230,7 @@ fn the_key_is_made_once_and_only_its_owner_reads_it() {
     };
     let first = Identity::open(&config, Store::in_memory()).unwrap();
     let again = Identity::open(&config, Store::in_memory()).unwrap();
-    assert_eq!(first.public_key().n, again.public_key().n);
+    assert_eq!(first.public_keys()[0].n, again.public_keys()[0].n);
     let file = config.dir.join("token-key.pem");
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

@@ -117,6 +117,16 @@ ids! {
     OrphanId,
     /// A record of what was used of services.
     ServiceUsageId,
+    /// A feature flag.
+    FlagId,
+    /// The environment variables of everything that runs, or of every build.
+    EnvGroupId,
+    /// An isolation segment.
+    SegmentId,
+    /// A group of users.
+    GroupId,
+    /// A client of UAA's part.
+    ClientId,
     /// Something that the platform makes once.
     SeedId,
     /// A task of an app.

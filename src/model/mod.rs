@@ -5,15 +5,20 @@ mod app;
 mod broker;
 mod build;
 mod buildpack;
+mod client;
 mod deployment;
 mod domain;
 mod droplet;
+mod env_group;
 mod event;
+mod flag;
 mod grants;
+mod group;
 mod health;
 mod id;
 mod image;
 mod instance;
+mod isolation_segment;
 mod job;
 mod metadata;
 mod name;
@@ -43,26 +48,31 @@ pub use broker::{
 };
 pub use build::{Build, BuildState, Failure};
 pub use buildpack::Buildpack;
+pub use client::Client;
 pub use deployment::{Deployment, DeploymentOptions, DeploymentState, Strategy};
 pub use domain::Domain;
 pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState};
+pub use env_group::EnvGroup;
 pub use event::{Actor, Event, EventTarget};
+pub use flag::{FeatureFlag, Flag};
 pub use grants::{named_by, named_in};
+pub use group::{ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
-    AppId, BindingId, BrokerId, BuildId, BuildpackId, DeploymentId, DestinationId, DomainId,
-    DropletId, EventId, InstanceId, InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId,
-    PackageId, PeerPolicyId, PlanId, ProcessId, RevisionId, RoleId, RouteBindingId, RouteId,
-    SecurityGroupId, SeedId, ServiceId, ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, TaskId,
-    TokenId, UserId,
+    AppId, BindingId, BrokerId, BuildId, BuildpackId, ClientId, DeploymentId, DestinationId,
+    DomainId, DropletId, EnvGroupId, EventId, FlagId, GroupId, InstanceId, InvalidId, JobId,
+    OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId, PlanId, ProcessId,
+    RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId, SegmentId, ServiceId,
+    ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
+pub use isolation_segment::IsolationSegment;
 pub use job::{Doomed, Job, JobError, JobState, Work};
 pub use metadata::Metadata;
 pub use name::{
     AppName, DomainName, InvalidName, OrgName, ProcessType, QuotaName, RouteHost, RoutePath,
-    SecurityGroupName, ServiceName, SpaceName, Username,
+    SecurityGroupName, SegmentName, ServiceName, SpaceName, Username,
 };
 pub use network::{
     EgressProtocol, EgressRule, Grant, NetworkPolicy, Peer, PeerInstance, PortRange,

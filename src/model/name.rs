@@ -105,6 +105,8 @@ names! {
     OrgName("name", printable),
     /// The name of a space, unique in its organization.
     SpaceName("name", printable),
+    /// The name of an isolation segment, unique on the platform.
+    SegmentName("name", printable),
     /// The name of a quota, unique on the platform or in its organization.
     QuotaName("name", printable),
     /// The name of an app, unique in its space.

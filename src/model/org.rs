@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, OrgId, OrgName, OrgQuotaId, Timestamp};
+use super::{Metadata, OrgId, OrgName, OrgQuotaId, SegmentId, Timestamp};
 
 /// An organization: the tenant that owns spaces, quotas and private domains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Org {
     /// How much it may use; none for the quota `default`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<OrgQuotaId>,
+    /// The isolation segment of its spaces that have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation_segment: Option<SegmentId>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Metadata, OrgId, SpaceId, SpaceName, SpaceQuotaId, Timestamp};
+use super::{Metadata, OrgId, SegmentId, SpaceId, SpaceName, SpaceQuotaId, Timestamp};
 
 /// A space: where apps, routes and services live, and where people get roles.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,9 @@ pub struct Space {
     /// How much of its organization's quota it may use; none for all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<SpaceQuotaId>,
+    /// Its isolation segment; none for its organization's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolation_segment: Option<SegmentId>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

@@ -45,6 +45,15 @@ pub struct RefreshToken {
     pub user: UserId,
     /// SHA-256 of the secret part, in hexadecimal.
     pub digest: String,
+    /// The client that it was handed to; none for the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// What tokens of the session are good for at most; none for everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<Vec<String>>,
+    /// How the session began; none for a password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
     /// When it stops working.
     pub expires_at: Timestamp,
 }

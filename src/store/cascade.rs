@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Key, Tx};
 use crate::model::{
-    AppId, BrokerId, DomainId, OfferingId, OrgId, Plan, RoleScope, Route, RouteId, SecurityGroup,
-    Service, ServiceId, SpaceId,
+    AppId, BrokerId, DomainId, IsolationSegment, OfferingId, OrgId, Plan, RoleScope, Route,
+    RouteId, SecurityGroup, Service, ServiceId, SpaceId,
 };
 
 /// Deletes an app with its processes, packages, builds, droplets, sidecars, tasks, revisions,
@@ -162,6 +162,7 @@ pub fn delete_org(tx: &mut Tx, org: OrgId) {
         plan.orgs.remove(&org);
         tx.put(plan);
     }
+    forget_in_segments(tx, org);
     let mut gone: Vec<Key> = vec![org.into()];
     gone.extend(tx.space_quotas_of(org).map(|quota| Key::from(quota.id)));
     gone.extend(
@@ -170,6 +171,20 @@ pub fn delete_org(tx: &mut Tx, org: OrgId) {
     );
     for key in gone {
         tx.delete(key);
+    }
+}
+
+/// Ends an organization's use of isolation segments.
+fn forget_in_segments(tx: &mut Tx, org: OrgId) {
+    let entitled = tx
+        .segments
+        .values()
+        .filter(|segment| segment.orgs.contains(&org));
+    let entitled: Vec<_> = entitled.cloned().collect();
+    for segment in entitled {
+        let mut segment = IsolationSegment::clone(&segment);
+        segment.orgs.remove(&org);
+        tx.put(segment);
     }
 }
 

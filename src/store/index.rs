@@ -4,11 +4,12 @@ use imbl::{OrdMap, OrdSet};
 
 use super::{Key, Record};
 use crate::model::{
-    App, AppId, BindingId, BrokerId, Build, BuildId, DeploymentId, Domain, DomainId, DomainName,
-    Droplet, DropletId, EventId, Job, JobId, OfferingId, Org, OrgId, OrgQuotaId, Package,
-    PackageId, PeerPolicyId, PlanId, Process, ProcessId, RevisionId, Role, RoleId, RoleScope,
-    RouteBindingId, RouteHost, RouteId, RoutePath, SecurityGroupId, ServiceId, ServiceUsageId,
-    SidecarId, Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId, User, UserId,
+    App, AppId, BindingId, BrokerId, Build, BuildId, ClientId, DeploymentId, Domain, DomainId,
+    DomainName, Droplet, DropletId, EventId, GroupId, Job, JobId, OfferingId, Org, OrgId,
+    OrgQuotaId, Package, PackageId, PeerPolicyId, PlanId, Process, ProcessId, RevisionId, Role,
+    RoleId, RoleScope, RouteBindingId, RouteHost, RouteId, RoutePath, SecurityGroupId, SegmentId,
+    ServiceId, ServiceUsageId, SidecarId, Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId,
+    User, UserId,
 };
 
 /// Secondary indexes over the records. Names are in lower case: they are unique whatever
@@ -33,6 +34,9 @@ pub struct Indexes {
     routes: OrdMap<(DomainId, RouteHost, RoutePath), RouteId>,
     routes_by_space: OrdSet<(SpaceId, RouteId)>,
     routes_by_app: OrdSet<(AppId, RouteId)>,
+    pub(super) segments: OrdMap<String, SegmentId>,
+    pub(super) groups: OrdMap<String, GroupId>,
+    pub(super) clients: OrdMap<String, ClientId>,
     pub(super) security_groups: OrdMap<String, SecurityGroupId>,
     pub(super) policies_by_app: OrdSet<(AppId, PeerPolicyId)>,
     pub(super) services: OrdMap<(SpaceId, String), ServiceId>,
@@ -216,8 +220,18 @@ impl Indexes {
                     E::set(&mut self.active_deployments, (app, id));
                 }
             }
+            Record::IsolationSegment(segment) => {
+                E::map(&mut self.segments, lower(&segment.name), segment.id);
+            }
+            Record::Group(group) => E::map(&mut self.groups, lower(&group.name), group.id),
+            Record::Client(client) => {
+                E::map(&mut self.clients, client.name.clone(), client.id);
+            }
             // Found by their keys alone.
-            Record::Seed(_) | Record::Buildpack(_) => {}
+            Record::Seed(_)
+            | Record::Buildpack(_)
+            | Record::FeatureFlag(_)
+            | Record::EnvGroup(_) => {}
             Record::Event(event) => {
                 E::set(&mut self.events, (event.created_at, event.id));
                 let target = event.target.guid.clone();

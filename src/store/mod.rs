@@ -34,6 +34,7 @@ pub mod service_events;
 mod services;
 mod snapshot;
 mod state;
+mod tenancy;
 mod tx;
 mod writer;
 

@@ -8,12 +8,13 @@ use uuid::Uuid;
 use super::{Indexes, State};
 use crate::model::{
     App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Buildpack, BuildpackId,
-    Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
+    Client, ClientId, Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, EnvGroup,
+    EnvGroupId, Event, EventId, FeatureFlag, FlagId, Group, GroupId, IsolationSegment, Job, JobId,
     Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId,
     PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
     Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
-    Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space,
-    SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId,
+    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -204,6 +205,11 @@ records! {
     route_bindings: RouteBinding(RouteBindingId) = "service_route_binding",
     orphans: Orphan(OrphanId) = "service_orphan",
     service_usage: ServiceUsage(ServiceUsageId) = "service_usage_event",
+    flags: FeatureFlag(FlagId) = "feature_flag",
+    env_groups: EnvGroup(EnvGroupId) = "environment_variable_group",
+    segments: IsolationSegment(SegmentId) = "isolation_segment",
+    groups: Group(GroupId) = "group",
+    clients: Client(ClientId) = "client",
     seeds: Seed(SeedId) = "seed",
     sidecars: Sidecar(SidecarId) = "sidecar",
     tasks: Task(TaskId) = "task",

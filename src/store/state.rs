@@ -7,12 +7,13 @@ use imbl::OrdMap;
 use super::Indexes;
 use crate::model::{
     App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Buildpack, BuildpackId,
-    Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, Event, EventId, Job, JobId,
+    Client, ClientId, Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, EnvGroup,
+    EnvGroupId, Event, EventId, FeatureFlag, FlagId, Group, GroupId, IsolationSegment, Job, JobId,
     Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId,
     PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
     Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
-    Seed, SeedId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId, Space,
-    SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId,
+    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -74,6 +75,16 @@ pub struct State {
     pub orphans: Table<OrphanId, Orphan>,
     /// What was used of services.
     pub service_usage: Table<ServiceUsageId, ServiceUsage>,
+    /// Feature flags that somebody has set.
+    pub flags: Table<FlagId, FeatureFlag>,
+    /// Environment variables of everything.
+    pub env_groups: Table<EnvGroupId, EnvGroup>,
+    /// Isolation segments.
+    pub segments: Table<SegmentId, IsolationSegment>,
+    /// Groups of users.
+    pub groups: Table<GroupId, Group>,
+    /// Programs that log in.
+    pub clients: Table<ClientId, Client>,
     /// What the platform made once.
     pub seeds: Table<SeedId, Seed>,
     /// Sidecars.

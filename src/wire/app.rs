@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{
     Base, Links, MetadataPatch, Relationship, ToOne, platform::STACK_NAME, shared, shared::Hidden,
 };
-use crate::model::{App, AppState, Lifecycle, LifecycleKind, Org, Process, Space};
+use crate::model::{App, AppState, EnvGroup, Lifecycle, LifecycleKind, Org, Process, Space};
 
 /// Most open files of an instance, as `VCAP_APPLICATION` tells it.
 const FDS: u32 = 16_384;
@@ -193,6 +193,14 @@ pub struct EnvView<'a> {
     pub uris: Vec<String>,
     /// `VCAP_SERVICES`.
     pub services: Value,
+    /// The variables of everything that runs.
+    pub running: Option<&'a EnvGroup>,
+    /// The variables of every build.
+    pub staging: Option<&'a EnvGroup>,
+}
+
+fn shared_env(group: Option<&EnvGroup>) -> Value {
+    group.map_or_else(|| json!({}), |group| json!(group.var))
 }
 
 /// Everything that the app will find in its environment, by origin.
@@ -200,8 +208,8 @@ pub struct EnvView<'a> {
 pub fn env(view: &EnvView<'_>, base: &Base) -> Value {
     json!({
         "environment_variables": view.app.env,
-        "staging_env_json": {},
-        "running_env_json": {},
+        "staging_env_json": shared_env(view.staging),
+        "running_env_json": shared_env(view.running),
         "system_env_json": { "VCAP_SERVICES": view.services },
         "application_env_json": { "VCAP_APPLICATION": vcap_application(view, base) },
     })

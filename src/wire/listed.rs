@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::{Error, Query, select::Selector};
 use crate::model::{
-    App, Binding, Broker, Build, Deployment, Domain, Droplet, Event, Metadata, Offering, Org,
-    OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding, SecurityGroup, Service,
-    ServiceUsage, Sidecar, Space, SpaceQuota, Task, Timestamp, User,
+    App, Binding, Broker, Build, Deployment, Domain, Droplet, Event, IsolationSegment, Metadata,
+    Offering, Org, OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding,
+    SecurityGroup, Service, ServiceUsage, Sidecar, Space, SpaceQuota, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -51,6 +51,7 @@ macro_rules! listed {
 
 listed! {
     Org updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    IsolationSegment updated_at |x| Some(&x.name), |x| Some(&x.metadata);
     OrgQuota updated_at |x| Some(&x.name), |_| None;
     SpaceQuota updated_at |x| Some(&x.name), |_| None;
     Space updated_at |x| Some(&x.name), |x| Some(&x.metadata);
@@ -229,6 +230,7 @@ mod tests {
             name: OrgName::parse(name).unwrap(),
             suspended: false,
             quota: None,
+            isolation_segment: None,
             metadata,
             created_at: Timestamp::from_millis(at * 1000),
             updated_at: Timestamp::from_millis(at * 1000),

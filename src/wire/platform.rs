@@ -9,8 +9,6 @@ use crate::model::Timestamp;
 /// The version of Cloud Foundry's API that is spoken. From 3.211.0 on clients expect
 /// `embed=process_instances`.
 pub const API_VERSION: &str = "3.210.0";
-/// The guid of the one isolation segment.
-pub const ISOLATION_SEGMENT: &str = "00000000-0000-4000-8000-000000000002";
 /// The guid of the one stack.
 pub const STACK: &str = "00000000-0000-4000-8000-000000000003";
 /// The name of the one stack.
@@ -164,19 +162,6 @@ fn fixed(guid: &str, name: &str, path: &str, base: &Base, more: Value) -> Value 
     Value::Object(document)
 }
 
-/// The one isolation segment.
-#[must_use]
-pub fn isolation_segment(base: &Base) -> Value {
-    let more = json!({ "metadata": { "labels": {}, "annotations": {} } });
-    fixed(
-        ISOLATION_SEGMENT,
-        "shared",
-        "/v3/isolation_segments",
-        base,
-        more,
-    )
-}
-
 /// The one stack.
 #[must_use]
 pub fn stack(base: &Base) -> Value {
@@ -190,53 +175,6 @@ pub fn stack(base: &Base) -> Value {
         "metadata": { "labels": {}, "annotations": {} },
     });
     fixed(STACK, STACK_NAME, "/v3/stacks", base, more)
-}
-
-/// Feature flags and whether each is on.
-pub const FEATURE_FLAGS: [(&str, bool); 19] = [
-    ("app_bits_upload", true),
-    ("app_scaling", true),
-    ("diego_cnb", false),
-    ("diego_docker", false),
-    ("env_var_visibility", true),
-    ("hash_based_routing", false),
-    ("hide_marketplace_from_unauthenticated_users", false),
-    ("private_domain_creation", true),
-    ("resource_matching", true),
-    ("route_creation", true),
-    ("route_sharing", false),
-    ("service_instance_creation", true),
-    ("service_instance_sharing", false),
-    ("set_roles_by_username", true),
-    ("space_developer_env_var_visibility", true),
-    ("space_scoped_private_broker_creation", true),
-    ("task_creation", true),
-    ("unset_roles_by_username", true),
-    ("user_org_creation", false),
-];
-
-/// One feature flag.
-#[must_use]
-pub fn feature_flag(name: &str, enabled: bool, base: &Base) -> Value {
-    json!({
-        "name": name,
-        "enabled": enabled,
-        "updated_at": null,
-        "custom_error_message": null,
-        "links": Links::new(base).to("self", &format!("/v3/feature_flags/{name}")).json(),
-    })
-}
-
-/// An environment variable group, which is empty.
-#[must_use]
-pub fn environment_variable_group(name: &str, base: &Base) -> Value {
-    let path = format!("/v3/environment_variable_groups/{name}");
-    json!({
-        "name": name,
-        "var": {},
-        "updated_at": null,
-        "links": Links::new(base).to("self", &path).json(),
-    })
 }
 
 #[cfg(test)]

@@ -309,6 +309,20 @@ pub fn of_space(space: &Space, base: &Base) -> Value {
 /// What is used at `path`, which belongs to a thing of the kind `name` at `owner`.
 #[must_use]
 pub fn usage(used: &QuotaUsage, (name, owner): (&str, &str), base: &Base) -> Value {
+    let links = Links::new(base)
+        .to("self", &format!("{owner}/usage_summary"))
+        .to(name, owner);
+    used_by(used, &links.json())
+}
+
+/// What the whole platform uses.
+#[must_use]
+pub fn usage_of_all(used: &QuotaUsage, base: &Base) -> Value {
+    let links = Links::new(base).to("self", "/v3/info/usage_summary");
+    used_by(used, &links.json())
+}
+
+fn used_by(used: &QuotaUsage, links: &Value) -> Value {
     json!({
         "usage_summary": {
             "started_instances": used.instances,
@@ -320,10 +334,7 @@ pub fn usage(used: &QuotaUsage, (name, owner): (&str, &str), base: &Base) -> Val
             "per_app_tasks": used.tasks,
             "service_keys": used.service_keys,
         },
-        "links": Links::new(base)
-            .to("self", &format!("{owner}/usage_summary"))
-            .to(name, owner)
-            .json(),
+        "links": links,
     })
 }
 

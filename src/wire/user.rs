@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Base, Links, MetadataPatch, shared};
-use crate::model::User;
+use crate::model::{Group, User};
 
 /// Body of `POST /v3/users`: a guid, or a name and an origin.
 #[derive(Debug, Deserialize)]
@@ -80,9 +80,17 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// One user as SCIM shows it.
+/// One user as SCIM shows it, with the groups that they are in.
 #[must_use]
-pub fn scim(user: &User) -> Value {
+pub fn scim<'a>(user: &User, groups: impl IntoIterator<Item = &'a Group>) -> Value {
+    let groups: Vec<_> = groups
+        .into_iter()
+        .map(|group| {
+            json!({
+                "value": group.id.to_string(), "display": group.name, "type": "DIRECT",
+            })
+        })
+        .collect();
     json!({
         "id": user.id.to_string(),
         "externalId": "",
@@ -94,7 +102,7 @@ pub fn scim(user: &User) -> Value {
         "userName": user.username,
         "name": { "familyName": user.username, "givenName": user.username },
         "emails": [{ "value": user.username, "primary": true }],
-        "groups": [],
+        "groups": groups,
         "active": true,
         "verified": true,
         "origin": user.origin,
@@ -103,52 +111,8 @@ pub fn scim(user: &User) -> Value {
     })
 }
 
-/// What a SCIM filter asks for: `userName eq "x" and origin eq "y"`; attributes that are not
-/// there are not asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct ScimFilter {
-    /// The user's name.
-    pub username: Option<String>,
-    /// The user's origin.
-    pub origin: Option<String>,
-    /// The user's guid.
-    pub id: Option<String>,
-}
-
-impl ScimFilter {
-    /// The filter in `text`; none where it is not of this kind.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let mut filter = Self::default();
-        let mut rest = text.trim();
-        while !rest.is_empty() {
-            let (name, after) = rest.split_once(char::is_whitespace)?;
-            let (operator, after) = after.trim_start().split_once(char::is_whitespace)?;
-            if !operator.eq_ignore_ascii_case("eq") {
-                return None;
-            }
-            let (value, after) = quoted(after.trim_start())?;
-            match name.to_ascii_lowercase().as_str() {
-                "username" => filter.username = Some(value),
-                "origin" => filter.origin = Some(value),
-                "id" => filter.id = Some(value),
-                _ => return None,
-            }
-            rest = after.trim_start();
-            if !rest.is_empty() {
-                let (word, after) = rest.split_once(char::is_whitespace)?;
-                if !word.eq_ignore_ascii_case("and") {
-                    return None;
-                }
-                rest = after.trim_start();
-            }
-        }
-        Some(filter)
-    }
-}
-
 /// The text between quotation marks at the start, and what is after it.
-fn quoted(text: &str) -> Option<(String, &str)> {
+pub(super) fn quoted(text: &str) -> Option<(String, &str)> {
     let quote = text.chars().next().filter(|c| "\"'".contains(*c))?;
     let mut value = String::new();
     let mut escaped = false;
@@ -165,28 +129,4 @@ fn quoted(text: &str) -> Option<(String, &str)> {
         }
     }
     None
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reads_the_filters_that_clients_send() {
-        let check = |text: &str, expected: Option<(Option<&str>, Option<&str>)>| {
-            let got = ScimFilter::parse(text).map(|filter| (filter.username, filter.origin));
-            let expected =
-                expected.map(|(a, b)| (a.map(ToOwned::to_owned), b.map(ToOwned::to_owned)));
-            assert_eq!(got, expected, "{text}");
-        };
-        check(r#"userName eq "ann""#, Some((Some("ann"), None)));
-        check(
-            r#"userName Eq "a\"n" and origin eq "uaa""#,
-            Some((Some("a\"n"), Some("uaa"))),
-        );
-        check("", Some((None, None)));
-        check(r#"userName co "a""#, None);
-        check(r#"userName eq "a" or origin eq "b""#, None);
-        check(r#"userName eq "a"#, None);
-    }
 }

@@ -5,11 +5,11 @@ use std::sync::Arc;
 use super::rules::{check_free, default_domain, may_see, owned, returnable, sharable, usable_in};
 use crate::{
     actions::{
-        ActionError, Actions, Caller, cascade, jobs::finished_job, quotas::Before,
+        ActionError, Actions, Caller, cascade, flags, jobs::finished_job, quotas::Before,
         roles::readable_org,
     },
     authz::Verb,
-    model::{Domain, DomainId, DomainName, Job, Metadata, OrgId, RouteHost, RoutePath},
+    model::{Domain, DomainId, DomainName, Flag, Job, Metadata, OrgId, RouteHost, RoutePath},
     store::State,
     wire::{
         ToMany,
@@ -118,6 +118,7 @@ impl Actions {
                         let org = readable_org(tx, caller, owner.id())?;
                         caller.need_in_org(Verb::WriteOrg, org)?;
                         caller.need_active(tx, org)?;
+                        flags::need(tx, caller, Flag::PrivateDomainCreation)?;
                         Some(org)
                     }
                 };

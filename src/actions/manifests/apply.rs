@@ -51,7 +51,7 @@ impl Apply<'_> {
                 .map_err(|error| vec![error.to_string()])?,
         };
         if new {
-            let kind = lifecycle::kind(&self.actions.config, manifest.lifecycle());
+            let kind = lifecycle::kind(self.actions, tx, manifest.lifecycle());
             app.lifecycle.kind = kind.map_err(|error| vec![error.to_string()])?;
         }
         for (name, enabled) in &manifest.features {

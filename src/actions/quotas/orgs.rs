@@ -29,7 +29,7 @@ impl Actions {
         let quotas = state.org_quotas.values();
         quotas
             .filter(|quota| {
-                caller.grants.admin
+                caller.sees_all()
                     || state
                         .orgs_with_quota(quota.id)
                         .any(|org| caller.may_in_org(Verb::ReadOrg, org.id))
@@ -59,6 +59,22 @@ impl Actions {
     ) -> Result<QuotaUsage, ActionError> {
         self.organization(caller, id)?;
         Ok(usage::of_org(&self.store.state(), id))
+    }
+
+    /// What the whole platform uses, for those who see all of it.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`].
+    pub fn platform_usage(&self, caller: &Caller) -> Result<QuotaUsage, ActionError> {
+        if !caller.sees_all() {
+            return Err(ActionError::NotFound("Usage summary"));
+        }
+        let state = self.store.state();
+        let mut used = QuotaUsage::default();
+        for org in state.orgs.keys() {
+            used += usage::of_org(&state, *org);
+        }
+        Ok(used)
     }
 
     /// Makes a quota. Only admins may.

@@ -6,10 +6,10 @@ use serde_json::json;
 
 use super::notes::note;
 use crate::{
-    actions::{ActionError, Actions, Caller, domains::usable_in, quotas},
+    actions::{ActionError, Actions, Caller, domains::usable_in, flags, quotas},
     authz::Verb,
     model::{
-        Domain, DomainName, Metadata, Route, RouteHost, RouteId, RoutePath, Space, SpaceId,
+        Domain, DomainName, Flag, Metadata, Route, RouteHost, RouteId, RoutePath, Space, SpaceId,
         Timestamp,
     },
     store::{State, Tx},
@@ -61,6 +61,7 @@ pub(in crate::actions) fn put_new(
     now: Timestamp,
 ) -> Result<Route, ActionError> {
     caller.need_in_space(tx, Verb::OperateApps, space, "Space")?;
+    flags::need(tx, caller, Flag::RouteCreation)?;
     let found = tx.spaces.get(&space).cloned();
     let found = found.ok_or(ActionError::NotFound("Space"))?;
     let host = RouteHost::parse(new.host.to_lowercase())?;

@@ -1,25 +1,23 @@
 //! Making service instances.
 
-use super::{Saved, is_on, jobs::open_job, plans, refuse, told, unique};
+use super::{Saved, jobs::open_job, plans, refuse, told, unique};
 use crate::{
     actions::{
-        ActionError, Actions, Caller, cascade,
+        ActionError, Actions, Caller, cascade, flags,
         quotas::{may_make_paid, within},
         roles::readable_space,
     },
     authz::Verb,
     model::{
-        BrokerState, Credentials, Errand, Job, Metadata, Operation, OperationKind, OperationState,
-        PlanId, Service, ServiceId, ServiceKind, ServiceName, SpaceId, Timestamp, UsageState,
+        BrokerState, Credentials, Errand, Flag, Job, Metadata, Operation, OperationKind,
+        OperationState, PlanId, Service, ServiceId, ServiceKind, ServiceName, SpaceId, Timestamp,
+        UsageState,
     },
     store::{
         State, Tx,
         service_events::{note_service, use_service},
     },
-    wire::{
-        Error,
-        service::{Create, Settings},
-    },
+    wire::service::{Create, Settings},
 };
 
 impl Actions {
@@ -32,11 +30,6 @@ impl Actions {
         caller: &Caller,
         body: Create,
     ) -> Result<Saved, ActionError> {
-        if !caller.grants.admin && !is_on("service_instance_creation") {
-            return Err(ActionError::Listed(Error::feature_disabled(
-                "Feature Disabled: service_instance_creation",
-            )));
-        }
         check_kind(&body)?;
         let name = ServiceName::parse(body.name)?;
         let plan = body.relationships.service_plan;
@@ -45,6 +38,7 @@ impl Actions {
             .commit(move |tx| {
                 let space = readable_space(tx, caller, body.relationships.space.id())?;
                 caller.need_in_space(tx, Verb::WriteApps, space, "Space")?;
+                flags::need(tx, caller, Flag::ServiceInstanceCreation)?;
                 let new = New {
                     space,
                     name,

@@ -16,7 +16,7 @@ use crate::{
     authz::Verb,
     model::{Job, Service, ServiceId, ServiceName, SpaceId},
     store::{State, service_events::HIDDEN},
-    wire::{platform::FEATURE_FLAGS, service::Settings},
+    wire::service::Settings,
 };
 
 const WHAT: &str = "Service instance";
@@ -77,12 +77,6 @@ pub(super) fn find(
         Err(ActionError::NotFound(_)) => Err(ActionError::Forbidden),
         Err(error) => Err(error),
     }
-}
-
-/// Whether a feature flag is on.
-fn is_on(name: &str) -> bool {
-    let mut flags = FEATURE_FLAGS.iter();
-    flags.any(|(known, enabled)| *known == name && *enabled)
 }
 
 fn unique(

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::{find, is_on, jobs::waiting_job, refuse};
+use super::{find, jobs::waiting_job, refuse};
 use crate::{
-    actions::{ActionError, Actions, Caller, offerings::usable_in},
+    actions::{ActionError, Actions, Caller, flags, offerings::usable_in},
     authz::Verb,
     model::{
-        BindingId, Doomed, JobId, JobState, OperationKind, OperationState, Service, ServiceId,
-        SpaceId, Timestamp,
+        BindingId, Doomed, Flag, JobId, JobState, OperationKind, OperationState, Service,
+        ServiceId, SpaceId, Timestamp,
     },
     store::{State, Tx, service_events::note_service},
     wire::{Error, ToMany},
@@ -30,11 +30,7 @@ impl Actions {
         id: ServiceId,
         with: ToMany,
     ) -> Result<Service, ActionError> {
-        if !is_on("service_instance_sharing") {
-            return Err(ActionError::Listed(Error::feature_disabled(
-                "Feature Disabled: service_instance_sharing",
-            )));
-        }
+        flags::need(&self.store.state(), caller, Flag::ServiceInstanceSharing)?;
         let now = self.now();
         self.store
             .commit(move |tx| {

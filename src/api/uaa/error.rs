@@ -7,7 +7,11 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{actions::ActionError, api::error::chain, identity::LoginError};
+use crate::{
+    actions::ActionError,
+    api::error::chain,
+    identity::{IdentityError, LoginError},
+};
 
 /// A refusal in UAA's form.
 #[derive(Debug)]
@@ -78,6 +82,16 @@ impl From<LoginError> for Refusal {
             LoginError::BadCredentials => {
                 Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "Bad credentials")
             }
+            LoginError::BadClient => Self::new(
+                StatusCode::UNAUTHORIZED,
+                "invalid_client",
+                "Bad client credentials",
+            ),
+            LoginError::NoScope => Self::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_scope",
+                "The client may not have what was asked for.",
+            ),
             // The CLI knows this text.
             LoginError::Locked => Self::new(
                 StatusCode::UNAUTHORIZED,
@@ -92,6 +106,12 @@ impl From<LoginError> for Refusal {
             ),
             error @ (LoginError::Sign(_) | LoginError::Store(_)) => Self::internal(&error),
         }
+    }
+}
+
+impl From<IdentityError> for Refusal {
+    fn from(error: IdentityError) -> Self {
+        Self::internal(&error)
     }
 }
 

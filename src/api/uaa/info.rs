@@ -3,7 +3,11 @@
 use axum::{Json, Router, extract::State, routing::get};
 use serde_json::{Value, json};
 
-use crate::api::{Api, extract::Base};
+use super::{error::Refusal, users::Auth};
+use crate::{
+    api::{Api, extract::Base},
+    identity::PublicKey,
+};
 
 /// The version that is told: clients ask for at least 4.26.0 to use `--origin`.
 const VERSION: &str = "77.0.0";
@@ -13,7 +17,7 @@ pub(super) fn router() -> Router<Api> {
         .route("/login", get(login))
         .route("/info", get(login))
         .route("/token_key", get(token_key))
-        .route("/token_keys", get(token_keys))
+        .route("/token_keys", get(token_keys).post(rotate))
         .route("/.well-known/openid-configuration", get(openid))
         .route("/healthz", get(async || "ok\n"))
 }
@@ -31,6 +35,10 @@ async fn login(Base(base): Base) -> Json<Value> {
         "prompts": {
             "username": ["text", "Email"],
             "password": ["password", "Password"],
+            "passcode": [
+                "password",
+                format!("Temporary Authentication Code ( Get one at {}/passcode )", base.as_str()),
+            ],
         },
         "zone_name": "uaa",
         "entityID": host,
@@ -40,8 +48,7 @@ async fn login(Base(base): Base) -> Json<Value> {
     }))
 }
 
-fn key(api: &Api) -> Value {
-    let key = api.identity.public_key();
+fn present(key: &PublicKey) -> Value {
     json!({
         "kty": "RSA",
         "kid": key.id,
@@ -53,12 +60,24 @@ fn key(api: &Api) -> Value {
     })
 }
 
+fn keys(api: &Api) -> Vec<Value> {
+    api.identity.public_keys().iter().map(present).collect()
+}
+
 async fn token_key(State(api): State<Api>) -> Json<Value> {
-    Json(key(&api))
+    Json(keys(&api).into_iter().next().unwrap_or_default())
 }
 
 async fn token_keys(State(api): State<Api>) -> Json<Value> {
-    Json(json!({ "keys": [key(&api)] }))
+    Json(json!({ "keys": keys(&api) }))
+}
+
+/// Signs with a new key from now on; the old ones stay for as long as their tokens last.
+async fn rotate(State(api): State<Api>, Auth(caller): Auth) -> Result<Json<Value>, Refusal> {
+    caller.need_admin()?;
+    api.identity.rotate_key().await?;
+    tracing::info!(by = %caller.user.username, "tokens are signed with a new key");
+    Ok(token_keys(State(api)).await)
 }
 
 async fn openid(Base(base): Base) -> Json<Value> {
@@ -70,7 +89,11 @@ async fn openid(Base(base): Base) -> Json<Value> {
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
         "token_endpoint_auth_signing_alg_values_supported": ["RS256"],
         "id_token_signing_alg_values_supported": ["RS256"],
-        "grant_types_supported": ["password", "refresh_token"],
+        "authorization_endpoint": base.url("/oauth/authorize"),
+        "code_challenge_methods_supported": ["S256"],
+        "grant_types_supported": [
+            "password", "refresh_token", "authorization_code", "client_credentials",
+        ],
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],
         "claims_supported": [

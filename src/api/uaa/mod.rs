@@ -1,8 +1,12 @@
 //! UAA's endpoints: logging in, keys, and users as identity providers see them.
 
 mod authorize;
+mod clients;
 mod error;
+mod groups;
 mod info;
+mod page;
+mod passcode;
 mod token;
 mod users;
 
@@ -14,6 +18,9 @@ use super::Api;
 pub(super) fn router() -> Router<Api> {
     Router::new()
         .merge(authorize::router())
+        .merge(clients::router())
+        .merge(groups::router())
+        .merge(passcode::router())
         .merge(info::router())
         .merge(token::router())
         .merge(users::router())

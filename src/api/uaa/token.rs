@@ -1,6 +1,6 @@
 //! Tokens: getting, showing and revoking them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::IpAddr};
 
 use axum::{
     Json, Router,
@@ -9,38 +9,46 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
-use base64::{Engine as _, engine::general_purpose::STANDARD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
-use super::error::Refusal;
+use super::{error::Refusal, users::Auth};
 use crate::{
     api::{
         Api,
         extract::{Base, bearer_of, client_of, read},
     },
-    identity::{Claims, Login, Password, Tokens},
-    model::User,
+    identity::{CLI, Claims, Known, Login, Password, Person, Start, Tokens},
+    model::{User, UserId},
 };
-
-/// The one client: the command line. It has no secret.
-const CLIENT: &str = "cf";
 
 pub(super) fn router() -> Router<Api> {
     Router::new()
         .route("/oauth/token", post(grant))
         .route("/oauth/token/revoke/{jti}", delete(revoke))
+        .route(
+            "/oauth/token/revoke/user/{id}",
+            get(revoke_user).delete(revoke_user),
+        )
+        .route(
+            "/oauth/token/revoke/client/{id}",
+            get(revoke_client).delete(revoke_client),
+        )
         .route("/check_token", post(check))
         .route("/introspect", post(introspect))
         .route("/userinfo", get(userinfo).post(userinfo))
-        .route("/oauth/clients/{id}", get(client))
 }
 
 /// The fields of a form, decoded. Of the query only what the CLI puts there counts: secrets
 /// in an address end up in logs.
-struct Form(HashMap<String, String>);
+pub(super) struct Form(HashMap<String, String>);
 
 impl Form {
-    async fn of(request: Request) -> Result<(HeaderMap, Self), Refusal> {
+    pub(super) async fn of(request: Request) -> Result<(HeaderMap, Self), Refusal> {
         let (parts, body) = request.into_parts();
         let body = read(body)
             .await
@@ -58,7 +66,7 @@ impl Form {
         Ok((parts.headers, Self(fields)))
     }
 
-    fn get(&self, key: &str) -> Option<&str> {
+    pub(super) fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
     }
 
@@ -69,21 +77,38 @@ impl Form {
 }
 
 async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<Response, Refusal> {
-    let client = client_of(request.extensions());
+    let place = client_of(request.extensions());
     let (headers, form) = Form::of(request).await?;
     let grant = form.need("grant_type")?;
-    if grant != "client_credentials" {
-        check_client(&headers, &form)?;
+    let client = known(&api, &headers, &form, place).await?;
+    if !GRANTS.contains(&grant) {
+        return Err(Refusal::new(
+            StatusCode::BAD_REQUEST,
+            "unsupported_grant_type",
+            format!("Unsupported grant type: {grant}"),
+        ));
+    }
+    if !client.may_use(grant) {
+        return Err(Refusal::new(
+            StatusCode::UNAUTHORIZED,
+            "invalid_client",
+            format!("Unauthorized grant type: {grant}"),
+        ));
     }
     let issuer = base.0.as_str();
     let now = api.actions.now();
+    let start = Start::new(&client, grant, form.get("scope"));
+    let identity = &api.identity;
     let tokens = match grant {
         "password" if form.get("username").is_none() && form.get("passcode").is_some() => {
-            return Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "unauthorized",
-                "One-time passcodes are not supported: log in with a user name and a password.",
-            ));
+            let code = form.need("passcode")?;
+            let person = identity.redeem_login(code, CLI, now);
+            let person = person.ok_or_else(|| {
+                Refusal::new(StatusCode::UNAUTHORIZED, "unauthorized", "Invalid passcode")
+            })?;
+            identity
+                .start(&user(&api, person.user)?, start, issuer, now)
+                .await?
         }
         "password" => {
             let hint: Option<Value> = form
@@ -93,34 +118,70 @@ async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<R
                 username: form.need("username")?,
                 origin: hint.as_ref().and_then(|hint| hint["origin"].as_str()),
                 password: Password::entered(form.need("password")?),
-                client,
+                client: place,
             };
-            api.identity.log_in(login, issuer, now).await?
+            identity.log_in(login, start, issuer, now).await?
         }
         "refresh_token" => {
-            api.identity
-                .refresh(form.need("refresh_token")?, issuer, now)
+            let refresh = form.need("refresh_token")?;
+            identity.refresh(refresh, &client, issuer, now).await?
+        }
+        "authorization_code" => {
+            let person = exchange(&api, &client, &form)?;
+            let start = Start::new(&client, grant, person.scope.as_deref());
+            identity
+                .start(&user(&api, person.user)?, start, issuer, now)
                 .await?
         }
-        "client_credentials" => {
-            return Err(Refusal::new(
-                StatusCode::UNAUTHORIZED,
-                "invalid_client",
-                "There are no clients with credentials: log in as a user.",
-            ));
-        }
-        other => {
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "unsupported_grant_type",
-                format!("Unsupported grant type: {other}"),
-            ));
+        _ => {
+            let scope = form.get("scope");
+            identity.client_token(&client, scope, issuer, now).await?
         }
     };
     Ok(answer(&tokens))
 }
 
-fn check_client(headers: &HeaderMap, form: &Form) -> Result<(), Refusal> {
+/// Grants that there are.
+const GRANTS: [&str; 4] = [
+    "password",
+    "refresh_token",
+    "authorization_code",
+    "client_credentials",
+];
+
+fn user(api: &Api, id: UserId) -> Result<User, Refusal> {
+    let state = api.actions.store.state();
+    let user = state.users.get(&id).map(|user| User::clone(user));
+    user.ok_or_else(Refusal::invalid_token)
+}
+
+/// Whom the code in `form` was given to log in at `client`.
+fn exchange(api: &Api, client: &Known, form: &Form) -> Result<Person, Refusal> {
+    let refused = |why: &str| Refusal::new(StatusCode::BAD_REQUEST, "invalid_grant", why);
+    let now = api.actions.now();
+    let code = form.need("code")?;
+    let person = api.identity.redeem_login(code, &client.name, now);
+    let person = person.ok_or_else(|| refused("Invalid authorization code"))?;
+    if person.redirect_uri.as_deref() != form.get("redirect_uri") {
+        return Err(refused("Redirect URI mismatch."));
+    }
+    if let Some(challenge) = &person.challenge {
+        let verifier = form.get("code_verifier").unwrap_or_default();
+        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()));
+        if digest != *challenge {
+            return Err(refused("Invalid code verifier"));
+        }
+    }
+    Ok(person)
+}
+
+/// The client that sends the request.
+async fn known(
+    api: &Api,
+    headers: &HeaderMap,
+    form: &Form,
+    place: IpAddr,
+) -> Result<Known, Refusal> {
     let basic = headers
         .get(header::AUTHORIZATION)
         .and_then(|value| value.to_str().ok())
@@ -135,26 +196,23 @@ fn check_client(headers: &HeaderMap, form: &Form) -> Result<(), Refusal> {
             form.get("client_secret").unwrap_or_default(),
         ),
     };
-    if id == CLIENT && secret.is_empty() {
-        return Ok(());
-    }
-    Err(Refusal::new(
-        StatusCode::UNAUTHORIZED,
-        "invalid_client",
-        "Bad client credentials: the only client is 'cf' with an empty secret.",
-    ))
+    let now = api.actions.now();
+    Ok(api.identity.client((id, secret), place, now).await?)
 }
 
 fn answer(tokens: &Tokens) -> Response {
-    let body = Json(json!({
+    let mut body = json!({
         "access_token": tokens.access,
         // In lower case: clients put it before the token and look for that later.
         "token_type": "bearer",
-        "refresh_token": tokens.refresh,
         "expires_in": tokens.expires_in,
         "scope": tokens.claims.scope.join(" "),
         "jti": tokens.claims.jti,
-    }));
+    });
+    if !tokens.refresh.is_empty() {
+        body["refresh_token"] = json!(tokens.refresh);
+    }
+    let body = Json(body);
     // RFC 6749, 5.1: nobody on the way keeps it.
     ([(header::CACHE_CONTROL, "no-store")], body).into_response()
 }
@@ -174,9 +232,31 @@ fn inspect(api: &Api, token: &str) -> Option<(std::sync::Arc<User>, Claims)> {
     api.identity.inspect(&state, token, api.actions.now())
 }
 
+/// Ends every session of a user, whom the caller is or may manage.
+async fn revoke_user(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    let id: UserId = id.parse().map_err(|_| Refusal::no_user(&id))?;
+    api.actions.end_user_sessions(&caller, id).await?;
+    Ok(Json(json!({})))
+}
+
+/// Ends every session that was handed to a client.
+async fn revoke_client(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(name): Path<String>,
+) -> Result<Json<Value>, Refusal> {
+    api.actions.end_client_sessions(&caller, &name).await?;
+    Ok(Json(json!({})))
+}
+
 async fn check(State(api): State<Api>, request: Request) -> Result<Json<Value>, Refusal> {
+    let place = client_of(request.extensions());
     let (headers, form) = Form::of(request).await?;
-    check_client(&headers, &form)?;
+    known(&api, &headers, &form, place).await?;
     let (_, claims) = inspect(&api, form.need("token")?).ok_or_else(|| {
         Refusal::new(
             StatusCode::BAD_REQUEST,
@@ -188,8 +268,9 @@ async fn check(State(api): State<Api>, request: Request) -> Result<Json<Value>, 
 }
 
 async fn introspect(State(api): State<Api>, request: Request) -> Result<Json<Value>, Refusal> {
+    let place = client_of(request.extensions());
     let (headers, form) = Form::of(request).await?;
-    check_client(&headers, &form)?;
+    known(&api, &headers, &form, place).await?;
     let mut document = match inspect(&api, form.need("token")?) {
         Some((_, claims)) => json!(claims),
         None => return Ok(Json(json!({ "active": false }))),
@@ -214,22 +295,4 @@ async fn userinfo(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Val
         "phone_number": null,
         "previous_logon_time": null,
     })))
-}
-
-async fn client(
-    State(api): State<Api>,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Result<Json<Value>, Refusal> {
-    let (user, _) = bearer_of(&headers)
-        .and_then(|token| inspect(&api, token))
-        .ok_or_else(Refusal::invalid_token)?;
-    if !user.admin {
-        return Err(Refusal::insufficient_scope());
-    }
-    Err(Refusal::new(
-        StatusCode::NOT_FOUND,
-        "not_found",
-        format!("No client with requested id: {id}"),
-    ))
 }

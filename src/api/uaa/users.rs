@@ -18,10 +18,11 @@ use crate::{
         extract::{bearer_of, client_of, read},
     },
     identity::{LoginError, Password, WeakPassword},
-    model::UserId,
+    model::{User, UserId},
     wire::{
         Query,
-        user::{PasswordChange, ScimCreate, ScimFilter, scim},
+        scim::{self, Filter, USER_ATTRIBUTES, user_values},
+        user::{self, PasswordChange, ScimCreate},
     },
 };
 
@@ -36,34 +37,37 @@ pub(super) fn router() -> Router<Api> {
 }
 
 /// The caller, refused in UAA's form.
-struct Auth(Caller);
+pub(super) struct Auth(pub(super) Caller);
 
 impl FromRequestParts<Api> for Auth {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Refusal> {
         let state = api.actions.store.state();
-        let user = bearer_of(&parts.headers)
-            .and_then(|token| api.identity.verify(&state, token, api.actions.now()))
+        let bearer = bearer_of(&parts.headers)
+            .and_then(|token| api.identity.bearer(&state, token, api.actions.now()))
             .ok_or_else(Refusal::invalid_token)?;
-        Ok(Self(Caller::new(&state, user)))
+        let caller = Caller::new(&state, bearer.user);
+        Ok(Self(caller.limited(bearer.limit.as_deref())))
     }
 }
 
-async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
+pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
     let bytes = read(request.into_body())
         .await
         .map_err(|_| Refusal::invalid_request("The body could not be read."))?;
     serde_json::from_slice(&bytes).map_err(|error| Refusal::invalid_request(error.to_string()))
 }
 
-async fn list(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    request: Request,
+/// A page of a SCIM list: what `values` says of an item's attributes, of which only `known` may
+/// be asked about, narrows it; `present` shows one.
+pub(super) fn page<T>(
+    query: &str,
+    known: &[&str],
+    mut items: Vec<T>,
+    values: impl Fn(&T, &str) -> Vec<String>,
+    present: impl Fn(&T) -> Value,
 ) -> Result<Json<Value>, Refusal> {
-    caller.need_admin()?;
-    let text = request.uri().query().unwrap_or_default();
     let valid = [
         "filter",
         "attributes",
@@ -73,28 +77,54 @@ async fn list(
         "count",
     ];
     let query =
-        Query::parse(text, &valid).map_err(|error| Refusal::invalid_request(error.to_string()))?;
-    let filter = ScimFilter::parse(query.get("filter").unwrap_or_default()).ok_or_else(|| {
+        Query::parse(query, &valid).map_err(|error| Refusal::invalid_request(error.to_string()))?;
+    let text = query.get("filter").unwrap_or_default();
+    let filter = Filter::parse(text).filter(|filter| filter.asks_only(known));
+    let filter = filter.ok_or_else(|| {
         Refusal::new(
             StatusCode::BAD_REQUEST,
             "invalid_scim_resource",
-            "Invalid filter expression: known are userName, origin and id with eq, joined by and",
+            format!(
+                "Invalid filter expression: known are the attributes {}",
+                known.join(", ")
+            ),
         )
     })?;
     let bad = |error: crate::wire::Error| Refusal::invalid_request(error.to_string());
     let start = query.number("startIndex", 1, usize::MAX).map_err(bad)?;
     let count = query.number("count", 100, MAX_COUNT).map_err(bad)?;
-    let mut users = api.actions.find_logins(&caller, &filter);
+    items.retain(|item| filter.passes(&|name| values(item, name)));
+    if let Some(attribute) = query.get("sortBy").map(str::to_lowercase) {
+        items.sort_by_cached_key(|item| values(item, &attribute));
+    }
+    if query.get("sortOrder") == Some("descending") {
+        items.reverse();
+    }
+    let resources = items.iter().skip(start - 1).take(count).map(present);
+    let resources: Vec<Value> = resources.collect();
+    Ok(Json(scim::page(&resources, start, count, items.len())))
+}
+
+fn present(api: &Api, user: &User) -> Value {
+    let groups = api.actions.groups_of_user(user);
+    user::scim(user, &groups)
+}
+
+async fn list(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    request: Request,
+) -> Result<Json<Value>, Refusal> {
+    caller.need_admin()?;
+    let mut users = api.actions.users(&caller);
     users.sort_by_key(|user| (user.created_at, user.id));
-    let page = users.iter().skip(start - 1).take(count);
-    let resources: Vec<_> = page.map(|user| scim(user)).collect();
-    Ok(Json(json!({
-        "resources": resources,
-        "startIndex": start,
-        "itemsPerPage": count,
-        "totalResults": users.len(),
-        "schemas": ["urn:scim:schemas:core:1.0"],
-    })))
+    page(
+        request.uri().query().unwrap_or_default(),
+        &USER_ATTRIBUTES,
+        users,
+        |user, name| user_values(user, name),
+        |user| present(&api, user),
+    )
 }
 
 async fn create(
@@ -127,7 +157,7 @@ async fn create(
         .actions
         .create_login(&caller, &new.username, new.origin.as_deref(), hash)
         .await?;
-    Ok((StatusCode::CREATED, Json(scim(&user))).into_response())
+    Ok((StatusCode::CREATED, Json(present(&api, &user))).into_response())
 }
 
 fn parse(id: &str) -> Result<UserId, Refusal> {
@@ -147,7 +177,7 @@ async fn show(
         .actions
         .user(&caller, wanted)
         .map_err(|_| Refusal::no_user(&id))?;
-    Ok(Json(scim(&user)))
+    Ok(Json(present(&api, &user)))
 }
 
 async fn remove(
@@ -157,9 +187,10 @@ async fn remove(
 ) -> Result<Json<Value>, Refusal> {
     let gone = api.actions.delete_login(&caller, parse(&id)?).await?;
     // Clients want a document, also where the control API has deleted the user before.
-    Ok(Json(
-        gone.map_or_else(|| json!({ "id": id }), |user| scim(&user)),
-    ))
+    Ok(Json(gone.map_or_else(
+        || json!({ "id": id }),
+        |user| present(&api, &user),
+    )))
 }
 
 async fn change_password(

@@ -16,7 +16,7 @@ use crate::{
         extract::{Auth, Base, Body, Id},
     },
     authz::Verb,
-    model::{AppId, ProcessType},
+    model::{AppId, ProcessType, Workload},
     wire::{self, app, droplet, shared},
 };
 
@@ -64,6 +64,8 @@ async fn env(
         org,
         uris: uris.collect(),
         services: state.vcap_services(id),
+        running: state.env_group(Workload::Running),
+        staging: state.env_group(Workload::Staging),
     };
     Ok(Json(app::env(&view, &base)))
 }

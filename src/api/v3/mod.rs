@@ -11,7 +11,9 @@ mod domains;
 mod download;
 mod droplets;
 mod events;
+mod feature_flags;
 mod include;
+mod isolation_segments;
 mod jobs;
 mod manifests;
 mod offerings;
@@ -54,6 +56,8 @@ pub(super) fn router() -> Router<Api> {
         .merge(domains::router())
         .merge(droplets::router())
         .merge(events::router())
+        .merge(feature_flags::router())
+        .merge(isolation_segments::router())
         .merge(jobs::router())
         .merge(manifests::router())
         .merge(offerings::router())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, Router, extract::State, routing::get};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     domains::sees,
@@ -13,11 +13,10 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        extract::{Auth, Base, Id, RawQuery},
     },
-    authz::Verb,
     model::{Domain, Org, OrgId},
-    wire::{Error, Query, ToOne, domain, organization, quota},
+    wire::{Query, domain, organization, quota},
 };
 
 pub(super) fn router() -> Router<Api> {
@@ -29,10 +28,6 @@ pub(super) fn router() -> Router<Api> {
         .route("/organizations/{guid}/domains/default", get(default_domain))
         .route("/organizations/{guid}/usage_summary", get(usage))
         .route("/organizations/{guid}/users", get(users))
-        .route(
-            "/organizations/{guid}/relationships/default_isolation_segment",
-            get(isolation_segment).patch(set_isolation_segment),
-        )
 }
 
 impl Resource for Org {
@@ -122,38 +117,4 @@ async fn usage(
     let used = api.actions.organization_usage(&caller, id)?;
     let owner = format!("/v3/organizations/{id}");
     Ok(Json(quota::usage(&used, ("organization", &owner), &base)))
-}
-
-fn no_segment(base: &crate::wire::Base, id: OrgId) -> Json<Value> {
-    let path = format!("/v3/organizations/{id}/relationships/default_isolation_segment");
-    Json(json!({ "data": null, "links": { "self": base.link(&path) } }))
-}
-
-async fn isolation_segment(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<OrgId>,
-) -> Result<Json<Value>, Failure> {
-    api.actions.organization(&caller, id)?;
-    Ok(no_segment(&base, id))
-}
-
-/// There is one segment, which is every organization's; taking a default away changes nothing.
-async fn set_isolation_segment(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<OrgId>,
-    Body(body): Body<ToOne>,
-) -> Result<Json<Value>, Failure> {
-    api.actions.organization(&caller, id)?;
-    caller.need_in_org(Verb::WriteOrg, id)?;
-    if body.data.is_some() {
-        return Err(Error::unprocessable(
-            "This platform has the one isolation segment 'shared', which needs no assigning.",
-        )
-        .into());
-    }
-    Ok(no_segment(&base, id))
 }

@@ -135,7 +135,7 @@ async fn droplets(
 
 async fn matches(
     State(api): State<Api>,
-    Auth(_): Auth,
+    Auth(caller): Auth,
     Body(body): Body<Resources>,
 ) -> Result<(StatusCode, Json<Resources>), Failure> {
     if body.resources.len() > MOST_RESOURCES {
@@ -143,6 +143,10 @@ async fn matches(
             "Resources must be at most {MOST_RESOURCES} in one request"
         ))
         .into());
+    }
+    if !api.actions.matches_resources(&caller)? {
+        let resources = Vec::new();
+        return Ok((StatusCode::CREATED, Json(Resources { resources })));
     }
     let asked: Vec<blobs::Resource> = body.resources.iter().map(kept).collect();
     let blobs = api.actions.blobs.clone();

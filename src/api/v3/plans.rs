@@ -20,10 +20,10 @@ use crate::{
         Api, Failure,
         extract::{Auth, Base, Body, Id, RawQuery},
     },
-    model::{Org, Plan, PlanId, SpaceId},
+    model::{Flag, Org, Plan, PlanId, SpaceId},
     store,
     wire::{
-        Query, included,
+        Error, Query, included,
         offering::{self, Visibility},
         package,
     },
@@ -56,6 +56,9 @@ impl FromRequestParts<Api> for Marketplace {
         if parts.headers.contains_key(header::AUTHORIZATION) {
             let Auth(caller) = Auth::from_request_parts(parts, api).await?;
             return Ok(Self(caller));
+        }
+        if api.actions.is_on(Flag::HideMarketplace) {
+            return Err(Error::not_authenticated("Authentication error").into());
         }
         Ok(Self(Caller::nobody()?))
     }

@@ -21,10 +21,9 @@ use crate::{
         answer::accepted,
         extract::{Auth, Base, Body, Id, RawQuery},
     },
-    authz::Verb,
     model::{Space, SpaceId},
     store,
-    wire::{self, Error, Query, ToOne, included, space},
+    wire::{self, Error, Query, included, space},
 };
 
 pub(super) fn router() -> Router<Api> {
@@ -36,10 +35,6 @@ pub(super) fn router() -> Router<Api> {
         .route("/spaces/{guid}/features/ssh", get(ssh).patch(set_ssh))
         .route("/spaces/{guid}/users", get(users))
         .route("/spaces/{guid}/routes", delete_at(delete_unmapped))
-        .route(
-            "/spaces/{guid}/relationships/isolation_segment",
-            get(isolation_segment).patch(set_isolation_segment),
-        )
         .route("/spaces/{guid}/relationships/quota", get(quota))
         .route("/spaces/{guid}/usage_summary", get(usage))
 }
@@ -143,40 +138,6 @@ async fn users(
     let path = format!("/v3/spaces/{id}/users");
     let here = |_: &store::State, space| space == id;
     super::users::list_in(&api, &caller, &query, &base, &path, here, None)
-}
-
-fn no_segment(base: &wire::Base, id: SpaceId) -> Json<Value> {
-    let path = format!("/v3/spaces/{id}/relationships/isolation_segment");
-    Json(json!({ "data": null, "links": { "self": base.link(&path) } }))
-}
-
-async fn isolation_segment(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<SpaceId>,
-) -> Result<Json<Value>, Failure> {
-    api.actions.space(&caller, id)?;
-    Ok(no_segment(&base, id))
-}
-
-/// There is one segment, in which every space is; taking one away changes nothing.
-async fn set_isolation_segment(
-    State(api): State<Api>,
-    Auth(caller): Auth,
-    Base(base): Base,
-    Id(id): Id<SpaceId>,
-    Body(body): Body<ToOne>,
-) -> Result<Json<Value>, Failure> {
-    let found = api.actions.space(&caller, id)?;
-    caller.need_in_org(Verb::WriteOrg, found.org)?;
-    if body.data.is_some() {
-        return Err(Error::unprocessable(
-            "This platform has the one isolation segment 'shared', which needs no assigning.",
-        )
-        .into());
-    }
-    Ok(no_segment(&base, id))
 }
 
 async fn quota(

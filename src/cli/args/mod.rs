@@ -1,8 +1,10 @@
 //! The client's verbs and flags.
 
+mod quota;
 mod reach;
 mod runs;
 
+pub(super) use quota::{Quota, QuotaLimits};
 pub(super) use reach::{
     GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup, Service, ServiceSettings,
 };
@@ -84,6 +86,9 @@ pub enum Verb {
     /// Rules about what apps and builds may reach
     #[command(subcommand, visible_alias = "security-groups")]
     SecurityGroup(SecurityGroup),
+    /// How much organizations and spaces use, and may use
+    #[command(subcommand, visible_alias = "quotas")]
+    Quota(Quota),
 }
 
 /// Arguments of `login`.

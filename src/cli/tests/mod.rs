@@ -3,4 +3,5 @@
 mod fake;
 mod flows;
 mod push;
+mod quota;
 mod reach;

@@ -9,6 +9,7 @@ pub(super) mod lifecycle;
 pub(super) mod login;
 pub(super) mod logs;
 pub(super) mod network_policy;
+pub(super) mod quota;
 pub(super) mod route;
 pub(super) mod runtimes;
 pub(super) mod scale;

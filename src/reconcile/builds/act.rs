@@ -17,6 +17,7 @@ use crate::{
     model::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
         EventTarget, Failure, Megabytes, Metadata, NetworkPolicy, PackageState, Timestamp,
+        Workload,
     },
     reconcile::{Config, Deps, network},
     stdx::clock::Clock,
@@ -153,7 +154,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Giv
     let request = Request {
         build: build.id,
         droplet,
-        app: Arc::clone(app),
+        app: with_shared(&state, app),
         source,
         lifecycle: build.lifecycle.clone(),
         classic: classic(&state, build.lifecycle.stack.as_deref()),
@@ -201,6 +202,19 @@ fn classic(state: &State, stack: Option<&str>) -> Vec<Classic> {
         })
     });
     with_bits.collect()
+}
+
+/// The app with the variables that admins set for every build, which lose against its own.
+fn with_shared(state: &State, app: &Arc<App>) -> Arc<App> {
+    let Some(group) = state.env_group(Workload::Staging) else {
+        return Arc::clone(app);
+    };
+    let mut env = group.var.clone();
+    env.extend(app.env.clone());
+    Arc::new(App {
+        env,
+        ..App::clone(app)
+    })
 }
 
 /// Commits the droplet, or the failure, unless nobody waits for it any more.

@@ -21,7 +21,7 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 13] = [
+const SINCE_V3: [Kind; 18] = [
     Kind::OrgQuota,
     Kind::SpaceQuota,
     Kind::Sidecar,
@@ -33,7 +33,12 @@ const SINCE_V3: [Kind; 13] = [
     Kind::Orphan,
     Kind::ServiceUsage,
     Kind::Buildpack,
+    Kind::Client,
     Kind::Deployment,
+    Kind::EnvGroup,
+    Kind::FeatureFlag,
+    Kind::Group,
+    Kind::IsolationSegment,
     Kind::Revision,
 ];
 

@@ -11,6 +11,7 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
+use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::harness::{PASSWORD, Platform};
@@ -75,8 +76,26 @@ async fn the_stock_command_line_works() {
         program: stock_cf(),
         home: tempfile::tempdir().unwrap(),
     };
+    let client = json!({
+        "client_id": "deployer", "client_secret": "s3cret",
+        "authorized_grant_types": ["client_credentials"],
+        "authorities": ["cloud_controller.admin"],
+    });
+    platform.make("/oauth/clients", client).await;
+    let code = format!("username=admin&password={}", PASSWORD.replace(' ', "+"));
+    let page = platform.form("/passcode", &code).await.expect(200);
+    let page = page.as_str().unwrap().to_owned();
+    let code = page.split("<code>").nth(1).unwrap();
+    let code = code.split('<').next().unwrap().to_owned();
     let story = move || {
-        tell(&cf, &format!("http://{address}"));
+        let api = format!("http://{address}");
+        tell(&cf, &api);
+        // A program, and a person who logged in on a page.
+        cf.good("auth deployer s3cret --client-credentials");
+        assert!(cf.good("orgs").contains("dev"));
+        cf.good("logout");
+        cf.good(&format!("login -a {api} --sso-passcode {code}"));
+        assert!(cf.good("target").contains("admin"));
     };
     tokio::task::spawn_blocking(story).await.unwrap();
 }
@@ -175,6 +194,29 @@ fn tell(cf: &Cf, api: &str) {
     check("delete-space-quota student -f", &["not found"]);
     check("set-org-quota labor default", &["OK"]);
     check("delete-org-quota tiny -f", &["OK"]);
+    check("create-isolation-segment gpu", &["OK"]);
+    check("enable-org-isolation labor gpu", &["OK"]);
+    check("isolation-segments", &["gpu", "labor", "shared"]);
+    check("set-org-default-isolation-segment labor gpu", &["OK"]);
+    check("org labor", &["gpu (default)"]);
+    check("set-space-isolation-segment site gpu", &["OK"]);
+    check("space site", &["gpu"]);
+    check("reset-space-isolation-segment site", &["OK"]);
+    check("reset-org-default-isolation-segment labor", &["OK"]);
+    check("disable-org-isolation labor gpu", &["OK"]);
+    check("delete-isolation-segment gpu -f", &["OK"]);
+    check("disable-feature-flag app_scaling", &["OK"]);
+    check("feature-flag app_scaling", &["disabled"]);
+    check("enable-feature-flag app_scaling", &["OK"]);
+    check(
+        "set-running-environment-variable-group {\"PROXY\":\"http://proxy\"}",
+        &["OK"],
+    );
+    check(
+        "running-environment-variable-group",
+        &["PROXY", "http://proxy"],
+    );
+    check("set-running-environment-variable-group {}", &["OK"]);
     check("stacks", &["cflinuxfs4"]);
     check("feature-flags", &["user_org_creation"]);
     check("isolation-segments", &["shared"]);

@@ -144,8 +144,11 @@ impl Platform {
         let json = if bytes.is_empty() {
             Value::Null
         } else {
-            serde_json::from_slice(&bytes)
-                .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(&bytes)))
+            // Pages and manifests are no JSON.
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| {
+                let text = String::from_utf8_lossy(&bytes);
+                Value::String(text.into_owned())
+            })
         };
         Answer {
             status: parts.status.as_u16(),
@@ -171,6 +174,16 @@ impl Platform {
             Body::from(body.to_string())
         };
         self.send(request.body(body).unwrap()).await
+    }
+
+    /// Sends a manifest as the holder of `token`.
+    pub(super) async fn manifest(&self, token: &str, path: &str, text: &str) -> Answer {
+        let request = Request::post(path)
+            .header(header::HOST, "api.apps.test")
+            .header(header::AUTHORIZATION, format!("bearer {token}"))
+            .header(header::CONTENT_TYPE, "application/x-yaml")
+            .body(Body::from(text.to_owned()));
+        self.send(request.unwrap()).await
     }
 
     /// A GET as the admin, which must be answered with 200.

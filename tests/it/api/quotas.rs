@@ -129,6 +129,8 @@ async fn what_runs_keeps_within_memory_and_instances() {
         .await;
     assert_eq!(usage["usage_summary"]["memory_in_mb"], 512);
     assert_eq!(usage["usage_summary"]["started_instances"], 2);
+    let all = platform.get("/v3/info/usage_summary").await;
+    assert_eq!(all["usage_summary"], usage["usage_summary"]);
     let usage = platform
         .get(&format!("/v3/spaces/{space}/usage_summary"))
         .await;

@@ -177,18 +177,6 @@ async fn what_is_fixed_or_empty_answers() {
         let path = format!("/v3/environment_variable_groups/{name}");
         assert_eq!(platform.get(&path).await["var"], json!({}));
     }
-    let flag = platform.get("/v3/feature_flags/user_org_creation").await;
-    assert_eq!(flag["enabled"], false);
-    let patch = json!({ "enabled": true });
-    let answer = platform
-        .call(
-            &platform.admin,
-            "PATCH",
-            "/v3/feature_flags/user_org_creation",
-            patch,
-        )
-        .await;
-    assert!(answer.refusal(422).contains("always disabled"));
 }
 
 #[tokio::test]

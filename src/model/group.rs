@@ -1,0 +1,33 @@
+//! Groups of users, which are the scopes of their tokens.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{GroupId, Timestamp, UserId};
+
+/// Sees everything that is not secret.
+pub const GLOBAL_AUDITOR: &str = "cloud_controller.global_auditor";
+/// Sees everything.
+pub const ADMIN_READ_ONLY: &str = "cloud_controller.admin_read_only";
+/// May do everything.
+pub const ADMIN: &str = "cloud_controller.admin";
+
+/// A group: its name is a scope in the tokens of its members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Group {
+    /// Identity.
+    pub id: GroupId,
+    /// Unique on the platform, whatever the case.
+    pub name: String,
+    /// What it is for.
+    #[serde(default)]
+    pub description: String,
+    /// Who is in it. Admins are in `cloud_controller.admin` by their own records.
+    #[serde(default)]
+    pub members: BTreeSet<UserId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
