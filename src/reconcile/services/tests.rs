@@ -79,6 +79,7 @@ impl World {
             name: SpaceName::parse("dev").unwrap(),
             allow_ssh: true,
             quota: None,
+            isolation_segment: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,
