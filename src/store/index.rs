@@ -5,9 +5,9 @@ use imbl::{OrdMap, OrdSet};
 use super::{Key, Record};
 use crate::model::{
     App, AppId, BindingId, BrokerId, Build, BuildId, ClientId, DeploymentId, Domain, DomainId,
-    DomainName, Droplet, DropletId, EventId, GroupId, Job, JobId, OfferingId, Org, OrgId,
-    OrgQuotaId, Package, PackageId, PeerPolicyId, PlanId, Process, ProcessId, RevisionId, Role,
-    RoleId, RoleScope, RouteBindingId, RouteHost, RouteId, RoutePath, SecurityGroupId, SegmentId,
+    DomainName, Droplet, DropletId, EventId, GroupId, JobId, OfferingId, Org, OrgId, OrgQuotaId,
+    Package, PackageId, PeerPolicyId, PlanId, Process, ProcessId, RevisionId, Role, RoleId,
+    RoleScope, RouteBindingId, RouteHost, RouteId, RoutePath, SecurityGroupId, SegmentId,
     ServiceId, ServiceUsageId, SidecarId, Space, SpaceId, SpaceQuotaId, TaskId, Timestamp, TokenId,
     User, UserId,
 };
@@ -60,7 +60,7 @@ pub struct Indexes {
     pub(super) active_deployments: OrdSet<(AppId, DeploymentId)>,
     events: OrdSet<(Timestamp, EventId)>,
     events_by_target: OrdSet<(String, Timestamp, EventId)>,
-    jobs: OrdSet<(Timestamp, JobId)>,
+    pub(super) jobs: OrdSet<(Timestamp, JobId)>,
 }
 
 /// How an entry goes in or out; lets one list of entries serve both.
@@ -256,6 +256,7 @@ pub(super) fn nil<T: From<uuid::Uuid>>() -> T {
 }
 
 pub(super) const START: Timestamp = Timestamp::from_millis(0);
+const END: Timestamp = Timestamp::from_millis(u64::MAX);
 
 impl super::State {
     /// The organization with this name, whatever the case.
@@ -370,7 +371,7 @@ impl super::State {
         app: AppId,
         process_type: &str,
     ) -> impl DoubleEndedIterator<Item = &Process> + '_ {
-        let until = Timestamp::from_millis(u64::MAX);
+        let until = END;
         let from = (app, process_type.to_owned(), START, nil());
         let until = (app, process_type.to_owned(), until, nil());
         self.indexes
@@ -476,19 +477,11 @@ impl super::State {
         target: &str,
     ) -> impl DoubleEndedIterator<Item = &'a crate::model::Event> + 'a {
         let from = (target.to_owned(), START, nil());
-        let until = (target.to_owned(), Timestamp::from_millis(u64::MAX), nil());
+        let until = (target.to_owned(), END, nil());
         self.indexes
             .events_by_target
             .range(from..=until)
             .filter_map(|(.., id)| self.events.get(id).map(AsRef::as_ref))
-    }
-
-    /// All jobs, oldest first.
-    pub fn jobs_by_time(&self) -> impl DoubleEndedIterator<Item = &Job> + '_ {
-        self.indexes
-            .jobs
-            .iter()
-            .filter_map(|(_, id)| self.jobs.get(id).map(AsRef::as_ref))
     }
 }
 
@@ -497,6 +490,6 @@ pub(super) fn range<T: Ord + Copy + From<uuid::Uuid>>(
     set: &OrdSet<(AppId, Timestamp, T)>,
     app: AppId,
 ) -> impl DoubleEndedIterator<Item = T> + '_ {
-    let until = (app, Timestamp::from_millis(u64::MAX), nil());
-    set.range((app, START, nil())..=until).map(|(.., id)| *id)
+    set.range((app, START, nil())..=(app, END, nil()))
+        .map(|(.., id)| *id)
 }

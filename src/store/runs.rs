@@ -2,9 +2,17 @@
 //! and deployments.
 
 use super::index::{nil, range};
-use crate::model::{AppId, Deployment, Droplet, Revision, Sidecar, SidecarPlan, Task};
+use crate::model::{AppId, Deployment, Droplet, Job, Revision, Sidecar, SidecarPlan, Task};
 
 impl super::State {
+    /// All jobs, oldest first.
+    pub fn jobs_by_time(&self) -> impl DoubleEndedIterator<Item = &Job> + '_ {
+        self.indexes
+            .jobs
+            .iter()
+            .filter_map(|(_, id)| self.jobs.get(id).map(AsRef::as_ref))
+    }
+
     /// The sidecars of `app`, oldest first.
     pub fn sidecars_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Sidecar> + '_ {
         range(&self.indexes.sidecars, app)

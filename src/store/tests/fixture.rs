@@ -10,21 +10,18 @@ use uuid::Uuid;
 
 use crate::{
     model::{
-        Actor, App, AppId, AppName, AppProtocol, AppState, Binding, BindingId, Blueprint, Build,
-        BuildId, BuildState, Buildpack, BuildpackId, Client, ClientId, Credentials, Deployment,
-        DeploymentId, DeploymentOptions, DeploymentState, Destination, DestinationId, Domain,
-        DomainId, DomainName, Droplet, DropletBuildpack, DropletId, DropletKind, DropletState,
-        EnvGroup, EnvGroupId, Event, EventId, EventTarget, Failure, FeatureFlag, Flag, FlagId,
-        Group, GroupId, HealthCheck, HealthKind, IsolationSegment, Job, JobError, JobId, JobState,
+        Actor, App, AppId, AppName, AppProtocol, AppState, Binding, BindingId, Build, BuildId,
+        BuildState, Client, ClientId, Credentials, Destination, DestinationId, Domain, DomainId,
+        DomainName, Droplet, DropletBuildpack, DropletId, DropletKind, DropletState, EnvGroup,
+        EnvGroupId, Event, EventId, EventTarget, Failure, FeatureFlag, Flag, FlagId, Group,
+        GroupId, HealthCheck, HealthKind, IsolationSegment, Job, JobError, JobId, JobState,
         Lifecycle, LifecycleKind, Limits, Megabytes, Metadata, Operation, OperationKind, Org,
         OrgId, OrgName, OrgQuota, OrgQuotaId, Package, PackageId, PackageState, PeerPolicy,
         PeerPolicyId, PeerProtocol, PortRange, Process, ProcessId, ProcessType, QuotaName, Reach,
-        ReadinessCheck, RefreshToken, Revision, RevisionId, Role, RoleId, RoleKind, RoleScope,
-        Route, RouteHost, RouteId, RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId,
-        SecurityGroupName, SecurityRule, Seed, SeedId, SegmentId, SegmentName, Service, ServiceId,
-        ServiceKind, ServiceName, Sidecar, SidecarId, SidecarPlan, Space, SpaceId, SpaceName,
-        SpaceQuota, SpaceQuotaId, Strategy, Task, TaskId, TaskState, Timestamp, TokenId, User,
-        UserId, Username,
+        ReadinessCheck, RefreshToken, Role, RoleId, RoleKind, RoleScope, Route, RouteHost, RouteId,
+        RoutePath, RuleProtocol, SecurityGroup, SecurityGroupId, SecurityGroupName, SecurityRule,
+        Seed, SeedId, SegmentId, SegmentName, Service, ServiceId, ServiceKind, ServiceName, Space,
+        SpaceId, SpaceName, SpaceQuota, SpaceQuotaId, Timestamp, TokenId, User, UserId, Username,
     },
     store::{Config, Opened, Record, Store, StoreError},
 };
@@ -451,99 +448,6 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             at: AT,
         }
         .into(),
-        Sidecar {
-            id: SidecarId::from_uuid(uuid(24, number)),
-            app,
-            plan: SidecarPlan {
-                name: "proxy".to_owned(),
-                command: "exec proxy".to_owned(),
-                process_types: BTreeSet::from([ProcessType::web()]),
-                memory: Some(Megabytes(64)),
-            },
-            created_at: AT,
-            updated_at: AT,
-        }
-        .into(),
-        Task {
-            id: TaskId::from_uuid(uuid(21, number)),
-            app,
-            sequence: 3,
-            name: "migrate".to_owned(),
-            command: "rake db:migrate".to_owned(),
-            state: TaskState::Failed {
-                reason: "APP/TASK/migrate: Exited with status 1".to_owned(),
-            },
-            droplet,
-            memory: Megabytes(256),
-            disk: Megabytes(512),
-            log_rate_limit: -1,
-            metadata: metadata(),
-            created_at: AT,
-            updated_at: AT,
-        }
-        .into(),
-        Revision {
-            id: RevisionId::from_uuid(uuid(22, number)),
-            app,
-            version: 4,
-            description: "New droplet deployed.".to_owned(),
-            blueprint: Blueprint {
-                droplet,
-                env: BTreeMap::from([("KEY".to_owned(), "값".to_owned())]),
-                commands: BTreeMap::from([(ProcessType::web(), Some("python app.py".to_owned()))]),
-                sidecars: vec![SidecarPlan {
-                    name: "proxy".to_owned(),
-                    command: "exec proxy".to_owned(),
-                    process_types: BTreeSet::from([ProcessType::web()]),
-                    memory: Some(Megabytes(64)),
-                }],
-            },
-            metadata: metadata(),
-            created_at: AT,
-            updated_at: AT,
-        }
-        .into(),
-        Deployment {
-            id: DeploymentId::from_uuid(uuid(23, number)),
-            app,
-            strategy: Strategy::Canary,
-            state: DeploymentState::Paused,
-            options: DeploymentOptions {
-                max_in_flight: 2,
-                instances: Some(3),
-                memory_mb: None,
-                disk_mb: Some(512),
-                log_rate_limit: None,
-                steps: vec![20, 50],
-            },
-            step: 1,
-            original: 4,
-            droplet,
-            previous_droplet: Some(droplet),
-            process: Some(ProcessId::from(app)),
-            revision: Some((RevisionId::from_uuid(uuid(22, number)), 4)),
-            rollback: false,
-            healthy_at: AT,
-            state_at: AT,
-            metadata: metadata(),
-            created_at: AT,
-            updated_at: AT,
-        }
-        .into(),
-        Buildpack {
-            id: BuildpackId::from_uuid(uuid(24, number)),
-            name: "our_buildpack".to_owned(),
-            stack: Some("cflinuxfs4".to_owned()),
-            position: 2,
-            enabled: true,
-            locked: false,
-            filename: Some("our-v1.zip".to_owned()),
-            bits: Some("ef".repeat(32)),
-            metadata: metadata(),
-            created_at: AT,
-            updated_at: AT,
-        }
-        .into(),
         event(number, 40).into(),
         Job {
             id: JobId::from_uuid(uuid(14, number)),
@@ -563,6 +467,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
         .into(),
     ];
     let route = RouteId::from_uuid(uuid(12, number));
+    records.extend(super::runs::records(number, app, droplet));
     records.extend(super::services::records(number, space, route));
     records
 }

@@ -10,5 +10,6 @@ mod golden;
 mod group;
 mod kill;
 mod power;
+mod runs;
 mod services;
 mod sim;

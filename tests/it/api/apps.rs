@@ -135,12 +135,6 @@ async fn what_an_app_cannot_be_is_refused() {
     )
     .await;
     check(
-        json!({ "lifecycle": { "data": { "buildpacks": ["https://git.kr/x"] } } }),
-        422,
-        "is a URL",
-    )
-    .await;
-    check(
         json!({ "lifecycle": { "data": { "stack": "windows" } } }),
         422,
         "Stack must be an existing stack",

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use pastina::{
     model::{
-        Actor, AppId, AppState, Build, BuildId, BuildState, Droplet, DropletId, DropletKind,
-        DropletState, Lifecycle, Megabytes, Metadata, PackageId, ProcessType, Task, TaskId,
-        TaskState, Timestamp,
+        Actor, AppId, AppState, Blueprint, Build, BuildId, BuildState, Deployment, DeploymentId,
+        DeploymentOptions, DeploymentState, Droplet, DropletId, DropletKind, DropletState,
+        Lifecycle, Megabytes, Metadata, PackageId, ProcessId, ProcessType, Revision, RevisionId,
+        Strategy, Task, TaskId, TaskState, Timestamp,
     },
     store::{State, Store, StoreError},
 };
@@ -292,6 +293,9 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
     let in_space = json!({ "space": to_one(&space) });
     let app = json!({ "name": "app", "relationships": in_space });
     let app = guid(&platform.make("/v3/apps", app).await);
+    let sidecar = json!({ "name": "proxy", "command": "true", "process_types": ["web"] });
+    let path = format!("/v3/apps/{app}/sidecars");
+    let sidecar = guid(&platform.make(&path, sidecar).await);
     let package = json!({ "type": "bits", "relationships": { "app": to_one(&app) } });
     let package = guid(&platform.make("/v3/packages", package).await);
     let domain = json!({ "name": "own.test", "relationships": { "organization": to_one(&org) } });
@@ -377,6 +381,7 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
         ("space", space),
         ("app", app),
         ("package", package),
+        ("sidecar", sidecar),
         ("domain", domain),
         ("route", route),
         ("destination", destination),
@@ -410,6 +415,8 @@ struct Records {
     droplet: Droplet,
     build: Build,
     task: Task,
+    revision: Revision,
+    deployment: Deployment,
 }
 
 impl Records {
@@ -462,18 +469,63 @@ impl Records {
             created_at: now,
             updated_at: now,
         };
+        let revision = Revision {
+            id: RevisionId::random(),
+            app,
+            version: 1,
+            description: "Initial revision.".to_owned(),
+            blueprint: Blueprint {
+                droplet: droplet.id,
+                env: BTreeMap::new(),
+                commands: BTreeMap::new(),
+                sidecars: Vec::new(),
+            },
+            metadata: Metadata::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        let deployment = Deployment {
+            id: DeploymentId::random(),
+            app,
+            strategy: Strategy::Canary,
+            state: DeploymentState::Paused,
+            options: DeploymentOptions {
+                max_in_flight: 1,
+                instances: None,
+                memory_mb: None,
+                disk_mb: None,
+                log_rate_limit: None,
+                steps: Vec::new(),
+            },
+            step: 0,
+            original: 1,
+            droplet: droplet.id,
+            previous_droplet: Some(droplet.id),
+            process: Some(ProcessId::from(app)),
+            revision: None,
+            rollback: false,
+            healthy_at: now,
+            state_at: now,
+            metadata: Metadata::default(),
+            created_at: now,
+            updated_at: now,
+        };
         Self {
             droplet,
             build,
             task,
+            revision,
+            deployment,
         }
     }
 
-    async fn put(self, store: &Store) -> [(&'static str, String); 3] {
+    async fn put(self, store: &Store) -> [(&'static str, String); 5] {
         let names = [
             ("droplet", self.droplet.id.to_string()),
             ("build", self.build.id.to_string()),
             ("task", self.task.id.to_string()),
+            ("revision", self.revision.id.to_string()),
+            ("deployment", self.deployment.id.to_string()),
         ];
         let put = store.commit(|tx| {
             let mut app = pastina::model::App::clone(&tx.apps[&self.droplet.app]);
@@ -483,6 +535,8 @@ impl Records {
             tx.put(self.droplet);
             tx.put(self.build);
             tx.put(self.task);
+            tx.put(self.revision);
+            tx.put(self.deployment);
             Ok::<_, StoreError>(())
         });
         put.await.unwrap();
