@@ -296,6 +296,8 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
     let sidecar = json!({ "name": "proxy", "command": "true", "process_types": ["web"] });
     let path = format!("/v3/apps/{app}/sidecars");
     let sidecar = guid(&platform.make(&path, sidecar).await);
+    let classic = platform.make("/v3/buildpacks", json!({ "name": "classic" }));
+    names.insert("classic", guid(&classic.await));
     let package = json!({ "type": "bits", "relationships": { "app": to_one(&app) } });
     let package = guid(&platform.make("/v3/packages", package).await);
     let domain = json!({ "name": "own.test", "relationships": { "organization": to_one(&org) } });
