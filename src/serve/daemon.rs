@@ -76,7 +76,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let disks = Disks::open(&config.state_dir, config.app_disk.bytes());
     let owners = sandbox::shows_owners(&config.state_dir);
     capabilities.findings.extend([disks.finding(), owners]);
-    let ceilings = [config.app_ceiling(disks.are_own()), config.build_ceiling()];
+    let ceilings = [config.app_ceiling(false), config.build_ceiling()];
     let has_ceilings = ceilings != [sandbox::Ceiling::default(); 2];
     // What is not configured is not missed.
     let missed = |lack: &&sandbox::Finding| has_ceilings || lack.what != sandbox::cgroup::CEILINGS;
