@@ -42,7 +42,7 @@ fn names_are_asked_of_the_hosts_servers() {
         .env(PLACE, internet.number())
         .output()
         .unwrap();
-    let text = String::from_utf8_lossy(&done.stdout).into_owned();
+    let text = String::from_utf8_lossy(&[done.stdout, done.stderr].concat()).into_owned();
     assert!(done.status.success() && text.contains("1 passed"), "{text}");
 }
 
