@@ -120,7 +120,7 @@ async fn lock_files_of_python_without_the_tools_that_wrote_them() {
                    dependencies = [\"itsdangerous>=2\"]\n";
     let uv = format!(
         "version = 1\n\n[[package]]\nname = \"itsdangerous\"\nversion = \"2.2.0\"\nsource = {{ registry = \
-         \"https://pypi.org/simple\" }}\nwheels = [{{ url = \"https://x/i.whl\", hash = \"{sum}\", size = 1 }}]\n\n\
+         \"https://packages.test/simple\" }}\nwheels = [{{ url = \"https://x/i.whl\", hash = \"{sum}\", size = 1 }}]\n\n\
          [[package]]\nname = \"x\"\nversion = \"1\"\nsource = {{ virtual = \".\" }}\ndependencies = [{{ name = \
          \"itsdangerous\" }}]\n"
     );
