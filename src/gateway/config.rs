@@ -5,6 +5,7 @@ use std::{borrow::Cow, fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Du
 use futures_util::future::BoxFuture;
 use tokio::{net::TcpStream, runtime::Handle};
 
+use super::RouteServices;
 use crate::sandbox;
 
 /// Opens a connection to a port of an instance, which is named by its folder.
@@ -39,6 +40,8 @@ pub struct Config {
     pub dial: Dial,
     /// Whether a client's `X-Forwarded-Proto` is believed: only where a proxy stands before.
     pub keep_forwarded_proto: bool,
+    /// How requests go through route services; none where they are not served.
+    pub route_services: Option<RouteServices>,
     /// Bounds of size, number and time.
     pub limits: Limits,
 }
@@ -58,6 +61,7 @@ impl Config {
                 Box::pin(async move { sandbox::dial(&dir, port).await })
             }),
             keep_forwarded_proto: false,
+            route_services: None,
             limits: Limits::default(),
         }
     }

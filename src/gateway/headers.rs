@@ -204,7 +204,8 @@ pub(super) fn name_instance(headers: &mut HeaderMap, backend: &Backend) {
     headers.insert(INSTANCE_INDEX, HeaderValue::from(backend.index));
 }
 
-fn now_ms() -> u64 {
+/// Milliseconds since the Unix epoch.
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

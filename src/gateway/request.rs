@@ -13,6 +13,10 @@ use super::{io::ConnState, refusal::Refusal};
 pub(super) struct Host(HeaderValue);
 
 impl Host {
+    pub(super) const fn from_value(value: HeaderValue) -> Self {
+        Self(value)
+    }
+
     /// As a Host header.
     pub(super) const fn value(&self) -> &HeaderValue {
         &self.0

@@ -18,7 +18,7 @@ use super::{
     proxy,
     refusal::Refusal,
     request::{self, Host},
-    site, sticky,
+    route_service, site, sticky,
     worker::Worker,
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
     routing::{AddressError, Backend, Entry, InstanceAddress, Target},
 };
 
-const APP_INSTANCE: HeaderName = HeaderName::from_static("x-cf-app-instance");
+pub(super) const APP_INSTANCE: HeaderName = HeaderName::from_static("x-cf-app-instance");
 
 /// Answers one request.
 pub(super) async fn handle(
@@ -105,9 +105,23 @@ async fn route(
 
     let choice = Choice::of(&entry, &parts.headers)?;
     let protocol = request::upgrade(&parts);
-    let keep_proto = worker.shared.config.keep_forwarded_proto;
+    let mut keep_proto = worker.shared.config.keep_forwarded_proto;
+    let mut through = None;
+    if let Some(service) = &entry.service {
+        through = route_service::turn(worker, conn, &entry, service, &host, &mut parts)?;
+        // Who comes from the service knows how the client came.
+        keep_proto |= through.is_none();
+    }
     headers::strip_hop_by_hop(&mut parts.headers, protocol.clone());
     let id = headers::add_forwarded(&mut parts.headers, conn, keep_proto, || worker.random());
+    let with_id = |mut response: Response<Outgoing>| {
+        response.headers_mut().insert(REQUEST_ID, id);
+        response
+    };
+    if let Some(service) = through {
+        let answer = route_service::visit(worker, conn, exchange, service, parts, body).await;
+        return answer.map(with_id);
+    }
     if let Some(exchange) = exchange {
         exchange.asked(asked(&parts, &host, conn));
     }
@@ -133,15 +147,11 @@ async fn route(
             errand.run(exchange, first, parts, body, upgrade).await
         }
     };
-    let with_id = |mut response: Response<Outgoing>| {
-        response.headers_mut().insert(REQUEST_ID, id);
-        response
-    };
     answer.map(with_id)
 }
 
 /// What is kept of a request for its access line.
-fn asked(parts: &Parts, host: &Host, conn: &ConnState) -> Asked {
+pub(super) fn asked(parts: &Parts, host: &Host, conn: &ConnState) -> Asked {
     let header = |name: HeaderName| parts.headers.get(name).cloned();
     Asked {
         at: OffsetDateTime::now_utc(),
@@ -168,6 +178,8 @@ pub(super) enum Choice {
     Pinned(Arc<Backend>),
     /// To the instance of its session while that is there.
     Session(InstanceId),
+    /// To any instance of a route service, whose answers are of another app's sessions.
+    Passing,
 }
 
 impl Choice {
@@ -190,7 +202,7 @@ impl Choice {
         let session = match self {
             Self::Pinned(backend) => Some(backend),
             Self::Session(instance) => entry.instance(*instance),
-            Self::Any => None,
+            Self::Any | Self::Passing => None,
         };
         session.or_else(|| worker.next_backend(entry, &[])).cloned()
     }
@@ -205,15 +217,19 @@ impl Choice {
     ) -> Option<Arc<Backend>> {
         match self {
             Self::Pinned(backend) => Some(Arc::clone(backend)),
-            Self::Any | Self::Session(_) => worker
+            Self::Any | Self::Session(_) | Self::Passing => worker
                 .next_backend(entry, failed)
                 .or_else(|| worker.next_backend(entry, &[]))
                 .cloned(),
         }
     }
 
-    /// Whether the session's instance is not the one that answers.
-    pub(super) fn lost(&self, answering: InstanceId) -> bool {
-        matches!(self, Self::Session(wanted) if *wanted != answering)
+    /// Binds a session to the instance that answers, where there is one to bind.
+    pub(super) fn bind(&self, headers: &mut http::HeaderMap, answering: InstanceId) {
+        match self {
+            Self::Passing => {}
+            Self::Session(wanted) => sticky::bind(headers, answering, *wanted != answering),
+            Self::Any | Self::Pinned(_) => sticky::bind(headers, answering, false),
+        }
     }
 }

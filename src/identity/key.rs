@@ -1,11 +1,6 @@
 //! The key that signs tokens: RSA with 2,048 bits, since RS256 is what UAA's clients expect.
 
-use std::{
-    fmt, fs,
-    io::{self, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
-    path::Path,
-};
+use std::{fmt, fs, io, path::Path};
 
 use aws_lc_rs::{
     encoding::{AsDer as _, Pkcs8V1Der, PublicKeyX509Der},
@@ -21,6 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest as _, Sha256};
 
 use super::IdentityError;
+use crate::stdx::private_file;
 
 const ALGORITHM: Algorithm = Algorithm::RS256;
 
@@ -62,7 +58,7 @@ impl SigningKey {
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 let pem = new_pem()?;
-                write(path, &pem).map_err(|source| IdentityError::Io {
+                private_file::write(path, pem.as_bytes()).map_err(|source| IdentityError::Io {
                     what: "write",
                     path: path.to_owned(),
                     source,
@@ -161,24 +157,4 @@ fn pem(label: &str, der: &[u8]) -> String {
     }
     text.push_str(&format!("-----END {label}-----\n"));
     text
-}
-
-/// Puts the file there whole or not at all, for its owner's eyes only.
-pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)?;
-    let unfinished = path.with_extension("new");
-    let mut file = fs::OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&unfinished)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&unfinished, path)?;
-    fs::File::open(dir)?.sync_all()
 }

@@ -13,7 +13,7 @@ use super::{
     Claims, IdentityError, PublicKey, claims,
     key::{self, SigningKey},
 };
-use crate::model::Timestamp;
+use crate::{model::Timestamp, stdx::private_file};
 
 /// Keys that are remembered at most; an operator who changes them more often than that while
 /// tokens last ends the oldest tokens.
@@ -127,9 +127,9 @@ impl Keyring {
                 // A copy first: were the file moved, a crash in between would leave no key.
                 let text = fs::read_to_string(&now).map_err(failed("read"))?;
                 let kept = dir.join(format!("token-key-{}{OLD}", old.public().id));
-                key::write(&kept, &text).map_err(failed("write"))?;
+                private_file::write(&kept, text.as_bytes()).map_err(failed("write"))?;
             }
-            key::write(&now, &pem).map_err(failed("write"))?;
+            private_file::write(&now, pem.as_bytes()).map_err(failed("write"))?;
         }
         keys.insert(0, new);
         keys.truncate(MOST);

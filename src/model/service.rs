@@ -58,6 +58,9 @@ pub enum ServiceKind {
         /// Where requests for bound routes go first.
         #[serde(default)]
         route_service_url: Option<String>,
+        /// Whether that is an admin's word, so that it may be on a private network.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        route_service_vouched: bool,
     },
     /// One that a broker made.
     Managed {

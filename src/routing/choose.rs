@@ -110,6 +110,7 @@ mod tests {
             route: RouteId::random(),
             host: "a.kr".into(),
             path: String::new(),
+            service: None,
             backends,
         }
     }

@@ -115,6 +115,7 @@ mod tests {
             route: RouteId::random(),
             host: host.to_owned(),
             path: path.to_owned(),
+            service: None,
             backends: Vec::new(),
         })
     }

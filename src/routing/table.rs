@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use http::Uri;
+
 use super::{AddressError, InstanceAddress, index::Index};
 use crate::model::{AppId, AppProtocol, InstanceId, RouteId, SpaceId};
 
@@ -46,6 +48,8 @@ pub struct Entry {
     pub host: String,
     /// Path prefix; empty for all.
     pub path: String,
+    /// What its requests go through on their way to an app.
+    pub service: Option<RouteService>,
     /// Instances that take requests now; none where all are down.
     pub backends: Vec<Arc<Backend>>,
 }
@@ -67,6 +71,15 @@ impl Entry {
     pub fn instance(&self, id: InstanceId) -> Option<&Arc<Backend>> {
         self.backends.iter().find(|backend| backend.instance == id)
     }
+}
+
+/// A service that requests go through on their way to an app.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RouteService {
+    /// Where it is; none where what was told of it is no URL, so that nothing gets past it.
+    pub url: Option<Uri>,
+    /// Whether an admin stands behind the address, so that it may be one of a private network.
+    pub vouched: bool,
 }
 
 /// One instance that takes requests.

@@ -195,7 +195,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         ssh: door.as_ref().map(|door| ssh::offered(&config, door)),
     });
     let gateway = Gateway::start(
-        gateway_config(&config, platform),
+        gateway_config(&config, platform)?,
         table,
         &certs,
         control::service(api, config.behind_proxy),
@@ -370,7 +370,10 @@ fn key_files(config: &Config) -> Vec<KeyFiles> {
         .collect()
 }
 
-fn gateway_config(config: &Config, platform: gateway::PlatformHosts) -> gateway::Config {
+fn gateway_config(
+    config: &Config,
+    platform: gateway::PlatformHosts,
+) -> anyhow::Result<gateway::Config> {
     let listen = |at: Listen, key: &'static str| {
         at.address()
             .map(|addr| gateway::Listen {
@@ -380,7 +383,16 @@ fn gateway_config(config: &Config, platform: gateway::PlatformHosts) -> gateway:
             .into_iter()
             .collect()
     };
-    gateway::Config {
+    let limits = gateway::Limits {
+        connections: config.gateway_connections.get(),
+        connect: config.gateway_connect,
+        response: config.gateway_request,
+        header_time: config.gateway_header,
+        idle: config.gateway_idle,
+        ..gateway::Limits::default()
+    };
+    let seal = gateway::Seal::open(&config.state_dir.join("gateway/route-services.key"))?;
+    Ok(gateway::Config {
         http: listen(config.http, "--http (listen.http)"),
         https: listen(config.https, "--https (listen.https)"),
         threads: match config.gateway_threads {
@@ -388,16 +400,10 @@ fn gateway_config(config: &Config, platform: gateway::PlatformHosts) -> gateway:
             Threads::Exactly(count) => count.get(),
         },
         keep_forwarded_proto: config.behind_proxy,
-        limits: gateway::Limits {
-            connections: config.gateway_connections.get(),
-            connect: config.gateway_connect,
-            response: config.gateway_request,
-            header_time: config.gateway_header,
-            idle: config.gateway_idle,
-            ..gateway::Limits::default()
-        },
+        route_services: Some(gateway::RouteServices::try_new(seal, &limits)?),
+        limits,
         ..gateway::Config::new(tokio::runtime::Handle::current(), platform)
-    }
+    })
 }
 
 /// How clients on this machine find the daemon.

@@ -12,7 +12,7 @@ use crate::{
     model::{
         Actor, AppId, Binding, Broker, BrokerId, Errand, Job, JobError, JobId, Offering,
         OfferingId, Operation, OperationKind, OperationState, Orphan, OrphanId, Plan, PlanId,
-        RouteBinding, RouteId, Service, ServiceId, ServiceUsage, SpaceId, Timestamp,
+        RouteBinding, RouteId, Service, ServiceId, ServiceKind, ServiceUsage, SpaceId, Timestamp,
     },
     wire::binding::{Bound, vcap_services},
 };
@@ -195,6 +195,19 @@ impl super::State {
             origin.is_some_and(|(.., broker)| broker.space.is_none())
         } else {
             service.vouched
+        }
+    }
+
+    /// Whether the address of an instance's route service is an admin's word, as for
+    /// [`State::is_vouched`].
+    #[must_use]
+    pub fn vouches_route_service(&self, service: &Service) -> bool {
+        match service.kind {
+            ServiceKind::UserProvided {
+                route_service_vouched,
+                ..
+            } => route_service_vouched,
+            ServiceKind::Managed { .. } => self.is_vouched(service),
         }
     }
 

@@ -112,6 +112,7 @@ impl Settings {
                 credentials,
                 syslog_drain_url,
                 route_service_url,
+                ..
             } => {
                 if self.parameters.is_some() {
                     errors.push("Unknown field(s): 'parameters'".to_owned());
@@ -327,6 +328,7 @@ mod tests {
             credentials: Credentials::default(),
             syslog_drain_url: Some("syslog://old.example.kr:514".to_owned()),
             route_service_url: None,
+            route_service_vouched: false,
         };
         let mut tags = vec!["old".to_owned()];
         settings.apply(&mut kind, &mut tags).map(|()| (kind, tags))

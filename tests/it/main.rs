@@ -14,6 +14,7 @@ mod e2e_kill;
 mod e2e_network;
 mod e2e_public;
 mod e2e_reload;
+mod e2e_routes;
 mod e2e_sidecars;
 mod e2e_ssh;
 mod e2e_staging;

@@ -108,6 +108,14 @@ pub(super) fn say(
     if settings.credentials.is_some() {
         service.vouched = caller.grants.admin;
     }
+    if let ServiceKind::UserProvided {
+        route_service_vouched,
+        ..
+    } = &mut service.kind
+        && settings.route_service_url.is_some()
+    {
+        *route_service_vouched = caller.grants.admin;
+    }
     settings
         .metadata
         .apply(&mut service.metadata)
@@ -127,6 +135,7 @@ fn user_provided(tx: &mut Tx, caller: &Caller, new: New) -> Result<Box<Service>,
             credentials: Credentials::default(),
             syslog_drain_url: None,
             route_service_url: None,
+            route_service_vouched: false,
         },
     )?;
     tx.put(service.clone());

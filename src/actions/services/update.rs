@@ -6,7 +6,8 @@ use crate::{
     authz::Verb,
     model::{
         AppId, Change, Credentials, Errand, MaintenanceInfo, Operation, OperationKind,
-        OperationState, Plan, Service, ServiceId, ServiceKind, ServiceName, Timestamp, UsageState,
+        OperationState, Plan, RouteBinding, Service, ServiceId, ServiceKind, ServiceName,
+        Timestamp, UsageState,
     },
     store::{
         State, Tx,
@@ -66,6 +67,7 @@ fn user_provided(
     service.last_operation = Operation::done(OperationKind::Update, now);
     service.updated_at = now;
     tx.put(service.clone());
+    follow(tx, &service, now);
     let bound = tx.bindings_of_service(service.id);
     let bound: Vec<AppId> = bound.filter_map(|binding| binding.app).collect();
     for app in bound {
@@ -73,6 +75,21 @@ fn user_provided(
     }
     note_service(tx, &caller.actor(), "update", &service, data, now);
     Ok(Saved::Done(Box::new(service)))
+}
+
+/// Has the bindings of routes name what the instance says of its route service.
+fn follow(tx: &mut Tx, service: &Service, now: Timestamp) {
+    let url = service.route_service_url();
+    let bindings = tx.route_bindings_of_service(service.id);
+    let behind: Vec<RouteBinding> = bindings
+        .filter(|binding| binding.route_service_url.as_deref() != url)
+        .cloned()
+        .collect();
+    for mut binding in behind {
+        binding.route_service_url = url.map(str::to_owned);
+        binding.updated_at = now;
+        tx.put(binding);
+    }
 }
 
 fn managed(

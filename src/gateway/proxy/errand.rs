@@ -17,7 +17,7 @@ use crate::{
         refusal::Refusal,
         request::Host,
         service::Choice,
-        site, sticky, tunnel,
+        site, tunnel,
         worker::Worker,
     },
     model::AppProtocol,
@@ -293,11 +293,7 @@ impl Errand<'_> {
                 .remove(header::UPGRADE)
                 .unwrap_or(upgrade.protocol);
             headers::strip_hop_by_hop(&mut parts.headers, Some(protocol));
-            sticky::bind(
-                &mut parts.headers,
-                backend.instance,
-                self.choice.lost(backend.instance),
-            );
+            self.choice.bind(&mut parts.headers, backend.instance);
             if let Some(mut exchange) = exchange.take() {
                 exchange.answered(parts.status.as_u16());
                 let alive = self.worker.live.one();
@@ -313,11 +309,7 @@ impl Errand<'_> {
             parts.headers.remove(header::CONTENT_LENGTH);
         }
         headers::strip_hop_by_hop(&mut parts.headers, None);
-        sticky::bind(
-            &mut parts.headers,
-            backend.instance,
-            self.choice.lost(backend.instance),
-        );
+        self.choice.bind(&mut parts.headers, backend.instance);
         let body = Outgoing::new(Source::Upstream(Download::new(body, Some(lease))));
         Ok(Response::from_parts(parts, body))
     }

@@ -150,6 +150,30 @@ fn words(refusal: Refusal, language: Language) -> (&'static str, &'static str) {
             "플랫폼이 응답하지 못했습니다",
             "플랫폼 내부에 문제가 생겼습니다. 나중에 다시 시도해 주세요.",
         ),
+        (
+            Refusal::RouteServicesOff
+            | Refusal::RouteServiceUpgrade
+            | Refusal::SignatureInvalid
+            | Refusal::SignatureExpired
+            | Refusal::UntrustedCertificate,
+            English,
+        ) => (
+            "The way to the app is blocked",
+            "Requests for this address pass a service before they come to the app, and there \
+             this one did not get on. If the app is yours, look at its route service.",
+        ),
+        (
+            Refusal::RouteServicesOff
+            | Refusal::RouteServiceUpgrade
+            | Refusal::SignatureInvalid
+            | Refusal::SignatureExpired
+            | Refusal::UntrustedCertificate,
+            Korean,
+        ) => (
+            "앱으로 가는 길이 막혔습니다",
+            "이 주소의 요청은 앱에 닿기 전에 다른 서비스를 거치는데, 거기서 더 나아가지 \
+             못했습니다. 직접 만든 앱이라면 라우트 서비스를 확인해 주세요.",
+        ),
         (_, English) => (
             "The request cannot be served",
             "The browser or program sent a request that is not valid here.",

@@ -31,15 +31,31 @@ pub(in crate::gateway) enum Refusal {
     TransferCoding,
     /// The platform's own service failed.
     ApiFailure,
+    /// The route is bound to a route service, and none are served here.
+    RouteServicesOff,
+    /// A change of protocol cannot pass a route service.
+    RouteServiceUpgrade,
+    /// The signature of a route service is none of ours, or of another route.
+    SignatureInvalid,
+    /// The route service took too long to send the request on.
+    SignatureExpired,
+    /// The certificate of the route service is not trusted.
+    UntrustedCertificate,
 }
 
 impl Refusal {
-    pub(in crate::gateway) const fn status(self) -> StatusCode {
+    pub(in crate::gateway) fn status(self) -> StatusCode {
         match self {
             Self::UnknownRoute => StatusCode::NOT_FOUND,
-            Self::NoEndpoints => StatusCode::SERVICE_UNAVAILABLE,
-            Self::EndpointFailure(_) => StatusCode::BAD_GATEWAY,
-            Self::EndpointTimeout => StatusCode::GATEWAY_TIMEOUT,
+            Self::NoEndpoints | Self::RouteServiceUpgrade => StatusCode::SERVICE_UNAVAILABLE,
+            Self::EndpointFailure(_) | Self::RouteServicesOff | Self::SignatureInvalid => {
+                StatusCode::BAD_GATEWAY
+            }
+            Self::EndpointTimeout | Self::SignatureExpired => StatusCode::GATEWAY_TIMEOUT,
+            // The number that gorouter uses, which is in no standard.
+            Self::UntrustedCertificate => {
+                StatusCode::from_u16(526).unwrap_or(StatusCode::BAD_GATEWAY)
+            }
             Self::EmptyHost | Self::BadInstance | Self::UnknownInstance | Self::BadRequest(_) => {
                 StatusCode::BAD_REQUEST
             }
@@ -60,6 +76,10 @@ impl Refusal {
             Self::BadRequest(_) => "bad_request",
             Self::TransferCoding => "unsupported_transfer_coding",
             Self::ApiFailure => "platform_failure",
+            Self::RouteServicesOff | Self::RouteServiceUpgrade => "route_service_unsupported",
+            Self::SignatureInvalid => "invalid_route_service_signature",
+            Self::SignatureExpired => "expired_route_service_signature",
+            Self::UntrustedCertificate => "endpoint_failure (certificate not trusted)",
         }
     }
 
@@ -79,6 +99,17 @@ impl Refusal {
             Self::BadRequest(reason) => format!("{reason}."),
             Self::TransferCoding => "The only transfer coding served is chunked.".into(),
             Self::ApiFailure => "The platform could not answer.".into(),
+            Self::RouteServicesOff => "Support for route services is disabled.".into(),
+            Self::RouteServiceUpgrade => {
+                "Websocket requests are not supported for routes bound to Route Services.".into()
+            }
+            Self::SignatureInvalid => {
+                "Failed to validate Route Service Signature: it is not of this route.".into()
+            }
+            Self::SignatureExpired => {
+                "Failed to validate Route Service Signature: route service request expired.".into()
+            }
+            Self::UntrustedCertificate => return "526 Invalid SSL Certificate\n".into(),
         };
         format!("{status}: {reason}\n")
     }

@@ -282,6 +282,7 @@ pub(super) fn entry(host: &str, backends: Vec<Arc<Backend>>) -> Entry {
         route: RouteId::random(),
         host: host.to_owned(),
         path: String::new(),
+        service: None,
         backends,
     }
 }

@@ -6,5 +6,6 @@ mod drain;
 mod http1;
 mod http2;
 mod retry;
+mod route_service;
 mod site;
 mod upgrade;

@@ -73,6 +73,7 @@ fn service(space: SpaceId, vouched: bool, credentials: &Value) -> Service {
             credentials: Credentials(credentials.as_object().cloned().unwrap()),
             syslog_drain_url: Some("syslog://drain.example.kr:514".to_owned()),
             route_service_url: None,
+            route_service_vouched: false,
         },
         vouched,
         tags: Vec::new(),

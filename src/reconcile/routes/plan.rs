@@ -2,10 +2,12 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use http::Uri;
+
 use crate::{
     drivers::{self, Instance},
-    model::{Destination, InstanceId, ProcessId, Route, RouteId},
-    routing::{Backend, Entry, Target},
+    model::{Destination, InstanceId, OperationKind, OperationState, ProcessId, Route, RouteId},
+    routing::{Backend, Entry, RouteService, Target},
     store::State,
 };
 
@@ -71,7 +73,28 @@ fn entry(
         route: route.id,
         host: route.fqdn(&domain.name).to_lowercase(),
         path: route.path.to_string(),
+        service: service(state, route.id),
         backends,
+    })
+}
+
+/// The route service that a route is bound to; one that a broker has not made yet, or takes away
+/// again, is none.
+fn service(state: &State, route: RouteId) -> Option<RouteService> {
+    let bound = state.route_bindings_of(route).find(|binding| {
+        let last = &binding.last_operation;
+        match last.kind {
+            OperationKind::Create => last.state == OperationState::Succeeded,
+            OperationKind::Update => true,
+            // It is still there where that failed.
+            OperationKind::Delete => last.state == OperationState::Failed,
+        }
+    })?;
+    let url = bound.route_service_url.as_deref()?;
+    let service = state.services.get(&bound.service)?;
+    Some(RouteService {
+        url: url.parse().ok().filter(|url: &Uri| url.host().is_some()),
+        vouched: state.vouches_route_service(service),
     })
 }
 

@@ -369,6 +369,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
                 ),
                 syslog_drain_url: Some("syslog-tls://logs.example.kr:6514".to_owned()),
                 route_service_url: None,
+                route_service_vouched: false,
             },
             vouched: true,
             tags: vec!["sql".to_owned()],
