@@ -9,6 +9,7 @@ use axum::{
 };
 use serde_json::json;
 
+use super::openapi::{Answers, Operation};
 use crate::{actions::ActionError, blobs::BlobError, wire::Error};
 
 /// What to do about a package that is too large.
@@ -114,5 +115,11 @@ impl IntoResponse for Failure {
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let errors: Vec<_> = self.0.iter().map(Error::json).collect();
         (status, Json(json!({ "errors": errors }))).into_response()
+    }
+}
+
+impl Answers for Failure {
+    fn describe(operation: &mut Operation) {
+        operation.refuse("Errors");
     }
 }

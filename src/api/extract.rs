@@ -1,6 +1,7 @@
 //! What handlers take from a request.
 
 use std::{
+    marker::PhantomData,
     net::{IpAddr, Ipv4Addr},
     str::FromStr,
 };
@@ -9,9 +10,14 @@ use axum::{
     extract::{FromRequest, FromRequestParts, OriginalUri, Path, Request},
     http::{Extensions, HeaderMap, header, request::Parts},
 };
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::json;
 
-use super::{Api, Client, Failure, Tls};
+use super::{
+    Api, Client, Failure, Tls,
+    openapi::{Operation, Security, Takes},
+};
 use crate::{actions::Caller, wire};
 
 /// Largest JSON or YAML body, in bytes.
@@ -37,6 +43,10 @@ impl<S: Sync> FromRequestParts<S> for Base {
             &authority,
         )))
     }
+}
+
+impl Takes for Base {
+    fn describe(_: &mut Operation) {}
 }
 
 /// Where a request came from, as far as that is known.
@@ -66,6 +76,12 @@ impl FromRequestParts<Api> for Auth {
     }
 }
 
+impl Takes for Auth {
+    fn describe(operation: &mut Operation) {
+        operation.secure(Security::Bearer);
+    }
+}
+
 /// The token of `Authorization: bearer ...`, whatever the case of the scheme (RFC 9110, 11.1).
 pub(super) fn bearer_of(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
@@ -91,6 +107,12 @@ impl<T: FromStr, S: Send + Sync> FromRequestParts<S> for Id<T> {
     }
 }
 
+impl<T> Takes for Id<T> {
+    fn describe(operation: &mut Operation) {
+        operation.guids();
+    }
+}
+
 /// Two guids in the path, such as a route's and its destination's.
 #[derive(Debug)]
 pub(super) struct Ids<A, B>(pub(super) A, pub(super) B);
@@ -106,6 +128,12 @@ impl<A: FromStr, B: FromStr, S: Send + Sync> FromRequestParts<S> for Ids<A, B> {
             (Ok(first), Ok(second)) => Ok(Self(first, second)),
             _ => Err(wire::Error::not_found(resource(&path_of(parts))).into()),
         }
+    }
+}
+
+impl<A, B> Takes for Ids<A, B> {
+    fn describe(operation: &mut Operation) {
+        operation.guids();
     }
 }
 
@@ -152,22 +180,76 @@ pub(super) fn resource(path: &str) -> &'static str {
     }
 }
 
-/// The raw query string; handlers parse it with the parameters that they know.
-#[derive(Debug)]
-pub(super) struct RawQuery(String);
+/// What a query string may say.
+pub(super) trait Parameters {
+    /// The parameters, besides those of every list.
+    const NAMES: &'static [&'static str];
+    /// What `include` may name.
+    const INCLUDES: &'static [&'static str] = &[];
+    /// Whether the answer is a list.
+    const LISTS: bool;
+}
 
-impl RawQuery {
-    /// The parameters, of which only `valid` and those of every list may be there.
-    pub(super) fn parse(&self, valid: &[&str]) -> Result<wire::Query, Failure> {
-        Ok(wire::Query::parse(&self.0, valid)?)
+/// Types that stand for what a query string may say.
+macro_rules! parameters {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident($lists:literal): $($parameter:literal),* $(=> $($include:literal),*)?;
+    )*) => {$(
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(in crate::api) enum $name {}
+
+        impl $crate::api::extract::Parameters for $name {
+            const NAMES: &'static [&'static str] = &[$($parameter),*];
+            $(const INCLUDES: &'static [&'static str] = &[$($include),*];)?
+            const LISTS: bool = $lists;
+        }
+    )*};
+}
+pub(super) use parameters;
+
+/// The raw query string; handlers parse it when it is its turn.
+pub(super) struct RawQuery<P>(String, PhantomData<P>);
+
+impl<P: Parameters> RawQuery<P> {
+    /// The parameters, of which only those of `P` and those of every list may be there.
+    pub(super) fn parse(&self) -> Result<wire::Query, Failure> {
+        Ok(wire::Query::parse(&self.0, P::NAMES)?)
     }
 }
 
-impl<S: Sync> FromRequestParts<S> for RawQuery {
+impl<P, S: Sync> FromRequestParts<S> for RawQuery<P> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
-        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+        let query = parts.uri.query().unwrap_or_default();
+        Ok(Self(query.to_owned(), PhantomData))
+    }
+}
+
+impl<P: Parameters> Takes for RawQuery<P> {
+    fn describe(operation: &mut Operation) {
+        for name in P::NAMES {
+            let schema = match *name {
+                "fields" => json!({
+                    "type": "object",
+                    "additionalProperties": { "type": "string" },
+                }),
+                name if name.ends_with('s') => {
+                    json!({ "type": "array", "items": { "type": "string" } })
+                }
+                _ => json!({ "type": "string" }),
+            };
+            operation.query(name, &schema);
+        }
+        if !P::INCLUDES.is_empty() {
+            let items = json!({ "enum": P::INCLUDES });
+            operation.query("include", &json!({ "type": "array", "items": items }));
+        }
+        if P::LISTS {
+            operation.lists();
+        }
     }
 }
 
@@ -198,6 +280,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
         })?;
         json.end().map_err(|error| no_json(&error))?;
         Ok(Self(value))
+    }
+}
+
+impl<T: DeserializeOwned + JsonSchema> Takes for Body<T> {
+    fn describe(operation: &mut Operation) {
+        operation.json::<T>();
     }
 }
 

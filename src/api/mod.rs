@@ -7,6 +7,8 @@ mod extract;
 mod frame;
 mod log_cache;
 mod networking;
+mod openapi;
+mod raw;
 mod root;
 mod runtimes;
 mod service;
@@ -18,7 +20,7 @@ pub use service::{ResponseBody, Service};
 
 use std::sync::Arc;
 
-use axum::{Router, middleware};
+use axum::middleware;
 use tokio::sync::{mpsc, watch};
 
 use crate::{
@@ -52,14 +54,21 @@ pub struct Tls(pub bool);
 pub struct Client(pub std::net::IpAddr);
 
 /// Every endpoint.
-pub fn router(api: Api) -> Router {
-    Router::new()
+fn endpoints() -> openapi::Router {
+    openapi::Router::new()
         .merge(root::router())
+        .merge(openapi::router())
         .merge(uaa::router())
         .merge(networking::router())
         .merge(runtimes::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())
+}
+
+/// The endpoints, on `api`.
+pub fn router(api: Api) -> axum::Router {
+    endpoints()
+        .into_inner()
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn(frame::surround))

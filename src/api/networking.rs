@@ -2,25 +2,25 @@
 //! server speaks.
 
 use axum::{
-    Json, Router,
-    body::Body,
+    Json,
     extract::{FromRequestParts, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde_json::{Value, json};
 
 use super::{
     Api,
-    extract::{Auth, RawQuery, read},
+    extract::{Auth, RawQuery, parameters, read},
+    openapi::{Answers, Operation, Router, Security, Takes, get, post},
+    raw::Unread,
 };
 use crate::{
     actions::{ActionError, PolicyChange as Change},
-    wire::network_policy::{Version, Wanted, parse, present},
+    wire::network_policy::{Policies, Version, Wanted, parse, present},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let mut router = Router::new();
     for (name, version) in [("v0", Version::V0), ("v1", Version::V1)] {
         let path = format!("/networking/{name}/external/policies");
@@ -36,6 +36,17 @@ pub(super) fn router() -> Router<Api> {
             );
     }
     router
+}
+
+impl Takes for Developer {
+    fn describe(operation: &mut Operation) {
+        operation.secure(Security::Bearer);
+    }
+}
+
+parameters! {
+    /// What clients send, of which `id` is either end.
+    Filters(false): "id", "source_id", "dest_id";
 }
 
 /// Why a request failed, in the policy server's shape.
@@ -67,6 +78,12 @@ impl From<ActionError> for Refusal {
     }
 }
 
+impl Answers for Refusal {
+    fn describe(operation: &mut Operation) {
+        operation.refuse("PolicyError");
+    }
+}
+
 /// The caller; where there is none, that is told in the policy server's shape.
 struct Developer(Auth);
 
@@ -84,22 +101,19 @@ impl FromRequestParts<Api> for Developer {
     }
 }
 
-/// Filters of the list: what clients send, of which `id` is either end.
-const FILTERS: [&str; 3] = ["id", "source_id", "dest_id"];
-
 async fn list(
     version: Version,
     State(api): State<Api>,
     Developer(Auth(caller)): Developer,
-    query: RawQuery,
+    query: RawQuery<Filters>,
 ) -> Result<Json<Value>, Refusal> {
-    let query = query.parse(&FILTERS).map_err(|_| {
+    let query = query.parse().map_err(|_| {
         Refusal(
             StatusCode::BAD_REQUEST,
             "unknown query parameter".to_owned(),
         )
     })?;
-    let [either, source, destination] = FILTERS.map(|key| query.filter(key));
+    let [either, source, destination] = ["id", "source_id", "dest_id"].map(|key| query.filter(key));
     let mut policies = api.actions.network_policies(&caller);
     policies.retain(|policy| {
         source.passes_id(policy.source)
@@ -114,7 +128,7 @@ async fn change(
     version: Version,
     State(api): State<Api>,
     Developer(Auth(caller)): Developer,
-    body: Body,
+    body: Unread<Policies>,
 ) -> Result<Json<Value>, Refusal> {
     let wanted = wanted(version, body).await?;
     let actions = &api.actions;
@@ -124,9 +138,12 @@ async fn change(
     Ok(Json(json!({})))
 }
 
-async fn wanted(version: Version, body: Body) -> Result<Vec<Wanted>, Refusal> {
+async fn wanted(
+    version: Version,
+    Unread(body, _): Unread<Policies>,
+) -> Result<Vec<Wanted>, Refusal> {
     let bad = |text: String| Refusal(StatusCode::BAD_REQUEST, text);
-    let body = read(body)
+    let body = read(body.into_body())
         .await
         .map_err(|_| bad("invalid request body".to_owned()))?;
     parse(&body, version).map_err(bad)

@@ -1,12 +1,16 @@
 //! Where clients find everything: `/`, `/v3`, `/v3/info`.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{Api, extract::Base};
+use super::{
+    Api,
+    extract::Base,
+    openapi::{Router, get},
+};
 use crate::wire::platform;
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route(
             "/",

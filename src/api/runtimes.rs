@@ -1,12 +1,16 @@
 //! `/pastina/v1/runtimes`: what there is to build with, for which Cloud Foundry has no word.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::{Api, extract::Auth};
+use super::{
+    Api,
+    extract::Auth,
+    openapi::{Router, get},
+};
 use crate::build::{Report, survey};
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new().route("/pastina/v1/runtimes", get(list))
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -14,7 +15,7 @@ use crate::model::{App, AppState, EnvGroup, Lifecycle, LifecycleKind, Org, Proce
 const FDS: u32 = 16_384;
 
 /// Body of `POST /v3/apps`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -31,14 +32,14 @@ pub struct Create {
 }
 
 /// What a new app belongs to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateRelationships {
     /// The space.
     pub space: ToOne,
 }
 
 /// Body of `PATCH /v3/apps/:guid`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A new name.
@@ -51,7 +52,7 @@ pub struct Update {
 }
 
 /// A lifecycle as it comes in.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct LifecyclePatch {
     /// `buildpack` or `docker`; Cloud Foundry also knows `cnb`.
     #[serde(rename = "type")]
@@ -62,7 +63,7 @@ pub struct LifecyclePatch {
 }
 
 /// What a lifecycle holds.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct LifecycleData {
     /// Buildpacks by name; `null` and an empty list ask for detection.
     #[serde(default, deserialize_with = "shared::maybe_null")]
@@ -73,7 +74,7 @@ pub struct LifecycleData {
 }
 
 /// Body of `PATCH /v3/apps/:guid/environment_variables`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EnvPatch {
     /// Values by name; `null` removes.
@@ -81,7 +82,7 @@ pub struct EnvPatch {
 }
 
 /// Body of `PATCH /v3/apps/:guid/features/:name`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct FeaturePatch {
     /// Whether it should be on.
@@ -89,7 +90,7 @@ pub struct FeaturePatch {
 }
 
 /// Body of `PATCH /v3/apps/:guid/relationships/current_droplet`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CurrentDroplet {
     /// The droplet.
     pub data: Option<Relationship>,

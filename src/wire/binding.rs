@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -9,7 +10,7 @@ use super::{Base, Links, MetadataPatch, ToOne, service::operation, shared, share
 use crate::model::{Binding, Offering, Plan, Service};
 
 /// Body of `POST /v3/service_credential_bindings`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// `app` or `key`.
@@ -29,7 +30,7 @@ pub struct Create {
 }
 
 /// What is bound to what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relationships {
     /// The service instance.

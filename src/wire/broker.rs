@@ -1,5 +1,6 @@
 //! Service brokers.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -12,7 +13,7 @@ const LONGEST_NAME: usize = 255;
 const LONGEST_URL: usize = 2 * 1024;
 
 /// Body of `POST /v3/service_brokers`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -29,7 +30,7 @@ pub struct Create {
 }
 
 /// Body of `PATCH /v3/service_brokers/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// The name.
@@ -44,7 +45,7 @@ pub struct Update {
 }
 
 /// The space of a broker.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relationships {
     /// The space.
@@ -52,7 +53,7 @@ pub struct Relationships {
 }
 
 /// How we log in.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Authentication {
     /// `basic`.
@@ -63,7 +64,7 @@ pub struct Authentication {
 }
 
 /// Name and password.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Login {
     /// The name.

@@ -1,5 +1,6 @@
 //! Builds.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, Relationship, app, app::LifecyclePatch, 
 use crate::model::{Build, BuildState};
 
 /// Body of `POST /v3/builds`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Create {
     /// What to stage.
     pub package: Relationship,

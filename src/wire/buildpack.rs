@@ -1,6 +1,7 @@
 //! Buildpacks: those of the operator, and the runtimes under the names that Cloud Foundry's
 //! tools know.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use super::{Base, Links, MetadataPatch, shared};
 use crate::model::{Buildpack, Timestamp};
 
 /// Body of `POST /v3/buildpacks`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -30,7 +31,7 @@ pub struct Create {
 }
 
 /// Body of `PATCH /v3/buildpacks/:guid`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Update {
     /// A new name.

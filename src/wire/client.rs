@@ -1,5 +1,6 @@
 //! Clients of UAA's part.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::user::Secret;
 use crate::model::Client;
 
 /// Body of `POST` and `PUT` of clients.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Body {
     /// The name that it logs in by.
     #[serde(rename = "client_id")]
@@ -42,11 +43,11 @@ pub struct Body {
 }
 
 /// Words: a list, or one text with commas between.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(from = "RawWords")]
 pub struct Words(pub Vec<String>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum RawWords {
     List(Vec<String>),
@@ -68,11 +69,11 @@ impl From<RawWords> for Words {
 }
 
 /// What users need not be asked about: all, or a list.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(from = "RawApproved")]
 pub struct Approved(pub Vec<String>);
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(untagged)]
 enum RawApproved {
     All(bool),

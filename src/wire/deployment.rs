@@ -1,5 +1,6 @@
 //! Deployments.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, Relationship, ToOne, shared};
 use crate::model::{Deployment, DeploymentState, ProcessType, Strategy};
 
 /// Body of `POST /v3/deployments`. Clients send `null` for what they do not say.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// What it is for.
@@ -27,14 +28,14 @@ pub struct Create {
 }
 
 /// What a new deployment belongs to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateRelationships {
     /// The app.
     pub app: ToOne,
 }
 
 /// A revision to go back to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Revision {
     /// Its guid.
     pub guid: String,
@@ -44,7 +45,7 @@ pub struct Revision {
 }
 
 /// How new instances come in, and how large they are.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Options {
     /// New instances that may be on their way at one time.
@@ -62,7 +63,7 @@ pub struct Options {
 }
 
 /// The steps of a canary.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Canary {
     /// In their order.
@@ -70,7 +71,7 @@ pub struct Canary {
 }
 
 /// One step of a canary.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// The share of new instances, in percent.

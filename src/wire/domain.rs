@@ -1,5 +1,6 @@
 //! Domains.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, ToMany, ToOne, shared};
 use crate::model::{Domain, OrgId};
 
 /// Body of `POST /v3/domains`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -26,7 +27,7 @@ pub struct Create {
 }
 
 /// Who owns a domain and who else may use it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Relationships {
     /// The owner; none for a shared domain.
@@ -36,7 +37,7 @@ pub struct Relationships {
 }
 
 /// Body of `PATCH /v3/domains/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Changes to labels and annotations.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -11,7 +12,7 @@ use crate::model::{
 };
 
 /// Body of `POST /v3/droplets`. Copying (`?source_guid=`) needs the relationship only.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// What it is for.
@@ -22,7 +23,7 @@ pub struct Create {
 }
 
 /// What a new droplet belongs to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateRelationships {
     /// The app.
     pub app: ToOne,

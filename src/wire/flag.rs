@@ -1,5 +1,6 @@
 //! Feature flags.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, shared};
 use crate::model::{FeatureFlag, Flag};
 
 /// Body of `PATCH /v3/feature_flags/:name`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Whether it is on.

@@ -1,5 +1,6 @@
 //! Isolation segments.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, shared};
 use crate::model::{IsolationSegment, SegmentId};
 
 /// Body of `POST /v3/isolation_segments`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -18,7 +19,7 @@ pub struct Create {
 }
 
 /// Body of `PATCH /v3/isolation_segments/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A new name.

@@ -1,6 +1,7 @@
 //! The network-policy API: which app may reach which other. Its shapes and words are those of
 //! Cloud Foundry's policy server, not of the v3 API.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -31,13 +32,15 @@ pub struct Wanted {
     pub ports: PortRange,
 }
 
-#[derive(Deserialize)]
-struct Body {
+/// Body of POST `policies` and `policies/delete`.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Policies {
     #[serde(default)]
+    /// The policies.
     policies: Vec<Policy>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Policy {
     #[serde(default)]
     source: Source,
@@ -45,13 +48,13 @@ struct Policy {
     destination: Destination,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Source {
     id: String,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 struct Destination {
     id: String,
@@ -60,7 +63,7 @@ struct Destination {
     ports: Option<Ports>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 struct Ports {
     start: u16,
     end: u16,
@@ -71,7 +74,7 @@ struct Ports {
 /// # Errors
 /// Words for the user about the first thing that is wrong.
 pub fn parse(body: &[u8], version: Version) -> Result<Vec<Wanted>, String> {
-    let body: Body =
+    let body: Policies =
         serde_json::from_slice(body).map_err(|error| format!("mapper: unmarshal json: {error}"))?;
     if body.policies.is_empty() {
         return Err("mapper: validate policies: missing policies".to_owned());

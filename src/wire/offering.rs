@@ -1,5 +1,6 @@
 //! What brokers offer: offerings, plans, and who sees them.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, Relationship, shared};
 use crate::model::{Broker, MaintenanceInfo, Offering, Org, Plan, Space};
 
 /// Body of `POST` and `PATCH /v3/service_plans/:guid/visibility`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Visibility {
     /// `public`, `admin` or `organization`.

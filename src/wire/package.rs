@@ -1,5 +1,6 @@
 //! Packages, and the matching of files that are already kept.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, ToOne, shared, shared::Hidden};
 use crate::model::{Package, PackageState};
 
 /// Body of `POST /v3/packages`. Copying (`?source_guid=`) needs the relationship only.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Create {
     /// `bits` or `docker`.
     #[serde(rename = "type")]
@@ -23,7 +24,7 @@ pub struct Create {
 }
 
 /// Which image, and who asks its registry for it.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct ImageData {
     /// Its name.
     pub image: Option<String>,
@@ -35,14 +36,14 @@ pub struct ImageData {
 }
 
 /// What a new package belongs to.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct CreateRelationships {
     /// The app.
     pub app: ToOne,
 }
 
 /// A body that changes nothing but labels and annotations.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Changes to labels and annotations.
@@ -51,14 +52,14 @@ pub struct Update {
 }
 
 /// Body and answer of `POST /v3/resource_matches`.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
     /// The files.
     pub resources: Vec<Resource>,
 }
 
 /// A file of the user's, by its digest.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Resource {
     /// Path in the package.
     #[serde(default)]
@@ -73,7 +74,7 @@ pub struct Resource {
 }
 
 /// A SHA-1 in hexadecimal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Checksum {
     /// The digest.
     pub value: String,

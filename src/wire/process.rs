@@ -1,5 +1,6 @@
 //! Processes.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, shared};
 use crate::model::{HealthCheck, HealthKind, Process, ReadinessCheck};
 
 /// Body of `PATCH /v3/processes/:guid`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A start command; `null` for the droplet's.
@@ -23,7 +24,7 @@ pub struct Update {
 }
 
 /// Changes to a check.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct HealthPatch {
     /// `port`, `http` or `process`.
     #[serde(rename = "type")]
@@ -34,7 +35,7 @@ pub struct HealthPatch {
 }
 
 /// What a check takes besides its type.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct HealthData {
     /// For `http`, the path.
     pub endpoint: Option<String>,
@@ -50,7 +51,7 @@ pub struct HealthData {
 }
 
 /// Body of `POST /v3/processes/:guid/actions/scale`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scale {
     /// How many instances.

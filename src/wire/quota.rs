@@ -1,5 +1,6 @@
 //! Quotas of organizations and spaces, and what they use.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -13,7 +14,7 @@ const MOST: i64 = 2_147_483_647;
 type Number = Option<Option<i64>>;
 
 /// Limits of apps.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Apps {
     /// Mebibytes of everything.
@@ -34,7 +35,7 @@ pub struct Apps {
 }
 
 /// Limits of services.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Services {
     /// Whether plans that cost something may be used.
@@ -48,7 +49,7 @@ pub struct Services {
 }
 
 /// Limits of routes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routes {
     /// Routes.
@@ -60,7 +61,7 @@ pub struct Routes {
 }
 
 /// Limits of domains.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Domains {
     /// Private domains.
@@ -71,7 +72,7 @@ pub struct Domains {
 macro_rules! bodies {
     ($($(#[$doc:meta])* $name:ident { $($(#[$of:meta])* $field:ident: $type:ty,)* })*) => {$(
         $(#[$doc])*
-        #[derive(Debug, Deserialize)]
+        #[derive(Debug, Deserialize, JsonSchema)]
         #[serde(deny_unknown_fields)]
         pub struct $name {
             $($(#[$of])* pub $field: $type,)*
@@ -128,7 +129,7 @@ bodies! {
 }
 
 /// Who gets a quota of organizations.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OrgRelationships {
     /// The organizations.
@@ -136,7 +137,7 @@ pub struct OrgRelationships {
 }
 
 /// Where a quota of spaces belongs and who gets it.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpaceRelationships {
     /// The organization.

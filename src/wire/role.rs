@@ -1,5 +1,6 @@
 //! Roles.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, ToOne, shared};
 use crate::model::{Role, RoleScope};
 
 /// Body of `POST /v3/roles`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The kind of role.
@@ -18,7 +19,7 @@ pub struct Create {
 }
 
 /// Who gets a role where.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relationships {
     /// Who.
@@ -30,14 +31,14 @@ pub struct Relationships {
 }
 
 /// `{"data": {"guid"} | {"username", "origin"?}}`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ToUser {
     /// The user.
     pub data: UserData,
 }
 
 /// A user by guid, or by name and origin.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct UserData {
     /// The guid.

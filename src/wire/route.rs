@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,7 +10,7 @@ use super::{Base, Links, MetadataPatch, ToOne, shared};
 use crate::model::{AppId, AppProtocol, Destination, DomainName, Route};
 
 /// Body of `POST /v3/routes`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The part before the domain.
@@ -29,7 +30,7 @@ pub struct Create {
 }
 
 /// Where a route belongs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Relationships {
     /// The space that owns it.
     pub space: ToOne,
@@ -38,7 +39,7 @@ pub struct Relationships {
 }
 
 /// Body of `PATCH /v3/routes/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Options by name; `null` removes.
@@ -50,7 +51,7 @@ pub struct Update {
 }
 
 /// Body of `POST` and `PATCH /v3/routes/:guid/destinations`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Destinations {
     /// The destinations.
@@ -58,7 +59,7 @@ pub struct Destinations {
 }
 
 /// One destination as it comes in.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDestination {
     /// The app.
@@ -72,7 +73,7 @@ pub struct NewDestination {
 }
 
 /// The app of a destination.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct DestinationApp {
     /// The app's guid.
     pub guid: String,
@@ -81,7 +82,7 @@ pub struct DestinationApp {
 }
 
 /// The process of a destination.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 pub struct DestinationProcess {
     /// The process type.
     #[serde(rename = "type")]
@@ -89,7 +90,7 @@ pub struct DestinationProcess {
 }
 
 /// Body of `PATCH /v3/routes/:guid/destinations/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationUpdate {
     /// How to speak to it; `null` for the default.

@@ -1,5 +1,6 @@
 //! Service route bindings.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, ToOne, service::operation, shared, share
 use crate::model::RouteBinding;
 
 /// Body of `POST /v3/service_route_bindings`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// For the broker of a managed instance.
@@ -20,7 +21,7 @@ pub struct Create {
 }
 
 /// What is bound to what.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relationships {
     /// The service instance.

@@ -1,5 +1,6 @@
 //! SCIM as UAA speaks it: filters, groups, pages.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -278,7 +279,7 @@ pub fn group_values(group: &Group, attribute: &str) -> Vec<String> {
 }
 
 /// Body of `POST` and `PUT` of groups.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct GroupBody {
     /// The name.
     #[serde(rename = "displayName")]
@@ -292,7 +293,7 @@ pub struct GroupBody {
 }
 
 /// A member of a group.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Member {
     /// The user's guid.
     pub value: String,
@@ -340,7 +341,7 @@ pub fn page(resources: &[Value], start: usize, count: usize, total: usize) -> Va
 }
 
 /// Body of a client's new secret.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct SecretChange {
     /// The one until now; admins may leave it out.
     #[serde(rename = "oldSecret", default)]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,7 @@ const MOST_DESTINATIONS: usize = 6_000;
 const LONGEST_DESCRIPTION: usize = 5_000;
 
 /// Body of `POST /v3/security_groups`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -35,7 +36,7 @@ pub struct Create {
 }
 
 /// Whether a group holds in every space.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct GloballyEnabled {
     /// For what runs.
@@ -45,7 +46,7 @@ pub struct GloballyEnabled {
 }
 
 /// The spaces where a group holds.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Relationships {
     /// For what runs.
@@ -55,7 +56,7 @@ pub struct Relationships {
 }
 
 /// Body of `PATCH /v3/security_groups/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A new name.

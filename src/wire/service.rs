@@ -1,5 +1,6 @@
 //! Service instances.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -22,7 +23,7 @@ const DEEPEST: usize = 32;
 const LONGEST_URL: usize = 8 * 1024;
 
 /// Body of `POST /v3/service_instances`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// `user-provided` or `managed`.
@@ -38,7 +39,7 @@ pub struct Create {
 }
 
 /// Where a service instance belongs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Relationships {
     /// The space.
@@ -48,7 +49,7 @@ pub struct Relationships {
 }
 
 /// Body of `PATCH /v3/service_instances/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A new name.
@@ -63,7 +64,7 @@ pub struct Update {
 }
 
 /// The plan that a managed instance shall have.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPlan {
     /// The plan.
@@ -71,7 +72,7 @@ pub struct NewPlan {
 }
 
 /// The version that a managed instance shall be of.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Version {
     /// A semantic version.
@@ -79,7 +80,7 @@ pub struct Version {
 }
 
 /// What can be said about a service instance when it is made and later.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 pub struct Settings {
     /// What bound apps are told.
     #[serde(default, deserialize_with = "shared::maybe_null")]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -95,21 +96,21 @@ impl<'a> Links<'a> {
 }
 
 /// `{"guid": "..."}` as it comes in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Relationship {
     /// The other object's guid.
     pub guid: String,
 }
 
 /// `{"data": {"guid": "..."} | null}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToOne {
     /// The other object, if any.
     pub data: Option<Relationship>,
 }
 
 /// `{"data": [{"guid": "..."}]}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToMany {
     /// The other objects.
     pub data: Vec<Relationship>,
@@ -178,7 +179,7 @@ pub fn to_one(id: impl std::fmt::Display) -> Value {
 }
 
 /// Changes to labels and annotations: a value sets, `null` removes.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct MetadataPatch {
     /// Labels by name.
@@ -271,7 +272,7 @@ pub fn metadata(metadata: &Metadata) -> Value {
 }
 
 /// Something that no log and no `Debug` output may show, such as environment variables.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Hidden<T>(pub T);
 

@@ -1,5 +1,6 @@
 //! Sidecars.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -10,7 +11,7 @@ use super::{
 use crate::model::Sidecar;
 
 /// Body of `POST /v3/apps/:guid/sidecars`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// Unique in its app.
@@ -24,7 +25,7 @@ pub struct Create {
 }
 
 /// Body of `PATCH /v3/sidecars/:guid`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A new name.

@@ -1,5 +1,6 @@
 //! Spaces.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, ToOne, shared};
 use crate::model::Space;
 
 /// Body of `POST /v3/spaces`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The name.
@@ -20,14 +21,14 @@ pub struct Create {
 }
 
 /// Where a space belongs.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Relationships {
     /// The organization.
     pub organization: ToOne,
 }
 
 /// Body of `PATCH /v3/spaces/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// A new name.
@@ -38,7 +39,7 @@ pub struct Update {
 }
 
 /// Body of `PATCH /v3/spaces/:guid/features/:name`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Feature {
     /// Whether it is on.
     pub enabled: bool,

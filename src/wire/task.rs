@@ -1,5 +1,6 @@
 //! Tasks.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, Relationship, shared, shared::Hidden};
 use crate::model::{Task, TaskState};
 
 /// Body of `POST /v3/apps/:guid/tasks`.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// What runs; where it is missing, the template's command does.
@@ -31,7 +32,7 @@ pub struct Create {
 }
 
 /// What a task is modelled on.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 pub struct Template {
     /// The process.
     pub process: Relationship,

@@ -1,5 +1,6 @@
 //! Users, as the control API and as UAA show them.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -7,7 +8,7 @@ use super::{Base, Links, MetadataPatch, shared};
 use crate::model::{Group, User};
 
 /// Body of `POST /v3/users`: a guid, or a name and an origin.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Create {
     /// The guid of a user that UAA's part made.
@@ -22,7 +23,7 @@ pub struct Create {
 }
 
 /// Body of `PATCH /v3/users/:guid`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Update {
     /// Changes to labels and annotations.
@@ -46,7 +47,7 @@ pub fn present(user: &User, base: &Base) -> Value {
 }
 
 /// Body of UAA's `POST /Users`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct ScimCreate {
     /// The name to log in by.
     #[serde(rename = "userName")]
@@ -60,7 +61,7 @@ pub struct ScimCreate {
 }
 
 /// Body of UAA's `PUT /Users/:id/password`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct PasswordChange {
     /// The one until now; admins may leave it out for others.
     #[serde(rename = "oldPassword", default)]
@@ -70,7 +71,7 @@ pub struct PasswordChange {
 }
 
 /// Text that never shows itself.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Secret(pub String);
 

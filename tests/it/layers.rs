@@ -44,7 +44,7 @@ const LEVELS: [(&str, u32); 31] = [
 ];
 
 /// Crates that only certain modules may name, so that each can be exchanged at one place.
-const DOORS: [(&str, &[&str]); 14] = [
+const DOORS: [(&str, &[&str]); 15] = [
     ("sled", &["store"]),
     ("wasmtime", &["wasm"]),
     ("wasmtime_wasi", &["wasm"]),
@@ -55,6 +55,7 @@ const DOORS: [(&str, &[&str]); 14] = [
     ("russh", &["ssh"]),
     ("rustix", &["images"]),
     ("axum", &["api", "portal"]),
+    ("schemars", &["api", "wire"]),
     ("clap", &["cli", "serve", "main"]),
     ("hickory_resolver", &["net"]),
     ("hickory_proto", &["sandbox"]),

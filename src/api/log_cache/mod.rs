@@ -3,17 +3,17 @@
 mod present;
 
 use axum::{
-    Json, Router,
-    extract::State,
+    Json,
+    extract::{FromRequestParts, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
     Api, Failure,
     extract::{Auth, Id},
+    openapi::{Answers, Operation, Router, Takes, get},
 };
 use crate::{actions::Caller, authz::Verb, logs::Query, model::AppId};
 
@@ -25,7 +25,7 @@ const LIMIT: usize = 100;
 const MOST: usize = 1000;
 
 /// Every endpoint under `/api/v1`.
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/info", get(info))
         .route("/meta", get(meta))
@@ -40,25 +40,77 @@ async fn read(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<AppId>,
-    parts: Parts,
-) -> Result<Response, Failure> {
+    asked: Asked,
+) -> Result<Json<Value>, Refused> {
     let Some(source) = source(&api, &caller, id) else {
-        return Err(crate::wire::Error::not_found("App").into());
+        return Err(Refused::Failed(crate::wire::Error::not_found("App").into()));
     };
-    let wanted = match Wanted::parse(parts.uri.query().unwrap_or_default()) {
+    let wanted = match Wanted::parse(&asked.0) {
         Ok(wanted) => wanted,
         // Readers of this interface look at the status alone.
-        Err(text) => return Ok((StatusCode::BAD_REQUEST, text).into_response()),
+        Err(text) => return Err(Refused::Words(text)),
     };
     if !wanted.logs {
-        return Ok(Json(present::batch(&source, [])).into_response());
+        return Ok(Json(present::batch(&source, [])));
     }
     let logs = api.actions.logs.clone();
     let lines = tokio::task::spawn_blocking(move || logs.read(id, &wanted.query))
         .await
-        .map_err(|_| crate::wire::Error::unknown("An unknown error occurred."))?;
+        .map_err(|_| {
+            Refused::Failed(crate::wire::Error::unknown("An unknown error occurred.").into())
+        })?;
     let lines = lines.iter().map(AsRef::as_ref);
-    Ok(Json(present::batch(&source, lines)).into_response())
+    Ok(Json(present::batch(&source, lines)))
+}
+
+/// What the query of a read says.
+struct Asked(String);
+
+impl<S: Sync> FromRequestParts<S> for Asked {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+    }
+}
+
+impl Takes for Asked {
+    fn describe(operation: &mut Operation) {
+        let number = json!({ "type": "integer", "format": "int64" });
+        operation.query("start_time", &number);
+        operation.query("end_time", &number);
+        let limit = json!({ "type": "integer", "minimum": 0, "maximum": MOST });
+        operation.query("limit", &limit);
+        operation.query("descending", &json!({ "type": "boolean" }));
+        let kinds = ["ANY", "LOG", "COUNTER", "GAUGE", "TIMER", "EVENT"];
+        operation.query(
+            "envelope_types",
+            &json!({ "type": "string", "enum": kinds }),
+        );
+    }
+}
+
+/// Why nothing is read.
+enum Refused {
+    Failed(Failure),
+    Words(String),
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Failed(failure) => failure.into_response(),
+            Self::Words(text) => (StatusCode::BAD_REQUEST, text).into_response(),
+        }
+    }
+}
+
+impl Answers for Refused {
+    fn describe(operation: &mut Operation) {
+        let words = json!({ "type": "string" });
+        operation.answer(400, Some(("text/plain", words)));
+        operation.refuse("Errors");
+    }
 }
 
 async fn meta(State(api): State<Api>, Auth(caller): Auth) -> Result<Json<Value>, Failure> {

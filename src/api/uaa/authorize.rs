@@ -4,25 +4,29 @@
 use std::net::IpAddr;
 
 use axum::{
-    Router,
-    extract::{RawQuery, Request, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::get,
 };
 
-use super::{error::Refusal, page, token::Form};
+use super::{
+    error::Refusal,
+    form::{Fields, Filled, Form, fields},
+    page::{self, Page},
+};
 use crate::{
     api::{
-        Api,
+        Api, Failure,
+        answer::Either,
         extract::{Base, bearer_of, client_of},
+        openapi::{Answers, Operation, Router, Security, Takes, get},
     },
     identity::{Login, LoginError, Password, Person},
     model::{Client, User},
     wire::{platform::SSH_CLIENT, query},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new().route("/oauth/authorize", get(authorize).post(log_in))
 }
 
@@ -80,7 +84,7 @@ impl Wish {
         Ok((client.clone(), back))
     }
 
-    fn form(&self, client: &Client, wrong: Option<&str>) -> Response {
+    fn form(&self, client: &Client, wrong: Option<&str>) -> Page {
         let fields = FIELDS.iter();
         let hidden: Vec<_> = fields
             .filter_map(|name| Some((*name, self.get(name)?)))
@@ -100,22 +104,20 @@ impl Wish {
 async fn authorize(
     State(api): State<Api>,
     Base(base): Base,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Refusal> {
-    let query = query.unwrap_or_default();
+    Wished { query, headers }: Wished,
+) -> Result<Either<Page, Redirection>, Refusal> {
     let pairs = query.split('&').filter(|pair| !pair.is_empty());
     let wish = Wish(pairs.map(query::pair).collect());
     if let Some(token) = bearer_of(&headers) {
-        return of_token(&api, &base, &wish, token);
+        return of_token(&api, &base, &wish, token).map(Either::That);
     }
     if wish.client() == SSH_CLIENT {
         return Err(Refusal::invalid_token());
     }
-    Ok(match wish.check(&api) {
+    Ok(Either::This(match wish.check(&api) {
         Ok((client, _)) => wish.form(&client, None),
         Err(text) => page::refusal(&text),
-    })
+    }))
 }
 
 fn of_token(
@@ -123,7 +125,7 @@ fn of_token(
     base: &crate::wire::Base,
     wish: &Wish,
     token: &str,
-) -> Result<Response, Refusal> {
+) -> Result<Redirection, Refusal> {
     if wish.client() != SSH_CLIENT {
         return Err(Refusal::new(
             StatusCode::BAD_REQUEST,
@@ -143,26 +145,79 @@ fn of_token(
     Ok(redirect(base.url(&format!("/login?code={code}"))))
 }
 
-fn redirect(target: String) -> Response {
-    let headers = [
-        (header::LOCATION, target),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-    ];
-    (StatusCode::FOUND, headers).into_response()
+const fn redirect(target: String) -> Redirection {
+    Redirection(target)
+}
+
+/// The address to go on at.
+struct Redirection(String);
+
+impl IntoResponse for Redirection {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::LOCATION, self.0),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
+        ];
+        (StatusCode::FOUND, headers).into_response()
+    }
+}
+
+impl Answers for Redirection {
+    fn describe(operation: &mut Operation) {
+        operation.answer(302, None);
+    }
+}
+
+/// A wish in a query string, and maybe a token.
+struct Wished {
+    query: String,
+    headers: HeaderMap,
+}
+
+impl<S: Sync> FromRequestParts<S> for Wished {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Failure> {
+        Ok(Self {
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            headers: parts.headers.clone(),
+        })
+    }
+}
+
+impl Takes for Wished {
+    fn describe(operation: &mut Operation) {
+        for name in FIELDS {
+            operation.query(name, &serde_json::json!({ "type": "string" }));
+        }
+        operation.secure(Security::MaybeBearer);
+    }
+}
+
+fields! {
+    /// The wish, and who logs in.
+    Entered(false): "client_id", "response_type", "redirect_uri", "state", "scope",
+        "code_challenge", "code_challenge_method", "username", "password";
 }
 
 /// A form that somebody filled in, or a program's request as [`authorize`] takes it.
-async fn log_in(State(api): State<Api>, base: Base, request: Request) -> Result<Response, Refusal> {
-    let asks = request
-        .uri()
+async fn log_in(
+    State(api): State<Api>,
+    base: Base,
+    request: Filled<Entered>,
+) -> Result<Either<Page, Redirection>, Refusal> {
+    let (uri, headers) = (request.0.uri(), request.0.headers());
+    let asks = uri
         .query()
         .is_some_and(|query| query.contains("client_id="));
-    if asks || bearer_of(request.headers()).is_some() {
-        let query = RawQuery(request.uri().query().map(ToOwned::to_owned));
-        let headers = request.headers().clone();
-        return authorize(State(api), base, query, headers).await;
+    if asks || bearer_of(headers).is_some() {
+        let wished = Wished {
+            query: uri.query().unwrap_or_default().to_owned(),
+            headers: headers.clone(),
+        };
+        return authorize(State(api), base, wished).await;
     }
-    let place = client_of(request.extensions());
+    let place = client_of(request.0.extensions());
     let form = Form::of(request).await?.1;
     let fields = FIELDS.iter();
     let wish = Wish(
@@ -175,11 +230,11 @@ async fn log_in(State(api): State<Api>, base: Base, request: Request) -> Result<
     }
     let (client, back) = match wish.check(&api) {
         Ok(found) => found,
-        Err(text) => return Ok(page::refusal(&text)),
+        Err(text) => return Ok(Either::This(page::refusal(&text))),
     };
     let user = match entered(&api, &form, place).await? {
         Ok(user) => user,
-        Err(wrong) => return Ok(wish.form(&client, Some(wrong))),
+        Err(wrong) => return Ok(Either::This(wish.form(&client, Some(wrong)))),
     };
     let person = Person {
         user: user.id,
@@ -197,13 +252,13 @@ async fn log_in(State(api): State<Api>, base: Base, request: Request) -> Result<
             percent_encoding::utf8_percent_encode(state, percent_encoding::NON_ALPHANUMERIC);
         target.push_str(&format!("&state={state}"));
     }
-    Ok(redirect(target))
+    Ok(Either::That(redirect(target)))
 }
 
 /// The user whose name and password are in `form`, or words about what is wrong.
 pub(super) async fn entered(
     api: &Api,
-    form: &Form,
+    form: &Form<impl Fields>,
     place: IpAddr,
 ) -> Result<Result<User, &'static str>, Refusal> {
     let login = Login {

@@ -1,21 +1,24 @@
 //! `/oauth/clients`.
 
 use axum::{
-    Json, Router,
-    extract::{Path, Request, State},
+    Json,
+    extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{get, put},
 };
 use serde_json::{Value, json};
 
 use super::{
     error::Refusal,
-    users::{Auth, body, page},
+    users::{Auth, ScimQuery, body, page},
 };
 use crate::{
     actions::NewSecret,
-    api::Api,
+    api::{
+        Api,
+        answer::Created,
+        openapi::{Router, get, put},
+        raw::Unread,
+    },
     identity::Password,
     model::Client,
     wire::{
@@ -24,7 +27,7 @@ use crate::{
     },
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/oauth/clients", get(list).post(create))
         .route("/oauth/clients/{id}", get(show).put(update).delete(remove))
@@ -48,21 +51,21 @@ fn find(api: &Api, name: &str) -> Result<Client, Refusal> {
 async fn list(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Request,
+    query: ScimQuery,
 ) -> Result<Json<Value>, Refusal> {
     caller.need_admin()?;
     let state = api.actions.store.state();
     let mut clients: Vec<Client> = state.clients.values().map(|c| Client::clone(c)).collect();
     clients.sort_by(|a, b| a.name.cmp(&b.name));
-    let query = request.uri().query().unwrap_or_default();
+    let query = &query.0;
     page(query, &ATTRIBUTES, clients, values, present)
 }
 
 async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Request,
-) -> Result<Response, Refusal> {
+    request: Unread<Body>,
+) -> Result<Created, Refusal> {
     caller.need_admin()?;
     let new: Body = body(request).await?;
     let hash = match new.secret.as_ref().filter(|secret| !secret.0.is_empty()) {
@@ -74,7 +77,7 @@ async fn create(
         None => None,
     };
     let made = api.actions.create_client(&caller, new, hash).await?;
-    Ok((StatusCode::CREATED, Json(present(&made))).into_response())
+    Ok(Created(present(&made)))
 }
 
 async fn show(
@@ -90,7 +93,7 @@ async fn update(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path(name): Path<String>,
-    request: Request,
+    request: Unread<Body>,
 ) -> Result<Json<Value>, Refusal> {
     caller.need_admin()?;
     let wanted: Body = body(request).await?;
@@ -114,7 +117,7 @@ async fn change_secret(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path(name): Path<String>,
-    request: Request,
+    request: Unread<SecretChange>,
 ) -> Result<Json<Value>, Refusal> {
     caller.need_admin()?;
     let change: SecretChange = body(request).await?;

@@ -9,7 +9,10 @@ use serde_json::json;
 
 use crate::{
     actions::ActionError,
-    api::error::chain,
+    api::{
+        error::chain,
+        openapi::{Answers, Operation},
+    },
     identity::{IdentityError, LoginError},
 };
 
@@ -141,5 +144,11 @@ impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let body = json!({ "error": self.id, "error_description": self.description });
         (self.status, Json(body)).into_response()
+    }
+}
+
+impl Answers for Refusal {
+    fn describe(operation: &mut Operation) {
+        operation.refuse("UaaError");
     }
 }

@@ -1,26 +1,29 @@
 //! `/Groups`.
 
 use axum::{
-    Json, Router,
-    extract::{Path, Request, State},
+    Json,
+    extract::{Path, State},
     http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::{delete, get},
 };
 use serde_json::{Value, json};
 
 use super::{
     error::Refusal,
-    users::{Auth, body, page},
+    users::{Auth, ScimQuery, body, page},
 };
 use crate::{
     actions::Membership,
-    api::Api,
+    api::{
+        Api,
+        answer::Created,
+        openapi::{Router, delete, get},
+        raw::Unread,
+    },
     model::{GroupId, User},
     wire::scim::{self, GROUP_ATTRIBUTES, GroupBody, Member, group_values},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/Groups", get(list).post(create))
         .route("/Groups/{id}", get(show).put(replace).delete(remove))
@@ -46,12 +49,12 @@ fn parse(id: &str) -> Result<GroupId, Refusal> {
 async fn list(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Request,
+    query: ScimQuery,
 ) -> Result<Json<Value>, Refusal> {
     let mut groups = api.actions.groups(&caller)?;
     groups.sort_by(|a, b| a.group.name.cmp(&b.group.name));
     page(
-        request.uri().query().unwrap_or_default(),
+        &query.0,
         &GROUP_ATTRIBUTES,
         groups,
         |found, name| group_values(&found.group, name),
@@ -62,12 +65,12 @@ async fn list(
 async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Request,
-) -> Result<Response, Refusal> {
+    request: Unread<GroupBody>,
+) -> Result<Created, Refusal> {
     caller.need_admin()?;
     let new: GroupBody = body(request).await?;
     let made = api.actions.create_group(&caller, new).await?;
-    Ok((StatusCode::CREATED, Json(present(&made))).into_response())
+    Ok(Created(present(&made)))
 }
 
 async fn show(
@@ -84,7 +87,7 @@ async fn replace(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path(id): Path<String>,
-    request: Request,
+    request: Unread<GroupBody>,
 ) -> Result<Json<Value>, Refusal> {
     caller.need_admin()?;
     let wanted: GroupBody = body(request).await?;
@@ -118,13 +121,13 @@ async fn enter(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
+    request: Unread<Member>,
+) -> Result<Created, Refusal> {
     caller.need_admin()?;
     let member: Member = body(request).await?;
     let id = parse(&id)?;
     let user = api.actions.enter_group(&caller, id, &member.value).await?;
-    Ok((StatusCode::CREATED, Json(scim::member(&user))).into_response())
+    Ok(Created(scim::member(&user)))
 }
 
 async fn leave(

@@ -1,18 +1,22 @@
 //! What UAA's part says about itself.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::{error::Refusal, users::Auth};
 use crate::{
-    api::{Api, extract::Base},
+    api::{
+        Api,
+        extract::Base,
+        openapi::{Router, get},
+    },
     identity::PublicKey,
 };
 
 /// The version that is told: clients ask for at least 4.26.0 to use `--origin`.
 const VERSION: &str = "77.0.0";
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/login", get(login))
         .route("/info", get(login))

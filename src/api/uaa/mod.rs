@@ -3,6 +3,7 @@
 mod authorize;
 mod clients;
 mod error;
+mod form;
 mod groups;
 mod info;
 mod page;
@@ -10,12 +11,10 @@ mod passcode;
 mod token;
 mod users;
 
-use axum::Router;
-
-use super::Api;
+use super::openapi::Router;
 
 /// Every endpoint of UAA's part.
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .merge(authorize::router())
         .merge(clients::router())

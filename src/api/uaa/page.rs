@@ -5,6 +5,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
+use crate::api::openapi::{Answers, Operation, escaped};
+
 /// Nothing but the page's own style may be loaded, no other site may show it in a frame, and its
 /// form may go nowhere else.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; \
@@ -16,23 +18,24 @@ width:100%;box-sizing:border-box;padding:.4rem}button{font:inherit;padding:.5rem
 code{font-size:1.2rem;word-break:break-all}.wrong{color:#b00020}\
 @media(prefers-color-scheme:dark){body{color:#eee;background:#111}.wrong{color:#ff8a8a}}";
 
-/// `text` as it may stand in a page or in an attribute's quotation marks.
-fn escaped(text: &str) -> String {
-    let mut safe = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            c => safe.push(c),
-        }
+/// A page as an answer.
+pub(super) struct Page(Response);
+
+impl IntoResponse for Page {
+    fn into_response(self) -> Response {
+        self.0
     }
-    safe
 }
 
-fn page(status: StatusCode, title: &str, body: &str) -> Response {
+impl Answers for Page {
+    fn describe(operation: &mut Operation) {
+        for status in [200, 400, 401] {
+            operation.answer(status, Some(("text/html", serde_json::json!(true))));
+        }
+    }
+}
+
+fn page(status: StatusCode, title: &str, body: &str) -> Page {
     let text = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title>\
@@ -45,7 +48,7 @@ fn page(status: StatusCode, title: &str, body: &str) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
     ];
-    (status, headers, text).into_response()
+    Page((status, headers, text).into_response())
 }
 
 /// A form for a user name and a password that is sent to `action` with `hidden` fields; `wrong`
@@ -55,7 +58,7 @@ pub(super) fn login(
     purpose: &str,
     hidden: &[(&str, &str)],
     wrong: Option<&str>,
-) -> Response {
+) -> Page {
     let hidden: String = hidden
         .iter()
         .map(|(name, value)| {
@@ -85,7 +88,7 @@ pub(super) fn login(
 }
 
 /// A code to take along.
-pub(super) fn code(code: &str) -> Response {
+pub(super) fn code(code: &str) -> Page {
     let body = format!(
         "<p>Enter this code where you were asked for it. It works once, for five minutes.<br>\
          이 코드를 요청한 곳에 입력하세요. 5분 안에 한 번만 쓸 수 있습니다.</p>\
@@ -96,24 +99,11 @@ pub(super) fn code(code: &str) -> Response {
 }
 
 /// What cannot be done, in words.
-pub(super) fn refusal(text: &str) -> Response {
+pub(super) fn refusal(text: &str) -> Page {
     let body = format!("<p class=\"wrong\" role=\"alert\">{}</p>", escaped(text));
     page(
         StatusCode::BAD_REQUEST,
         "Cannot log in · 로그인할 수 없음",
         &body,
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_of_others_becomes_markup() {
-        assert_eq!(
-            escaped("<a href=\"x\">'&'"),
-            "&lt;a href=&quot;x&quot;&gt;&#39;&amp;&#39;"
-        );
-    }
 }

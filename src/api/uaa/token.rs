@@ -1,13 +1,11 @@
 //! Tokens: getting, showing and revoking them.
 
-use std::{collections::HashMap, net::IpAddr};
+use std::net::IpAddr;
 
 use axum::{
-    Json, Router,
-    extract::{Path, Request, State},
+    Json,
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-    routing::{delete, get, post},
 };
 use base64::{
     Engine as _,
@@ -16,17 +14,23 @@ use base64::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{error::Refusal, users::Auth};
+use super::{
+    error::Refusal,
+    form::{Bearing, Fields, Filled, Form, fields},
+    users::Auth,
+};
 use crate::{
     api::{
         Api,
-        extract::{Base, bearer_of, client_of, read},
+        answer::Unkept,
+        extract::{Base, bearer_of, client_of},
+        openapi::{Router, delete, get, post},
     },
     identity::{CLI, Claims, Known, Login, Password, Person, Start, Tokens},
     model::{User, UserId},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/oauth/token", post(grant))
         .route("/oauth/token/revoke/{jti}", delete(revoke))
@@ -43,41 +47,22 @@ pub(super) fn router() -> Router<Api> {
         .route("/userinfo", get(userinfo).post(userinfo))
 }
 
-/// The fields of a form, decoded. Of the query only what the CLI puts there counts: secrets
-/// in an address end up in logs.
-pub(super) struct Form(HashMap<String, String>);
+fields! {
+    /// What asks for a token.
+    Grant(true): "grant_type", "username", "password", "passcode", "login_hint", "refresh_token",
+        "code", "code_verifier", "redirect_uri", "scope", "client_id", "client_secret",
+        "response_type", "token_format";
 
-impl Form {
-    pub(super) async fn of(request: Request) -> Result<(HeaderMap, Self), Refusal> {
-        let (parts, body) = request.into_parts();
-        let body = read(body)
-            .await
-            .map_err(|_| Refusal::invalid_request("The body could not be read."))?;
-        let text = String::from_utf8_lossy(&body);
-        let query = parts.uri.query().unwrap_or_default();
-        let hint = query
-            .split('&')
-            .filter(|pair| pair.starts_with("login_hint="));
-        let fields = hint
-            .chain(text.split('&'))
-            .filter(|pair| !pair.is_empty())
-            .map(crate::wire::query::pair)
-            .collect();
-        Ok((parts.headers, Self(fields)))
-    }
-
-    pub(super) fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(String::as_str)
-    }
-
-    fn need(&self, key: &str) -> Result<&str, Refusal> {
-        self.get(key)
-            .ok_or_else(|| Refusal::invalid_request(format!("The form lacks '{key}'.")))
-    }
+    /// What asks about a token.
+    Question(true): "token", "client_id", "client_secret";
 }
 
-async fn grant(State(api): State<Api>, base: Base, request: Request) -> Result<Response, Refusal> {
-    let place = client_of(request.extensions());
+async fn grant(
+    State(api): State<Api>,
+    base: Base,
+    request: Filled<Grant>,
+) -> Result<Unkept, Refusal> {
+    let place = client_of(request.0.extensions());
     let (headers, form) = Form::of(request).await?;
     let grant = form.need("grant_type")?;
     let client = known(&api, &headers, &form, place).await?;
@@ -156,7 +141,7 @@ fn user(api: &Api, id: UserId) -> Result<User, Refusal> {
 }
 
 /// Whom the code in `form` was given to log in at `client`.
-fn exchange(api: &Api, client: &Known, form: &Form) -> Result<Person, Refusal> {
+fn exchange(api: &Api, client: &Known, form: &Form<Grant>) -> Result<Person, Refusal> {
     let refused = |why: &str| Refusal::new(StatusCode::BAD_REQUEST, "invalid_grant", why);
     let now = api.actions.now();
     let code = form.need("code")?;
@@ -179,7 +164,7 @@ fn exchange(api: &Api, client: &Known, form: &Form) -> Result<Person, Refusal> {
 async fn known(
     api: &Api,
     headers: &HeaderMap,
-    form: &Form,
+    form: &Form<impl Fields>,
     place: IpAddr,
 ) -> Result<Known, Refusal> {
     let basic = headers
@@ -200,7 +185,7 @@ async fn known(
     Ok(api.identity.client((id, secret), place, now).await?)
 }
 
-fn answer(tokens: &Tokens) -> Response {
+fn answer(tokens: &Tokens) -> Unkept {
     let mut body = json!({
         "access_token": tokens.access,
         // In lower case: clients put it before the token and look for that later.
@@ -212,15 +197,13 @@ fn answer(tokens: &Tokens) -> Response {
     if !tokens.refresh.is_empty() {
         body["refresh_token"] = json!(tokens.refresh);
     }
-    let body = Json(body);
-    // RFC 6749, 5.1: nobody on the way keeps it.
-    ([(header::CACHE_CONTROL, "no-store")], body).into_response()
+    Unkept(body)
 }
 
 async fn revoke(
     State(api): State<Api>,
     Path(jti): Path<String>,
-    headers: HeaderMap,
+    Bearing(headers): Bearing,
 ) -> Result<Json<Value>, Refusal> {
     let token = bearer_of(&headers).ok_or_else(Refusal::invalid_token)?;
     api.identity.revoke(token, &jti, api.actions.now()).await?;
@@ -253,8 +236,8 @@ async fn revoke_client(
     Ok(Json(json!({})))
 }
 
-async fn check(State(api): State<Api>, request: Request) -> Result<Json<Value>, Refusal> {
-    let place = client_of(request.extensions());
+async fn check(State(api): State<Api>, request: Filled<Question>) -> Result<Json<Value>, Refusal> {
+    let place = client_of(request.0.extensions());
     let (headers, form) = Form::of(request).await?;
     known(&api, &headers, &form, place).await?;
     let (_, claims) = inspect(&api, form.need("token")?).ok_or_else(|| {
@@ -267,8 +250,11 @@ async fn check(State(api): State<Api>, request: Request) -> Result<Json<Value>, 
     Ok(Json(json!(claims)))
 }
 
-async fn introspect(State(api): State<Api>, request: Request) -> Result<Json<Value>, Refusal> {
-    let place = client_of(request.extensions());
+async fn introspect(
+    State(api): State<Api>,
+    request: Filled<Question>,
+) -> Result<Json<Value>, Refusal> {
+    let place = client_of(request.0.extensions());
     let (headers, form) = Form::of(request).await?;
     known(&api, &headers, &form, place).await?;
     let mut document = match inspect(&api, form.need("token")?) {
@@ -279,7 +265,10 @@ async fn introspect(State(api): State<Api>, request: Request) -> Result<Json<Val
     Ok(Json(document))
 }
 
-async fn userinfo(State(api): State<Api>, headers: HeaderMap) -> Result<Json<Value>, Refusal> {
+async fn userinfo(
+    State(api): State<Api>,
+    Bearing(headers): Bearing,
+) -> Result<Json<Value>, Refusal> {
     let (user, _) = bearer_of(&headers)
         .and_then(|token| inspect(&api, token))
         .ok_or_else(Refusal::invalid_token)?;

@@ -1,11 +1,9 @@
 //! `/Users`, as the CLI's create-user, delete-user and passwd use it.
 
 use axum::{
-    Json, Router,
-    extract::{FromRequestParts, Path, Request, State},
-    http::{StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
-    routing::{get, put},
+    Json,
+    extract::{FromRequestParts, Path, State},
+    http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,7 +13,10 @@ use crate::{
     actions::Caller,
     api::{
         Api,
+        answer::{Created, Unkept},
         extract::{bearer_of, client_of, read},
+        openapi::{Operation, Router, Security, Takes, get, put},
+        raw::Unread,
     },
     identity::{LoginError, Password, WeakPassword},
     model::{User, UserId},
@@ -29,7 +30,7 @@ use crate::{
 /// Most users on one page.
 const MAX_COUNT: usize = 500;
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/Users", get(list).post(create))
         .route("/Users/{id}", get(show).delete(remove))
@@ -52,11 +53,51 @@ impl FromRequestParts<Api> for Auth {
     }
 }
 
-pub(super) async fn body<T: DeserializeOwned>(request: Request) -> Result<T, Refusal> {
-    let bytes = read(request.into_body())
+pub(super) async fn body<T: DeserializeOwned>(request: Unread<T>) -> Result<T, Refusal> {
+    let bytes = read(request.0.into_body())
         .await
         .map_err(|_| Refusal::invalid_request("The body could not be read."))?;
     serde_json::from_slice(&bytes).map_err(|error| Refusal::invalid_request(error.to_string()))
+}
+
+impl Takes for Auth {
+    fn describe(operation: &mut Operation) {
+        operation.secure(Security::Bearer);
+    }
+}
+
+/// What lists take.
+const PARAMETERS: [&str; 6] = [
+    "filter",
+    "attributes",
+    "sortBy",
+    "sortOrder",
+    "startIndex",
+    "count",
+];
+
+/// The query string of a list.
+pub(super) struct ScimQuery(pub(super) String);
+
+impl<S: Sync> FromRequestParts<S> for ScimQuery {
+    type Rejection = Refusal;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
+        Ok(Self(parts.uri.query().unwrap_or_default().to_owned()))
+    }
+}
+
+impl Takes for ScimQuery {
+    fn describe(operation: &mut Operation) {
+        for name in PARAMETERS {
+            let kind = match name {
+                "startIndex" | "count" => json!({ "type": "integer", "minimum": 1 }),
+                "sortOrder" => json!({ "enum": ["ascending", "descending"] }),
+                _ => json!({ "type": "string" }),
+            };
+            operation.query(name, &kind);
+        }
+    }
 }
 
 /// A page of a SCIM list: what `values` says of an item's attributes, of which only `known` may
@@ -68,16 +109,8 @@ pub(super) fn page<T>(
     values: impl Fn(&T, &str) -> Vec<String>,
     present: impl Fn(&T) -> Value,
 ) -> Result<Json<Value>, Refusal> {
-    let valid = [
-        "filter",
-        "attributes",
-        "sortBy",
-        "sortOrder",
-        "startIndex",
-        "count",
-    ];
-    let query =
-        Query::parse(query, &valid).map_err(|error| Refusal::invalid_request(error.to_string()))?;
+    let query = Query::parse(query, &PARAMETERS)
+        .map_err(|error| Refusal::invalid_request(error.to_string()))?;
     let text = query.get("filter").unwrap_or_default();
     let filter = Filter::parse(text).filter(|filter| filter.asks_only(known));
     let filter = filter.ok_or_else(|| {
@@ -113,13 +146,13 @@ fn present(api: &Api, user: &User) -> Value {
 async fn list(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Request,
+    query: ScimQuery,
 ) -> Result<Json<Value>, Refusal> {
     caller.need_admin()?;
     let mut users = api.actions.users(&caller);
     users.sort_by_key(|user| (user.created_at, user.id));
     page(
-        request.uri().query().unwrap_or_default(),
+        &query.0,
         &USER_ATTRIBUTES,
         users,
         |user, name| user_values(user, name),
@@ -130,8 +163,8 @@ async fn list(
 async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Request,
-) -> Result<Response, Refusal> {
+    request: Unread<ScimCreate>,
+) -> Result<Created, Refusal> {
     caller.need_admin()?;
     let new: ScimCreate = body(request).await?;
     let weak = |error: WeakPassword| {
@@ -157,7 +190,7 @@ async fn create(
         .actions
         .create_login(&caller, &new.username, new.origin.as_deref(), hash)
         .await?;
-    Ok((StatusCode::CREATED, Json(present(&api, &user))).into_response())
+    Ok(Created(present(&api, &user)))
 }
 
 fn parse(id: &str) -> Result<UserId, Refusal> {
@@ -197,10 +230,10 @@ async fn change_password(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Refusal> {
+    request: Unread<PasswordChange>,
+) -> Result<Unkept, Refusal> {
     let wanted = parse(&id)?;
-    let client = client_of(request.extensions());
+    let client = client_of(request.0.extensions());
     let change: PasswordChange = body(request).await?;
     let invalid =
         |text: String| Refusal::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_password", text);
@@ -225,5 +258,5 @@ async fn change_password(
         .set_password(&caller, wanted, checked.as_deref(), hash)
         .await?;
     let answer = json!({ "status": "ok", "message": "password updated" });
-    Ok(([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+    Ok(Unkept(answer))
 }

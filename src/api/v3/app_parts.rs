@@ -1,11 +1,10 @@
 //! `/v3/apps/:guid/...`: the environment, the switches and the current droplet of an app.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, State},
     http::header,
     response::{IntoResponse, Response},
-    routing::{get, patch},
 };
 use serde_json::{Value, json};
 
@@ -14,13 +13,14 @@ use crate::{
     api::{
         Api, Failure,
         extract::{Auth, Base, Body, Id},
+        openapi::{Answers, Operation, Router, get, patch},
     },
     authz::Verb,
     model::{AppId, ProcessType, Workload},
     wire::{self, app, droplet, shared},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/apps/{guid}/env", get(env))
         .route(
@@ -181,15 +181,30 @@ async fn set_feature(
     Ok(Json(present(feature, feature.is_on(&set))))
 }
 
+/// A manifest as an answer.
+struct Manifest(String);
+
+impl IntoResponse for Manifest {
+    fn into_response(self) -> Response {
+        ([(header::CONTENT_TYPE, "application/x-yaml")], self.0).into_response()
+    }
+}
+
+impl Answers for Manifest {
+    fn describe(operation: &mut Operation) {
+        operation.answer(200, Some(("application/x-yaml", json!(true))));
+    }
+}
+
 async fn manifest(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<AppId>,
-) -> Result<Response, Failure> {
+) -> Result<Manifest, Failure> {
     let manifest = api.actions.app_manifest(&caller, id)?;
     let yaml = wire::manifest::yaml(&manifest)
         .map_err(|_| wire::Error::unknown("An unknown error occurred."))?;
-    Ok(([(header::CONTENT_TYPE, "application/x-yaml")], yaml).into_response())
+    Ok(Manifest(yaml))
 }
 
 async fn current_droplet(

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    response::Response,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use serde_json::{Map, Value};
 
 use super::{
@@ -18,14 +13,15 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
+        answer::{Accepted, accepted},
         extract::{Auth, Base, Id},
+        openapi::{Router, get, post},
     },
     model::{App, AppId},
     wire::{Query, app, included, platform::STACK_NAME},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<App>).patch(update::<App>);
     Router::new()
         .route("/apps", get(list::<App>).post(create::<App>))
@@ -135,7 +131,7 @@ async fn clear(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let job = api.actions.clear_build_cache(&caller, id).await?;
     Ok(accepted(&base, &job))
 }
@@ -144,7 +140,7 @@ async fn clear_all(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let job = api.actions.clear_build_caches(&caller).await?;
     Ok(accepted(&base, &job))
 }

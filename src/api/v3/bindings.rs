@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Json, extract::State};
 use serde_json::{Map, Value};
 
 use super::{
@@ -19,14 +13,15 @@ use crate::{
     actions::{ActionError, Actions, Bound, Caller},
     api::{
         Api, Failure,
-        answer::{Warnings, accepted},
+        answer::{Accepted, Created, Either, NoContent, Warnings, accepted},
         extract::{Auth, Base, Body, Id},
+        openapi::{Router, get},
     },
     model::{Binding, BindingId},
     wire::{Query, app, binding, included, package},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Binding>).patch(update::<Binding>);
     let path = "/service_credential_bindings/{guid}";
     Router::new()
@@ -133,9 +128,9 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<binding::Create>,
-) -> Result<Response, Failure> {
+) -> Result<Either<(Warnings, Created), Accepted>, Failure> {
     let (binding, closed) = match api.actions.create_binding(&caller, body).await? {
-        Bound::Begun(job) => return Ok(accepted(&base, &job)),
+        Bound::Begun(job) => return Ok(Either::That(accepted(&base, &job))),
         Bound::Done { binding, closed } => (binding, closed),
     };
     let mut warnings = Vec::new();
@@ -148,7 +143,7 @@ async fn create(
         );
     }
     let document = binding::present(&binding, false, &base);
-    Ok((StatusCode::CREATED, Warnings(warnings), Json(document)).into_response())
+    Ok(Either::This((Warnings(warnings), Created(document))))
 }
 
 async fn delete(
@@ -156,10 +151,10 @@ async fn delete(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<BindingId>,
-) -> Result<Response, Failure> {
+) -> Result<Either<NoContent, Accepted>, Failure> {
     Ok(match api.actions.delete_binding(&caller, id).await? {
-        None => StatusCode::NO_CONTENT.into_response(),
-        Some(job) => accepted(&base, &job),
+        None => Either::This(NoContent),
+        Some(job) => Either::That(accepted(&base, &job)),
     })
 }
 

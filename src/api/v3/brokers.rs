@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::{Resource, View, delete, list, show, verbs};
@@ -15,14 +10,15 @@ use crate::{
     actions::{ActionError, Actions, Caller, Changed},
     api::{
         Api, Failure,
-        answer::accepted,
+        answer::{Accepted, Either, accepted},
         extract::{Auth, Base, Body, Id},
+        openapi::{Router, get},
     },
     model::{Broker, BrokerId},
     wire::{Query, broker},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/service_brokers", get(list::<Broker>).post(create))
         .route(
@@ -61,7 +57,7 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<broker::Create>,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let job = api.actions.create_service_broker(&caller, body).await?;
     Ok(accepted(&base, &job))
 }
@@ -72,10 +68,10 @@ async fn update(
     Base(base): Base,
     Id(id): Id<BrokerId>,
     Body(body): Body<broker::Update>,
-) -> Result<Response, Failure> {
+) -> Result<Either<Json<Value>, Accepted>, Failure> {
     let changed = api.actions.update_service_broker(&caller, id, body).await?;
     Ok(match changed {
-        Changed::Done(broker) => Json(broker::present(&broker, &base)).into_response(),
-        Changed::Begun(job) => accepted(&base, &job),
+        Changed::Done(broker) => Either::This(Json(broker::present(&broker, &base))),
+        Changed::Begun(job) => Either::That(accepted(&base, &job)),
     })
 }

@@ -3,31 +3,35 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router, body,
+    Json,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode, header},
-    response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde_json::Value;
 
-use super::upload;
+use super::upload::one_file;
 use crate::{
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Accepted, Created, Underway, accepted},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, get, post},
+        raw::Multipart,
     },
     model::{Buildpack, BuildpackId},
     wire::{self, Selector, buildpack, paginate, platform::STACK_NAME},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show).patch(update).delete(delete);
     Router::new()
         .route("/buildpacks", get(list).post(create))
         .route("/buildpacks/{guid}", one)
         .route("/buildpacks/{guid}/upload", post(receive))
+}
+
+parameters! {
+    /// What the list takes.
+    All(true): "names", "stacks", "lifecycle";
 }
 
 /// What is in the list.
@@ -100,9 +104,9 @@ async fn list(
     State(api): State<Api>,
     Auth(_): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<All>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "stacks", "lifecycle", "label_selector"])?;
+    let query = query.parse()?;
     let selector = match query.get("label_selector") {
         Some(text) => Some(Selector::parse(text)?),
         None => None,
@@ -156,9 +160,9 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<buildpack::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Created, Failure> {
     let made = api.actions.create_buildpack(&caller, body).await?;
-    Ok((StatusCode::CREATED, Json(buildpack::present(&made, &base))))
+    Ok(Created(buildpack::present(&made, &base)))
 }
 
 async fn update(
@@ -178,7 +182,7 @@ async fn delete(
     Auth(caller): Auth,
     Base(base): Base,
     Path(guid): Path<String>,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let id = own(&api, &guid)?;
     let job = api.actions.delete_buildpack(&caller, id).await?;
     Ok(accepted(&base, &job))
@@ -190,21 +194,14 @@ async fn receive(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<BuildpackId>,
-    headers: HeaderMap,
-    body: body::Body,
-) -> Result<Response, Failure> {
+    upload: Multipart,
+) -> Result<Underway, Failure> {
     api.actions.check_buildpack_upload(&caller, id)?;
-    let (bits, filename) = upload::one_file(&api.actions, &headers, body).await?;
+    let (bits, filename) = one_file(&api.actions, upload).await?;
     let done = api
         .actions
         .finish_buildpack_upload(&caller, id, bits, filename);
     let (changed, job) = done.await?;
-    let location = base.url(&wire::job::path(&job));
-    let document = Json(buildpack::present(&changed, &base));
-    Ok((
-        StatusCode::ACCEPTED,
-        [(header::LOCATION, location)],
-        document,
-    )
-        .into_response())
+    let document = buildpack::present(&changed, &base);
+    Ok(Underway(accepted(&base, &job), document))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, routing::get};
+use axum::extract::State;
 use serde_json::Value;
 
 use super::{
@@ -13,17 +13,23 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api,
-        extract::{Auth, Base, Id, RawQuery},
+        extract::{Auth, Base, Id, RawQuery, parameters},
+        openapi::{Router, get},
     },
     model::{AppId, Build, BuildId},
     wire::{Query, build, package},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/builds", get(list::<Build>).post(create::<Build>))
         .route("/builds/{guid}", get(show::<Build>).patch(update::<Build>))
         .route("/apps/{guid}/builds", get(list_of_app))
+}
+
+parameters! {
+    /// What the list of an app's takes.
+    OfApp(true): "guids", "states";
 }
 
 impl Resource for Build {
@@ -70,9 +76,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<OfApp>,
 ) -> Answer {
-    let query = query.parse(&["guids", "states"])?;
+    let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     let all = view.state.builds_of(id);

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde_json::Value;
 
 use super::resource::{Resource, View, create, list, show, update, verbs};
@@ -15,13 +10,15 @@ use crate::{
     actions::{ActionError, Actions, Caller, Feature},
     api::{
         Api, Failure,
+        answer::Done,
         extract::{Auth, Id},
+        openapi::{Router, get, post},
     },
     model::{Deployment, DeploymentId},
     wire::{Query, deployment, package},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Deployment>).patch(update::<Deployment>);
     let all = get(list::<Deployment>).post(create::<Deployment>);
     Router::new()
@@ -84,16 +81,16 @@ async fn cancel(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<DeploymentId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     api.actions.cancel_deployment(&caller, id).await?;
-    Ok(StatusCode::OK)
+    Ok(Done)
 }
 
 async fn go_on(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<DeploymentId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<Done, Failure> {
     api.actions.continue_deployment(&caller, id).await?;
-    Ok(StatusCode::OK)
+    Ok(Done)
 }

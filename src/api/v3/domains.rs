@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete as delete_at, get, post},
-};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::resource::{Resource, View, create, delete, list, show, update, verbs};
@@ -15,14 +10,16 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Body, Id, Ids, RawQuery},
+        answer::NoContent,
+        extract::{Auth, Body, Id, Ids, RawQuery, parameters},
+        openapi::{Router, delete as delete_at, get, post},
     },
     authz::Verb,
     model::{Domain, DomainId, OrgId},
     wire::{Query, ToMany, domain, shared},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Domain>).patch(update::<Domain>);
     Router::new()
         .route("/domains", get(list::<Domain>).post(create::<Domain>))
@@ -36,6 +33,11 @@ pub(super) fn router() -> Router<Api> {
             "/domains/{guid}/relationships/shared_organizations/{org}",
             delete_at(unshare),
         )
+}
+
+parameters! {
+    /// What is asked about.
+    Reserved(false): "host", "path", "port";
 }
 
 /// Whether the caller sees an organization, and so learns that a domain is shared with it.
@@ -77,9 +79,9 @@ async fn reservations(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<DomainId>,
-    query: RawQuery,
+    query: RawQuery<Reserved>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["host", "path", "port"])?;
+    let query = query.parse()?;
     let [host, path] = ["host", "path"].map(|key| query.get(key).unwrap_or_default());
     let matching = api.actions.is_route_reserved(&caller, id, host, path)?;
     Ok(Json(json!({ "matching_route": matching })))
@@ -101,7 +103,7 @@ async fn unshare(
     State(api): State<Api>,
     Auth(caller): Auth,
     Ids(id, org): Ids<DomainId, OrgId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions.unshare_domain(&caller, id, org).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

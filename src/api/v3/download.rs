@@ -18,6 +18,7 @@ use crate::{
     api::{
         Api, Failure,
         extract::{Auth, Id},
+        openapi::{Answers, Operation},
     },
     blobs::BlobError,
     model::{DropletId, PackageId},
@@ -29,12 +30,39 @@ const CHUNK: usize = 64 * 1024;
 /// Chunks that wait for a slow client.
 const WAITING: usize = 4;
 
+/// Files as answers, by their kind.
+macro_rules! files {
+    ($($(#[$doc:meta])* $name:ident $media:literal;)*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name(Response);
+
+        impl IntoResponse for $name {
+            fn into_response(self) -> Response {
+                self.0
+            }
+        }
+
+        impl Answers for $name {
+            fn describe(operation: &mut Operation) {
+                operation.answer(200, Some(($media, serde_json::json!(true))));
+            }
+        }
+    )*};
+}
+
+files! {
+    /// A package.
+    Zip "application/zip";
+    /// A droplet.
+    Gzip "application/gzip";
+}
+
 /// `GET /v3/packages/:guid/download`: the zip.
 pub(super) async fn package(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<PackageId>,
-) -> Result<Response, Failure> {
+) -> Result<Zip, Failure> {
     let sha256 = api.actions.package_bits(&caller, id)?;
     let path = api.actions.blobs.path(&sha256).map_err(ActionError::from)?;
     let missing = |source| {
@@ -54,7 +82,7 @@ pub(super) async fn package(
         ),
     ];
     let body = Body::from_stream(ReaderStream::with_capacity(file, CHUNK));
-    Ok((headers, body).into_response())
+    Ok(Zip((headers, body).into_response()))
 }
 
 /// `GET /v3/droplets/:guid/download`: the archive, from zstd to the gzip that clients expect.
@@ -62,7 +90,7 @@ pub(super) async fn droplet(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<DropletId>,
-) -> Result<Response, Failure> {
+) -> Result<Gzip, Failure> {
     let sha256 = api.actions.droplet_bits(&caller, id)?;
     let recipe = Recipe::of(&*api.actions.droplet(&caller, id)?);
     let recipe = serde_json::to_vec(&recipe).unwrap_or_default();
@@ -93,7 +121,7 @@ pub(super) async fn droplet(
         receiver,
         async |mut receiver| receiver.recv().await.map(|chunk| (chunk, receiver)),
     ));
-    Ok((headers, body).into_response())
+    Ok(Gzip((headers, body).into_response()))
 }
 
 /// `comment` goes into the header, where programs that unpack pass over it.

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde_json::Value;
 
 use super::{
@@ -19,13 +14,15 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::Created,
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, get, post},
     },
     model::{AppId, Droplet, DropletId},
     wire::{Query, droplet, package},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Droplet>).patch(update::<Droplet>);
     Router::new()
         .route("/droplets", get(list::<Droplet>).post(create))
@@ -33,6 +30,14 @@ pub(super) fn router() -> Router<Api> {
         .route("/droplets/{guid}", one.delete(delete::<Droplet>))
         .route("/droplets/{guid}/download", get(super::download::droplet))
         .route("/apps/{guid}/droplets", get(list_of_app))
+}
+
+parameters! {
+    /// What the list of an app's takes.
+    OfApp(true): "guids", "states", "current";
+
+    /// What is copied.
+    Source(false): "source_guid";
 }
 
 impl Resource for Droplet {
@@ -76,9 +81,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<OfApp>,
 ) -> Answer {
-    let query = query.parse(&["guids", "states", "current"])?;
+    let query = query.parse()?;
     let app = api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     let all = view.state.droplets_of(id);
@@ -92,13 +97,13 @@ async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<Source>,
     Body(body): Body<droplet::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let query = query.parse(&["source_guid"])?;
+) -> Result<Created, Failure> {
+    let query = query.parse()?;
     let made = match query.get("source_guid") {
         Some(source) => api.actions.copy_droplet(&caller, source, body).await?,
         None => api.actions.create_droplet(&caller, body).await?,
     };
-    Ok((StatusCode::CREATED, Json(droplet::present(&made, &base))))
+    Ok(Created(droplet::present(&made, &base)))
 }

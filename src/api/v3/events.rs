@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
 use serde_json::Value;
 
 use super::resource::{Resource, View, list, show};
 use crate::{
     actions::{ActionError, Actions, Caller},
-    api::Api,
+    api::openapi::{Router, get},
     model::{Event, EventId},
     wire::{Query, event},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/audit_events", get(list::<Event>))
         .route("/audit_events/{guid}", get(show::<Event>))

@@ -1,9 +1,8 @@
 //! `/v3/feature_flags` and `/v3/environment_variable_groups`.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, State},
-    routing::get,
 };
 use serde_json::Value;
 
@@ -11,13 +10,14 @@ use super::{platform::page, resource::Answer};
 use crate::{
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, RawQuery},
+        extract::{Auth, Base, Body, RawQuery, parameters},
+        openapi::{Router, get},
     },
     model::{Flag, Workload},
     wire::{self, Error, app::EnvPatch, env_group, flag},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/feature_flags", get(list))
         .route("/feature_flags/{name}", get(show).patch(update))
@@ -27,19 +27,19 @@ pub(super) fn router() -> Router<Api> {
         )
 }
 
+parameters! {
+    /// What the list takes.
+    Plain(true):;
+}
+
 fn document(api: &Api, flag: Flag, base: &wire::Base) -> Value {
     let state = api.actions.store.state();
     flag::present(flag, api.actions.is_on(flag), state.flag(flag), base)
 }
 
-async fn list(State(api): State<Api>, _: Auth, Base(base): Base, query: RawQuery) -> Answer {
+async fn list(State(api): State<Api>, _: Auth, Base(base): Base, query: RawQuery<Plain>) -> Answer {
     let all = Flag::ALL.iter().map(|flag| document(&api, *flag, &base));
-    page(
-        all.collect(),
-        &query.parse(&[])?,
-        &base,
-        "/v3/feature_flags",
-    )
+    page(all.collect(), &query.parse()?, &base, "/v3/feature_flags")
 }
 
 fn find(name: &str) -> Result<Flag, Failure> {

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete as delete_at, get},
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::{Answer, Resource, View, create, list, show, update, verbs};
@@ -15,14 +10,16 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, Ids, RawQuery},
+        answer::NoContent,
+        extract::{Auth, Base, Body, Id, Ids, RawQuery, parameters},
+        openapi::{Router, delete as delete_at, get},
     },
     authz::Verb,
     model::{IsolationSegment, Org, OrgId, SegmentId, SpaceId},
     wire::{Query, ToMany, ToOne, isolation_segment},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     type Segment = IsolationSegment;
     Router::new()
         .route(
@@ -54,6 +51,11 @@ pub(super) fn router() -> Router<Api> {
             "/spaces/{guid}/relationships/isolation_segment",
             get(of_space).patch(set_of_space),
         )
+}
+
+parameters! {
+    /// What the list of organizations takes.
+    Orgs(true): "names", "guids";
 }
 
 impl Resource for IsolationSegment {
@@ -102,9 +104,9 @@ async fn delete(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<SegmentId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions.delete_isolation_segment(&caller, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn orgs(
@@ -112,9 +114,9 @@ async fn orgs(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<SegmentId>,
-    query: RawQuery,
+    query: RawQuery<Orgs>,
 ) -> Answer {
-    let query = query.parse(&["names", "guids"])?;
+    let query = query.parse()?;
     let segment = api.actions.isolation_segment(&caller, id)?;
     let mut orgs: Vec<Arc<Org>> = api.actions.organizations(&caller);
     orgs.retain(|org| segment.orgs.contains(&org.id));
@@ -174,9 +176,9 @@ async fn revoke(
     State(api): State<Api>,
     Auth(caller): Auth,
     Ids(id, org): Ids<SegmentId, OrgId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions.revoke_organization(&caller, id, org).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 fn path_of_org(id: OrgId) -> String {

@@ -1,18 +1,19 @@
 //! `/v3/jobs`.
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use crate::{
     api::{
         Api, Failure,
         extract::{Auth, Base, Id},
+        openapi::{Router, get},
     },
     model::JobId,
     wire::job,
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new().route("/jobs/{guid}", get(show))
 }
 

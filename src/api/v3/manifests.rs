@@ -1,32 +1,27 @@
 //! Manifests of a space: what they change and what they would change.
 
-use axum::{
-    Json, Router,
-    body::Body,
-    extract::State,
-    http::{HeaderMap, StatusCode, header},
-    response::Response,
-    routing::post,
-};
-use serde_json::{Value, json};
+use axum::{extract::State, http::header};
+use serde_json::json;
 
 use crate::{
     api::{
         Api, Failure,
-        answer::accepted,
+        answer::{Accepted, Created, accepted},
         extract::{Auth, Base, Id, read},
+        openapi::{Router, post},
+        raw::Yaml,
     },
     model::SpaceId,
     wire::{self, manifest::Document},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/spaces/{guid}/actions/apply_manifest", post(apply))
         .route("/spaces/{guid}/manifest_diff", post(diff))
 }
 
-async fn document(headers: &HeaderMap, body: Body) -> Result<Document, Failure> {
+async fn document(Yaml { headers, body }: Yaml) -> Result<Document, Failure> {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .and_then(|kind| kind.to_str().ok())
@@ -45,10 +40,9 @@ async fn apply(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<SpaceId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
-    let document = document(&headers, body).await?;
+    yaml: Yaml,
+) -> Result<Accepted, Failure> {
+    let document = document(yaml).await?;
     let job = api.actions.apply_manifest(&caller, id, &document).await?;
     Ok(accepted(&base, &job))
 }
@@ -57,10 +51,9 @@ async fn diff(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<SpaceId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let document = document(&headers, body).await?;
+    yaml: Yaml,
+) -> Result<Created, Failure> {
+    let document = document(yaml).await?;
     let changes = api.actions.diff_manifest(&caller, id, &document)?;
-    Ok((StatusCode::CREATED, Json(json!({ "diff": changes }))))
+    Ok(Created(json!({ "diff": changes })))
 }

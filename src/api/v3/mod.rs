@@ -39,12 +39,10 @@ mod tasks;
 mod upload;
 mod users;
 
-use axum::Router;
-
-use super::Api;
+use super::openapi::Router;
 
 /// Every endpoint under `/v3`.
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .merge(app_parts::router())
         .merge(apps::router())

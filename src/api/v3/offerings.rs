@@ -2,29 +2,36 @@
 
 use std::sync::Arc;
 
-use axum::{Router, extract::State, http::StatusCode, routing::get};
+use axum::extract::State;
 use serde_json::{Map, Value};
 
 use super::{
     include,
     plans::{Marketplace, offered_in},
-    resource::{Answer, Resource, View, update, verbs},
+    resource::{Answer, One, Resource, View, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Id, RawQuery},
+        answer::NoContent,
+        extract::{Auth, Base, Id, RawQuery, parameters},
+        openapi::{Router, get},
     },
     model::{Offering, OfferingId},
     wire::{Query, included, offering, package},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show).patch(update::<Offering>).delete(delete);
     Router::new()
         .route("/service_offerings", get(list))
         .route("/service_offerings/{guid}", one)
+}
+
+parameters! {
+    /// What a deletion takes.
+    Purge(false): "purge";
 }
 
 impl Resource for Offering {
@@ -94,9 +101,9 @@ async fn list(
     State(api): State<Api>,
     Marketplace(caller): Marketplace,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<Offering>,
 ) -> Answer {
-    let query = query.parse(Offering::FILTERS)?;
+    let query = query.parse()?;
     let items = Offering::all(&api.actions, &caller, &query);
     View::new(&api, &caller, &base).page(&query, items, Offering::PATH)
 }
@@ -106,9 +113,9 @@ async fn show(
     Marketplace(caller): Marketplace,
     Base(base): Base,
     Id(id): Id<OfferingId>,
-    query: RawQuery,
+    query: RawQuery<One<Offering>>,
 ) -> Answer {
-    let query = query.parse(Offering::PARAMETERS)?;
+    let query = query.parse()?;
     let found = api.actions.service_offering(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     Ok(axum::Json(view.one(&query, &found)))
@@ -118,11 +125,11 @@ async fn delete(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<OfferingId>,
-    query: RawQuery,
-) -> Result<StatusCode, Failure> {
-    let purge = query.parse(&["purge"])?.flag("purge");
+    query: RawQuery<Purge>,
+) -> Result<NoContent, Failure> {
+    let purge = query.parse()?.flag("purge");
     api.actions
         .delete_service_offering(&caller, id, purge)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

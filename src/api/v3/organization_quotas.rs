@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::{Answer, Resource, View, create, delete, list, show, update, verbs};
@@ -15,13 +11,14 @@ use crate::{
     api::{
         Api,
         extract::{Auth, Base, Body, Id},
+        openapi::{Router, get, post},
     },
     authz::Verb,
     model::{OrgId, OrgQuota, OrgQuotaId},
     wire::{Query, ToMany, quota},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<OrgQuota>).patch(update::<OrgQuota>);
     Router::new()
         .route(

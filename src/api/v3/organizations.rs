@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::{
@@ -14,12 +14,13 @@ use crate::{
     api::{
         Api, Failure,
         extract::{Auth, Base, Id, RawQuery},
+        openapi::{Router, get},
     },
     model::{Domain, Org, OrgId},
     wire::{Query, domain, organization, quota},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Org>).patch(update::<Org>);
     Router::new()
         .route("/organizations", get(list::<Org>).post(create::<Org>))
@@ -65,9 +66,9 @@ async fn domains(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<OrgId>,
-    query: RawQuery,
+    query: RawQuery<Domain>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(Domain::FILTERS)?;
+    let query = query.parse()?;
     let all = api.actions.domains_of(&caller, id)?;
     let path = format!("/v3/organizations/{id}/domains");
     View::new(&api, &caller, &base).page(&query, all, &path)
@@ -88,7 +89,7 @@ async fn users(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<OrgId>,
-    query: RawQuery,
+    query: RawQuery<super::users::Users>,
 ) -> Result<Json<Value>, Failure> {
     api.actions.organization(&caller, id)?;
     let path = format!("/v3/organizations/{id}/users");

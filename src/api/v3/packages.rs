@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::extract::State;
 use serde_json::Value;
 
 use super::{
@@ -19,7 +14,9 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::Created,
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, get, post},
     },
     blobs,
     model::{AppId, Package, PackageId},
@@ -32,7 +29,7 @@ use crate::{
 /// Most files that are matched in one request; clients ask for 5,000 at a time.
 const MOST_RESOURCES: usize = 10_000;
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Package>).patch(update::<Package>);
     Router::new()
         .route("/packages", get(list::<Package>).post(create))
@@ -42,6 +39,17 @@ pub(super) fn router() -> Router<Api> {
         .route("/packages/{guid}/download", get(super::download::package))
         .route("/apps/{guid}/packages", get(list_of_app))
         .route("/resource_matches", post(matches))
+}
+
+parameters! {
+    /// What the list of an app's takes.
+    OfApp(true): "guids", "states", "types";
+
+    /// What is copied.
+    Source(false): "source_guid";
+
+    /// What the list of a package's droplets takes.
+    Droplets(true): "guids", "states";
 }
 
 impl Resource for Package {
@@ -87,9 +95,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<OfApp>,
 ) -> Answer {
-    let query = query.parse(&["guids", "states", "types"])?;
+    let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     let all = view.state.packages_of(id);
@@ -101,15 +109,15 @@ async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<Source>,
     Body(body): Body<package::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
-    let query = query.parse(&["source_guid"])?;
+) -> Result<Created, Failure> {
+    let query = query.parse()?;
     let made = match query.get("source_guid") {
         Some(source) => api.actions.copy_package(&caller, source, body).await?,
         None => api.actions.create_package(&caller, body).await?,
     };
-    Ok((StatusCode::CREATED, Json(package::present(&made, &base))))
+    Ok(Created(package::present(&made, &base)))
 }
 
 async fn droplets(
@@ -117,9 +125,9 @@ async fn droplets(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<PackageId>,
-    query: RawQuery,
+    query: RawQuery<Droplets>,
 ) -> Answer {
-    let query = query.parse(&["guids", "states"])?;
+    let query = query.parse()?;
     let package = api.actions.package(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     let all = view.state.droplets_of(package.app);
@@ -137,7 +145,7 @@ async fn matches(
     State(api): State<Api>,
     Auth(caller): Auth,
     Body(body): Body<Resources>,
-) -> Result<(StatusCode, Json<Resources>), Failure> {
+) -> Result<Created<Resources>, Failure> {
     if body.resources.len() > MOST_RESOURCES {
         return Err(wire::Error::unprocessable(format!(
             "Resources must be at most {MOST_RESOURCES} in one request"
@@ -146,7 +154,7 @@ async fn matches(
     }
     if !api.actions.matches_resources(&caller)? {
         let resources = Vec::new();
-        return Ok((StatusCode::CREATED, Json(Resources { resources })));
+        return Ok(Created(Resources { resources }));
     }
     let asked: Vec<blobs::Resource> = body.resources.iter().map(kept).collect();
     let blobs = api.actions.blobs.clone();
@@ -162,7 +170,7 @@ async fn matches(
             size_in_bytes: found.size,
         })
         .collect();
-    Ok((StatusCode::CREATED, Json(Resources { resources })))
+    Ok(Created(Resources { resources }))
 }
 
 /// A file as the blob store knows it.

@@ -3,22 +3,23 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, Path, State},
-    http::{StatusCode, header, request::Parts},
-    routing::get,
+    http::{header, request::Parts},
 };
 use serde_json::{Map, Value};
 
 use super::{
     include,
-    resource::{Answer, Resource, View, update, verbs},
+    resource::{Answer, One, Resource, View, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
+        answer::NoContent,
         extract::{Auth, Base, Body, Id, RawQuery},
+        openapi::{Operation, Router, Security, Takes, delete as delete_at, get},
     },
     model::{Flag, Org, Plan, PlanId, SpaceId},
     store,
@@ -29,7 +30,7 @@ use crate::{
     },
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show).patch(update::<Plan>).delete(delete);
     let path = "/service_plans/{guid}";
     Router::new()
@@ -39,10 +40,7 @@ pub(super) fn router() -> Router<Api> {
             &format!("{path}/visibility"),
             get(visibility).patch(replace).post(add),
         )
-        .route(
-            &format!("{path}/visibility/{{org}}"),
-            axum::routing::delete(hide),
-        )
+        .route(&format!("{path}/visibility/{{org}}"), delete_at(hide))
 }
 
 /// Who looks at the marketplace: anybody, who then sees what is public.
@@ -61,6 +59,12 @@ impl FromRequestParts<Api> for Marketplace {
             return Err(Error::not_authenticated("Authentication error").into());
         }
         Ok(Self(Caller::nobody()?))
+    }
+}
+
+impl Takes for Marketplace {
+    fn describe(operation: &mut Operation) {
+        operation.secure(Security::MaybeBearer);
     }
 }
 
@@ -190,9 +194,9 @@ async fn list(
     State(api): State<Api>,
     Marketplace(caller): Marketplace,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<Plan>,
 ) -> Answer {
-    let query = query.parse(Plan::FILTERS)?;
+    let query = query.parse()?;
     let items = Plan::all(&api.actions, &caller, &query);
     View::new(&api, &caller, &base).page(&query, items, Plan::PATH)
 }
@@ -202,9 +206,9 @@ async fn show(
     Marketplace(caller): Marketplace,
     Base(base): Base,
     Id(id): Id<PlanId>,
-    query: RawQuery,
+    query: RawQuery<One<Plan>>,
 ) -> Answer {
-    let query = query.parse(Plan::PARAMETERS)?;
+    let query = query.parse()?;
     query.check_include(Plan::INCLUDES)?;
     let found = api.actions.service_plan(&caller, id)?;
     let view = View::new(&api, &caller, &base);
@@ -215,9 +219,9 @@ async fn delete(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<PlanId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions.delete_service_plan(&caller, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Who sees a plan; organizations are told where `orgs` are.
@@ -271,11 +275,11 @@ async fn hide(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path((plan, org)): Path<(String, String)>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     let missing = || ActionError::NotFound("Service plan");
     let plan = plan.parse().map_err(|_| missing())?;
     api.actions
         .hide_service_plan(&caller, plan, org.parse().ok())
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

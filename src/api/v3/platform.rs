@@ -1,17 +1,17 @@
 //! What every Cloud Foundry has and is fixed here: the stack, and lists that are empty.
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{OriginalUri, Path, State},
-    routing::get,
 };
 use serde_json::Value;
 
-use super::resource::{Answer, Resource as _, View};
+use super::resource::{Answer, View};
 use crate::{
     api::{
         Api, Failure,
-        extract::{Auth, Base, RawQuery},
+        extract::{Auth, Base, RawQuery, parameters},
+        openapi::{Router, get},
     },
     model::{App, LifecycleKind},
     wire::{self, Error, Query, paginate, platform},
@@ -20,41 +20,7 @@ use crate::{
 /// Lists that are empty.
 const EMPTY: [&str; 1] = ["/app_usage_events"];
 
-/// What may be asked of lists of things that are not there.
-const FILTERS: [&str; 30] = [
-    "after_guid",
-    "app_guids",
-    "app_names",
-    "available",
-    "broker_catalog_ids",
-    "fields",
-    "globally_enabled_running",
-    "globally_enabled_staging",
-    "guids",
-    "names",
-    "organization_guids",
-    "route_guids",
-    "running_space_guids",
-    "service_broker_guids",
-    "service_broker_names",
-    "service_instance_guids",
-    "service_instance_names",
-    "service_instance_types",
-    "service_offering_guids",
-    "service_offering_names",
-    "service_plan_guids",
-    "service_plan_names",
-    "space_guids",
-    "staging_space_guids",
-    "type",
-    "types",
-    "states",
-    "status_values",
-    "purge",
-    "unmapped",
-];
-
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let mut router = Router::new()
         .route("/stacks", get(stacks))
         .route("/stacks/{guid}", get(stack))
@@ -64,6 +30,14 @@ pub(super) fn router() -> Router<Api> {
         router = router.route(path, get(empty));
     }
     router
+}
+
+parameters! {
+    /// What may be asked of lists of things that are not there.
+    Empty(true): "after_guid", "app_guids", "app_names", "available", "broker_catalog_ids", "fields", "globally_enabled_running", "globally_enabled_staging", "guids", "names", "organization_guids", "route_guids", "running_space_guids", "service_broker_guids", "service_broker_names", "service_instance_guids", "service_instance_names", "service_instance_types", "service_offering_guids", "service_offering_names", "service_plan_guids", "service_plan_names", "space_guids", "staging_space_guids", "type", "types", "states", "status_values", "purge", "unmapped";
+
+    /// What the list of stacks takes.
+    Stacks(true): "names", "guids", "default";
 }
 
 /// A list of fixed resources, narrowed by `names` and `guids`.
@@ -87,10 +61,10 @@ pub(super) fn page(
 async fn empty(
     _: Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<Empty>,
     uri: OriginalUri,
 ) -> Result<Json<Value>, Failure> {
-    page(Vec::new(), &query.parse(&FILTERS)?, &base, uri.path())
+    page(Vec::new(), &query.parse()?, &base, uri.path())
 }
 
 fn need(is_there: bool, what: &str) -> Result<(), Failure> {
@@ -107,10 +81,10 @@ async fn apps_of_stack(
     Auth(caller): Auth,
     Base(base): Base,
     Path(guid): Path<String>,
-    query: RawQuery,
+    query: RawQuery<App>,
 ) -> Answer {
     need(guid == platform::STACK, "Stack")?;
-    let query = query.parse(App::FILTERS)?;
+    let query = query.parse()?;
     let mut apps = api.actions.apps(&caller);
     apps.retain(|app| app.lifecycle.kind == LifecycleKind::Buildpack);
     let path = format!("/v3/stacks/{guid}/apps");
@@ -122,8 +96,12 @@ async fn usage(State(api): State<Api>, Auth(caller): Auth, Base(base): Base) -> 
     Ok(Json(wire::quota::usage_of_all(&used, &base)))
 }
 
-async fn stacks(_: Auth, Base(base): Base, query: RawQuery) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["names", "guids", "default"])?;
+async fn stacks(
+    _: Auth,
+    Base(base): Base,
+    query: RawQuery<Stacks>,
+) -> Result<Json<Value>, Failure> {
+    let query = query.parse()?;
     page(vec![platform::stack(&base)], &query, &base, "/v3/stacks")
 }
 

@@ -3,10 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequestParts, Path, State},
-    http::{StatusCode, request::Parts},
-    routing::{delete, get, post},
+    http::request::Parts,
 };
 use serde_json::Value;
 
@@ -14,14 +13,16 @@ use crate::{
     actions::Caller,
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Begun, NoContent},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Operation, Router, Security, Takes, delete, get, post},
     },
     authz::Verb,
     model::{App, AppId, InstanceRestart, Process, ProcessId},
     wire::{self, Query, arrange, paginate, process, stats},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     // A process goes by its own guid, or by its app's and its type.
     const PLACES: [&str; 2] = ["/processes/{guid}", "/apps/{guid}/processes/{type}"];
     let mut router = Router::new()
@@ -40,6 +41,14 @@ pub(super) fn router() -> Router<Api> {
             );
     }
     router
+}
+
+parameters! {
+    /// What the list takes.
+    All(true): "guids", "types", "app_guids", "space_guids", "organization_guids", "embed";
+
+    /// What the list of an app's takes.
+    OfApp(true): "guids", "types", "embed";
 }
 
 /// The process that a path is about, and who asks.
@@ -79,6 +88,12 @@ impl FromRequestParts<Api> for Target {
     }
 }
 
+impl Takes for Target {
+    fn describe(operation: &mut Operation) {
+        operation.secure(Security::Bearer);
+    }
+}
+
 /// The process as `caller` may see it: commands may hold secrets.
 fn present(api: &Api, caller: &Caller, found: &Process, base: &wire::Base) -> Value {
     let state = api.actions.store.state();
@@ -101,16 +116,9 @@ async fn list(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<All>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
-        "guids",
-        "types",
-        "app_guids",
-        "space_guids",
-        "organization_guids",
-        "embed",
-    ])?;
+    let query = query.parse()?;
     let all = api.actions.processes(&caller);
     page(&api, &caller, &base, &query, all, "/v3/processes")
 }
@@ -120,9 +128,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<OfApp>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["guids", "types", "embed"])?;
+    let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let state = api.actions.store.state();
     let all = state
@@ -195,13 +203,13 @@ async fn scale(
     Base(base): Base,
     target: Target,
     Body(body): Body<process::Scale>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Begun, Failure> {
     let changed = api
         .actions
         .scale_process(&target.caller, target.id, body)
         .await?;
     let document = present(&api, &target.caller, &changed, &base);
-    Ok((StatusCode::ACCEPTED, Json(document)))
+    Ok(Begun(document))
 }
 
 /// A process with what presenters of its instances need.
@@ -242,7 +250,7 @@ async fn instances(
     })))
 }
 
-async fn restart(State(api): State<Api>, target: Target) -> Result<StatusCode, Failure> {
+async fn restart(State(api): State<Api>, target: Target) -> Result<NoContent, Failure> {
     let index = target
         .index
         .as_deref()
@@ -259,5 +267,5 @@ async fn restart(State(api): State<Api>, target: Target) -> Result<StatusCode, F
         process: target.id,
         index,
     });
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

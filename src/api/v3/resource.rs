@@ -1,9 +1,10 @@
 //! What most resources have in common: a list that is narrowed, ordered and cut into pages, a
 //! document for one, and how one is made, changed and deleted.
 
-use std::{str::FromStr, sync::Arc};
+use std::{marker::PhantomData, str::FromStr, sync::Arc};
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{Json, extract::State};
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -11,8 +12,8 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Accepted, Created, accepted},
+        extract::{Auth, Base, Body, Id, Parameters, RawQuery},
     },
     model::Job,
     store,
@@ -95,10 +96,26 @@ pub(super) trait Resource: Listed + Sized + Send + Sync + 'static {
     }
 }
 
+impl<R: Resource> Parameters for R {
+    const NAMES: &'static [&'static str] = R::FILTERS;
+    const INCLUDES: &'static [&'static str] = R::INCLUDES;
+    const LISTS: bool = true;
+}
+
+/// What the query of one resource may say.
+#[derive(Debug)]
+pub(super) struct One<R>(PhantomData<R>);
+
+impl<R: Resource> Parameters for One<R> {
+    const NAMES: &'static [&'static str] = R::PARAMETERS;
+    const INCLUDES: &'static [&'static str] = R::INCLUDES;
+    const LISTS: bool = false;
+}
+
 /// A resource that is made by a POST to its list.
 pub(super) trait Create: Resource {
     /// What the request says.
-    type Body: DeserializeOwned + Send;
+    type Body: DeserializeOwned + JsonSchema + Send;
 
     /// Makes it.
     fn create(
@@ -111,7 +128,7 @@ pub(super) trait Create: Resource {
 /// A resource that is changed by a PATCH.
 pub(super) trait Update: Resource {
     /// What the request says.
-    type Body: DeserializeOwned + Send;
+    type Body: DeserializeOwned + JsonSchema + Send;
 
     /// Changes it.
     fn update(
@@ -180,9 +197,9 @@ pub(super) async fn list<R: Resource>(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<R>,
 ) -> Answer {
-    let query = query.parse(R::FILTERS)?;
+    let query = query.parse()?;
     let items = R::all(&api.actions, &caller, &query);
     View::new(&api, &caller, &base).page(&query, items, R::PATH)
 }
@@ -193,13 +210,13 @@ pub(super) async fn show<R: Resource>(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<R::Id>,
-    query: RawQuery,
+    query: RawQuery<One<R>>,
 ) -> Answer {
     // As Cloud Foundry does, parameters are looked at where there are any.
     let query = if R::INCLUDES.is_empty() && R::PARAMETERS.is_empty() {
         Query::default()
     } else {
-        query.parse(R::PARAMETERS)?
+        query.parse()?
     };
     query.check_include(R::INCLUDES)?;
     let found = R::find(&api.actions, &caller, id)?;
@@ -212,10 +229,10 @@ pub(super) async fn create<R: Create>(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<R::Body>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Created, Failure> {
     let made = R::create(&api.actions, &caller, body).await?;
     let document = made.present(&View::new(&api, &caller, &base));
-    Ok((StatusCode::CREATED, Json(document)))
+    Ok(Created(document))
 }
 
 /// `PATCH` of one.
@@ -236,7 +253,7 @@ pub(super) async fn delete<R: Delete>(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<R::Id>,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let job = R::delete(&api.actions, &caller, id).await?;
     Ok(accepted(&base, &job))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::{Answer, Resource, View, show, update, verbs};
@@ -10,20 +10,26 @@ use crate::{
     actions::{ActionError, Actions, Caller, is_deployable},
     api::{
         Api,
-        extract::{Auth, Base, Id, RawQuery},
+        extract::{Auth, Base, Id, RawQuery, parameters},
+        openapi::{Router, get},
     },
     authz::Verb,
     model::{AppId, Revision, RevisionId},
     wire::{Query, package, revision},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Revision>).patch(update::<Revision>);
     Router::new()
         .route("/revisions/{guid}", one)
         .route("/revisions/{guid}/environment_variables", get(variables))
         .route("/apps/{guid}/revisions", get(list_of_app))
         .route("/apps/{guid}/revisions/deployed", get(deployed))
+}
+
+parameters! {
+    /// What a list without filters of its own takes.
+    Plain(true):;
 }
 
 impl Resource for Revision {
@@ -66,9 +72,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<Revision>,
 ) -> Answer {
-    let query = query.parse(Revision::FILTERS)?;
+    let query = query.parse()?;
     let all = api.actions.revisions(&caller, id)?;
     let path = format!("/v3/apps/{id}/revisions");
     View::new(&api, &caller, &base).page(&query, all, &path)
@@ -79,9 +85,9 @@ async fn deployed(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<Plain>,
 ) -> Answer {
-    let query = query.parse(&[])?;
+    let query = query.parse()?;
     let all = api.actions.deployed_revisions(&caller, id)?;
     let path = format!("/v3/apps/{id}/revisions/deployed");
     View::new(&api, &caller, &base).page(&query, all, &path)

@@ -1,26 +1,34 @@
 //! `/v3/roles`.
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::Response, routing::get};
+use axum::{Json, extract::State};
 use serde_json::{Map, Value};
 
 use super::include;
 use crate::{
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Accepted, Created, accepted},
+        extract::{Auth, Base, Body, Id, Parameters as _, RawQuery, parameters},
+        openapi::{Router, get},
     },
     model::{OrgId, Role, RoleId, RoleScope, SpaceId},
     store,
     wire::{self, Query, arrange, included, paginate, role},
 };
 
-const INCLUDE: [&str; 3] = ["user", "organization", "space"];
-
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/roles", get(list).post(create))
         .route("/roles/{guid}", get(show).delete(delete))
+}
+
+parameters! {
+    /// What the list takes.
+    All(true): "guids", "organization_guids", "space_guids", "user_guids", "types"
+        => "user", "organization", "space";
+
+    /// What one takes.
+    One(false): => "user", "organization", "space";
 }
 
 const fn org_of(role: &Role) -> Option<OrgId> {
@@ -64,16 +72,10 @@ async fn list(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<All>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[
-        "guids",
-        "organization_guids",
-        "space_guids",
-        "user_guids",
-        "types",
-    ])?;
-    query.check_include(&INCLUDE)?;
+    let query = query.parse()?;
+    query.check_include(All::INCLUDES)?;
     let [orgs, spaces] = ["organization_guids", "space_guids"].map(|key| query.filter(key));
     let [users, types] = ["user_guids", "types"].map(|key| query.filter(key));
     let mut roles = api.actions.roles(&caller);
@@ -101,10 +103,10 @@ async fn show(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<RoleId>,
-    query: RawQuery,
+    query: RawQuery<One>,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&[])?;
-    query.check_include(&INCLUDE)?;
+    let query = query.parse()?;
+    query.check_include(One::INCLUDES)?;
     let found = api.actions.role(&caller, id)?;
     let mut document = role::present(&found, &base);
     if let Some(included) = include(&query, &api.actions.store.state(), &[&found], &base) {
@@ -118,9 +120,9 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<role::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Created, Failure> {
     let made = api.actions.create_role(&caller, body).await?;
-    Ok((StatusCode::CREATED, Json(role::present(&made, &base))))
+    Ok(Created(role::present(&made, &base)))
 }
 
 async fn delete(
@@ -128,7 +130,7 @@ async fn delete(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<RoleId>,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let job = api.actions.delete_role(&caller, id).await?;
     Ok(accepted(&base, &job))
 }

@@ -2,13 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Json, extract::State};
 use serde_json::{Map, Value};
 
 use super::{
@@ -19,14 +13,15 @@ use crate::{
     actions::{ActionError, Actions, Caller, RouteBound},
     api::{
         Api, Failure,
-        answer::{Warnings, accepted},
+        answer::{Accepted, Created, Either, NoContent, Warnings, accepted},
         extract::{Auth, Base, Body, Id},
+        openapi::{Router, get},
     },
     model::{RouteBinding, RouteBindingId},
     wire::{Query, included, package, route_binding},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<RouteBinding>).patch(update::<RouteBinding>);
     let path = "/service_route_bindings/{guid}";
     Router::new()
@@ -112,16 +107,17 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<route_binding::Create>,
-) -> Result<Response, Failure> {
+) -> Result<(Warnings, Either<Created, Accepted>), Failure> {
     let warnings = Warnings(vec![NOT_FOLLOWED.to_owned()]);
     let made = api.actions.create_route_binding(&caller, body).await?;
-    Ok(match made {
+    let answer = match made {
         RouteBound::Done(binding) => {
             let document = route_binding::present(&binding, false, &base);
-            (StatusCode::CREATED, warnings, Json(document)).into_response()
+            Either::This(Created(document))
         }
-        RouteBound::Begun(job) => (warnings, accepted(&base, &job)).into_response(),
-    })
+        RouteBound::Begun(job) => Either::That(accepted(&base, &job)),
+    };
+    Ok((warnings, answer))
 }
 
 async fn delete(
@@ -129,10 +125,10 @@ async fn delete(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<RouteBindingId>,
-) -> Result<Response, Failure> {
+) -> Result<Either<NoContent, Accepted>, Failure> {
     Ok(match api.actions.delete_route_binding(&caller, id).await? {
-        None => StatusCode::NO_CONTENT.into_response(),
-        Some(job) => accepted(&base, &job),
+        None => Either::This(NoContent),
+        Some(job) => Either::That(accepted(&base, &job)),
     })
 }
 

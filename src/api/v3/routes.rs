@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, patch},
-};
+use axum::{Json, extract::State};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,14 +13,16 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
+        answer::NoContent,
         extract::{Auth, Base, Body, Id, Ids, RawQuery},
+        openapi::{Router, get, patch},
     },
     model::{APP_PORT, AppId, DestinationId, Route, RouteId},
     store,
     wire::{Error, Query, ToOne, included, route},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Route>).patch(update::<Route>);
     Router::new()
         .route("/routes", get(list::<Route>).post(create::<Route>))
@@ -142,9 +139,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<Route>,
 ) -> Answer {
-    let query = query.parse(Route::FILTERS)?;
+    let query = query.parse()?;
     let routes = api.actions.routes_of_app(&caller, id)?;
     let path = format!("/v3/apps/{id}/routes");
     View::new(&api, &caller, &base).page(&query, routes, &path)
@@ -220,11 +217,11 @@ async fn remove_destination(
     State(api): State<Api>,
     Auth(caller): Auth,
     Ids(id, destination): Ids<RouteId, DestinationId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions
         .remove_destination(&caller, id, destination)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn shared_spaces(

@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete as delete_at, get, post},
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::{Answer, Resource, View, create, delete, list, show, update, verbs};
@@ -15,14 +10,16 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, Ids, RawQuery},
+        answer::NoContent,
+        extract::{Auth, Base, Body, Id, Ids, RawQuery, parameters},
+        openapi::{Router, delete as delete_at, get, post},
     },
     authz::Verb,
     model::{SecurityGroup, SecurityGroupId, SpaceId, Workload},
     wire::{Query, ToMany, security_group},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<SecurityGroup>).patch(update::<SecurityGroup>);
     let mut router = Router::new()
         .route(
@@ -55,6 +52,11 @@ pub(super) fn router() -> Router<Api> {
             );
     }
     router
+}
+
+parameters! {
+    /// What the lists of a space take.
+    OfSpace(true): "guids", "names";
 }
 
 impl Resource for SecurityGroup {
@@ -143,11 +145,11 @@ async fn unbind(
     State(api): State<Api>,
     Auth(caller): Auth,
     Ids(id, space): Ids<SecurityGroupId, SpaceId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions
         .unbind_security_group(&caller, id, workload, space)
         .await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn list_of_space(
@@ -156,9 +158,9 @@ async fn list_of_space(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<SpaceId>,
-    query: RawQuery,
+    query: RawQuery<OfSpace>,
 ) -> Answer {
-    let query = query.parse(&["guids", "names"])?;
+    let query = query.parse()?;
     let groups = api.actions.security_groups_of(&caller, id, workload)?;
     let name = match workload {
         Workload::Running => "running",

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use axum::{Router, routing::get};
 use serde_json::Value;
 
 use super::resource::{Resource, View, list, show};
 use crate::{
     actions::{ActionError, Actions, Caller},
-    api::Api,
+    api::openapi::{Router, get},
     model::{ServiceUsage, ServiceUsageId},
     wire::{Query, service_usage},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/service_usage_events", get(list::<ServiceUsage>))
         .route("/service_usage_events/{guid}", get(show::<ServiceUsage>))

@@ -3,11 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Path, State},
-    http::StatusCode,
-    response::{IntoResponse, Response},
-    routing::get,
 };
 use serde_json::{Map, Value, json};
 
@@ -19,15 +16,16 @@ use crate::{
     actions::{ActionError, Actions, Caller, Saved},
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Accepted, Created, Either, NoContent, accepted},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, delete as delete_at, get},
     },
     authz::Verb,
     model::{Service, ServiceId},
     wire::{self, Error, Query, ToMany, included, offering, service},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Service>).patch(update);
     let path = "/service_instances/{guid}";
     let shared = format!("{path}/relationships/shared_spaces");
@@ -39,10 +37,15 @@ pub(super) fn router() -> Router<Api> {
         .route(&format!("{path}/permissions"), get(permissions))
         .route(&shared, get(shared_spaces).post(share))
         .route(&format!("{shared}/usage_summary"), get(usage_summary))
-        .route(
-            &format!("{shared}/{{space}}"),
-            axum::routing::delete(unshare),
-        )
+        .route(&format!("{shared}/{{space}}"), delete_at(unshare))
+}
+
+parameters! {
+    /// What a deletion takes.
+    Purge(false): "purge";
+
+    /// What is shown beside the spaces.
+    Fields(false): "fields";
 }
 
 impl Resource for Service {
@@ -148,23 +151,16 @@ fn origins(
     parts
 }
 
-fn saved(base: &wire::Base, status: StatusCode, saved: Saved) -> Response {
-    match saved {
-        Saved::Done(service) => {
-            (status, Json(service::present(&service, None, base))).into_response()
-        }
-        Saved::Begun(job) => accepted(base, &job),
-    }
-}
-
 async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<service::Create>,
-) -> Result<Response, Failure> {
-    let made = api.actions.create_service(&caller, body).await?;
-    Ok(saved(&base, StatusCode::CREATED, made))
+) -> Result<Either<Created, Accepted>, Failure> {
+    Ok(match api.actions.create_service(&caller, body).await? {
+        Saved::Done(service) => Either::This(Created(service::present(&service, None, &base))),
+        Saved::Begun(job) => Either::That(accepted(&base, &job)),
+    })
 }
 
 async fn update(
@@ -173,14 +169,14 @@ async fn update(
     Base(base): Base,
     Id(id): Id<ServiceId>,
     Body(body): Body<service::Update>,
-) -> Result<Response, Failure> {
-    match api.actions.update_service(&caller, id, body).await? {
+) -> Result<Either<Json<Value>, Accepted>, Failure> {
+    Ok(match api.actions.update_service(&caller, id, body).await? {
         Saved::Done(service) => {
             let view = View::new(&api, &caller, &base);
-            Ok(Json(service.present(&view)).into_response())
+            Either::This(Json(service.present(&view)))
         }
-        begun @ Saved::Begun(_) => Ok(saved(&base, StatusCode::OK, begun)),
-    }
+        Saved::Begun(job) => Either::That(accepted(&base, &job)),
+    })
 }
 
 async fn delete(
@@ -188,15 +184,15 @@ async fn delete(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<ServiceId>,
-    query: RawQuery,
-) -> Result<Response, Failure> {
-    if query.parse(&["purge"])?.flag("purge") {
+    query: RawQuery<Purge>,
+) -> Result<Either<NoContent, Accepted>, Failure> {
+    if query.parse()?.flag("purge") {
         api.actions.purge_service(&caller, id).await?;
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return Ok(Either::This(NoContent));
     }
     Ok(match api.actions.delete_service(&caller, id).await? {
-        None => StatusCode::NO_CONTENT.into_response(),
-        Some(job) => accepted(&base, &job),
+        None => Either::This(NoContent),
+        Some(job) => Either::That(accepted(&base, &job)),
     })
 }
 
@@ -253,9 +249,9 @@ async fn shared_spaces(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<ServiceId>,
-    query: RawQuery,
+    query: RawQuery<Fields>,
 ) -> Answer {
-    let query = query.parse(&["fields"])?;
+    let query = query.parse()?;
     let found = api.actions.service(&caller, id)?;
     Ok(shared(&View::new(&api, &caller, &base), &query, &found))
 }
@@ -276,12 +272,12 @@ async fn unshare(
     State(api): State<Api>,
     Auth(caller): Auth,
     Path((id, space)): Path<(String, String)>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     let id = id
         .parse()
         .map_err(|_| Error::not_found("Service instance"))?;
     api.actions.unshare_service(&caller, id, &space).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn usage_summary(

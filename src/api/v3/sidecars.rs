@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, http::StatusCode, routing::get};
+use axum::extract::State;
 use serde_json::Value;
 
 use super::{
@@ -13,18 +13,25 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Created, NoContent},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, get},
     },
     authz::Verb,
     model::{AppId, Sidecar, SidecarId},
     wire::{Query, sidecar},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Sidecar>).patch(update::<Sidecar>);
     Router::new()
         .route("/sidecars/{guid}", one.delete(delete))
         .route("/apps/{guid}/sidecars", get(list_of_app).post(create))
+}
+
+parameters! {
+    /// What the lists take.
+    Plain(true):;
 }
 
 impl Resource for Sidecar {
@@ -60,9 +67,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<Plain>,
 ) -> Answer {
-    let query = query.parse(&[])?;
+    let query = query.parse()?;
     let all = api.actions.sidecars(&caller, id)?;
     let path = format!("/v3/apps/{id}/sidecars");
     View::new(&api, &caller, &base).page(&query, all, &path)
@@ -73,9 +80,9 @@ pub(super) async fn list_of_process(
     State(api): State<Api>,
     Base(base): Base,
     target: Target,
-    query: RawQuery,
+    query: RawQuery<Plain>,
 ) -> Answer {
-    let query = query.parse(&[])?;
+    let query = query.parse()?;
     let all = api.actions.sidecars_of_process(&target.caller, target.id)?;
     let path = format!("/v3/processes/{}/sidecars", target.id);
     View::new(&api, &target.caller, &base).page(&query, all, &path)
@@ -87,17 +94,17 @@ async fn create(
     Base(base): Base,
     Id(id): Id<AppId>,
     Body(body): Body<sidecar::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Created, Failure> {
     let made = api.actions.create_sidecar(&caller, id, body).await?;
     let document = made.present(&View::new(&api, &caller, &base));
-    Ok((StatusCode::CREATED, Json(document)))
+    Ok(Created(document))
 }
 
 async fn delete(
     State(api): State<Api>,
     Auth(caller): Auth,
     Id(id): Id<SidecarId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions.delete_sidecar(&caller, id).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

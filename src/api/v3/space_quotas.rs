@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete as delete_at, get, post},
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::{Answer, Resource, View, create, delete, list, show, update, verbs};
@@ -15,14 +10,16 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
+        answer::NoContent,
         extract::{Auth, Base, Body, Id, Ids},
+        openapi::{Router, delete as delete_at, get, post},
     },
     authz::Verb,
     model::{SpaceId, SpaceQuota, SpaceQuotaId},
     wire::{Query, ToMany, quota},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<SpaceQuota>).patch(update::<SpaceQuota>);
     Router::new()
         .route(
@@ -112,7 +109,7 @@ async fn remove(
     State(api): State<Api>,
     Auth(caller): Auth,
     Ids(id, space): Ids<SpaceQuotaId, SpaceId>,
-) -> Result<StatusCode, Failure> {
+) -> Result<NoContent, Failure> {
     api.actions.remove_space_quota(&caller, id, space).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

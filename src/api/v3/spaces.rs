@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    response::Response,
-    routing::{delete as delete_at, get},
-};
+use axum::{Json, extract::State};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -18,15 +13,16 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Accepted, accepted},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, delete as delete_at, get},
     },
     model::{Space, SpaceId},
     store,
     wire::{self, Error, Query, included, space},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     let one = get(show::<Space>).patch(update::<Space>);
     Router::new()
         .route("/spaces", get(list::<Space>).post(create::<Space>))
@@ -37,6 +33,11 @@ pub(super) fn router() -> Router<Api> {
         .route("/spaces/{guid}/routes", delete_at(delete_unmapped))
         .route("/spaces/{guid}/relationships/quota", get(quota))
         .route("/spaces/{guid}/usage_summary", get(usage))
+}
+
+parameters! {
+    /// What a deletion of routes takes.
+    Unmapped(false): "unmapped";
 }
 
 impl Resource for Space {
@@ -84,9 +85,9 @@ async fn delete_unmapped(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<SpaceId>,
-    query: RawQuery,
-) -> Result<Response, Failure> {
-    if !query.parse(&["unmapped"])?.flag("unmapped") {
+    query: RawQuery<Unmapped>,
+) -> Result<Accepted, Failure> {
+    if !query.parse()?.flag("unmapped") {
         return Err(Error::unprocessable(
             "Mass delete not supported for routes. Use 'unmapped=true' parameter to delete all \
              unmapped routes.",
@@ -132,7 +133,7 @@ async fn users(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<SpaceId>,
-    query: RawQuery,
+    query: RawQuery<super::users::Users>,
 ) -> Result<Json<Value>, Failure> {
     api.actions.space(&caller, id)?;
     let path = format!("/v3/spaces/{id}/users");

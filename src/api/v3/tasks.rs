@@ -2,12 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post, put},
-};
+use axum::extract::State;
 use serde_json::Value;
 
 use super::{
@@ -18,20 +13,27 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
         Api, Failure,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::Begun,
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, get, post, put},
     },
     authz::Verb,
     model::{AppId, Task, TaskId},
     wire::{Query, package, task},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/tasks", get(list::<Task>))
         .route("/tasks/{guid}", get(show::<Task>).patch(update::<Task>))
         .route("/tasks/{guid}/cancel", put(cancel))
         .route("/tasks/{guid}/actions/cancel", post(cancel))
         .route("/apps/{guid}/tasks", get(list_of_app).post(create))
+}
+
+parameters! {
+    /// What the list of an app's takes.
+    OfApp(true): "guids", "names", "states", "sequence_ids";
 }
 
 impl Resource for Task {
@@ -84,9 +86,9 @@ async fn list_of_app(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<AppId>,
-    query: RawQuery,
+    query: RawQuery<OfApp>,
 ) -> Answer {
-    let query = query.parse(&["guids", "names", "states", "sequence_ids"])?;
+    let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     let all = view.state.tasks_of(id);
@@ -95,7 +97,7 @@ async fn list_of_app(
 }
 
 /// Both are accepted, and what becomes of them shows in the task.
-type Accepted = Result<(StatusCode, Json<Value>), Failure>;
+type Accepted = Result<Begun, Failure>;
 
 async fn create(
     State(api): State<Api>,
@@ -106,7 +108,7 @@ async fn create(
 ) -> Accepted {
     let made = api.actions.create_task(&caller, id, body).await?;
     let document = made.present(&View::new(&api, &caller, &base));
-    Ok((StatusCode::ACCEPTED, Json(document)))
+    Ok(Begun(document))
 }
 
 async fn cancel(
@@ -117,5 +119,5 @@ async fn cancel(
 ) -> Accepted {
     let task = api.actions.cancel_task(&caller, id).await?;
     let document = task.present(&View::new(&api, &caller, &base));
-    Ok((StatusCode::ACCEPTED, Json(document)))
+    Ok(Begun(document))
 }

@@ -6,8 +6,7 @@ use axum::{
     Json,
     body::Body,
     extract::State,
-    http::{HeaderMap, HeaderValue, header},
-    response::Response,
+    http::{HeaderMap, header},
 };
 use futures_util::TryStreamExt as _;
 use multer::{Constraints, Field, Multipart, SizeLimit};
@@ -18,9 +17,10 @@ use crate::{
     actions::{ActionError, Actions, Upload},
     api::{
         Api, Failure,
-        answer::accepted,
+        answer::{Underway, accepted},
         error::SMALLER,
         extract::{Auth, Base, Id},
+        raw,
     },
     blobs::{Blob, BlobError},
     model::{DropletId, PackageId},
@@ -42,8 +42,7 @@ pub(super) async fn upload(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<PackageId>,
-    headers: HeaderMap,
-    body: Body,
+    raw::Multipart { headers, body }: raw::Multipart,
 ) -> Result<Json<Value>, Failure> {
     api.actions.check_upload(&caller, id)?;
     let limit = api.actions.config.upload;
@@ -61,9 +60,8 @@ pub(super) async fn droplet(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<DropletId>,
-    headers: HeaderMap,
-    body: Body,
-) -> Result<Response, Failure> {
+    raw::Multipart { headers, body }: raw::Multipart,
+) -> Result<Underway, Failure> {
     api.actions.check_droplet_upload(&caller, id)?;
     let limit = api.actions.config.upload;
     if length(&headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
@@ -78,11 +76,8 @@ pub(super) async fn droplet(
     };
     let done = api.actions.finish_droplet_upload(&caller, id, bits).await?;
     let (droplet, job) = done;
-    let mut answer = accepted(&base, &job);
-    *answer.body_mut() = Body::from(wire::droplet::present(&droplet, &base).to_string());
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(header::CONTENT_TYPE, json);
-    Ok(answer)
+    let document = wire::droplet::present(&droplet, &base);
+    Ok(Underway(accepted(&base, &job), document))
 }
 
 fn length(headers: &HeaderMap) -> Option<u64> {
@@ -104,14 +99,13 @@ fn too_large(limit: u64) -> wire::Error {
 /// The one file of an upload whose part is named `bits`, and its name.
 pub(super) async fn one_file(
     actions: &Actions,
-    headers: &HeaderMap,
-    body: Body,
+    raw::Multipart { headers, body }: raw::Multipart,
 ) -> Result<(Blob, String), Failure> {
     let limit = actions.config.upload;
-    if length(headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
+    if length(&headers).is_some_and(|length| length > limit.saturating_add(ENVELOPE)) {
         return Err(too_large(limit).into());
     }
-    let mut parts = parts(actions, headers, body)?;
+    let mut parts = parts(actions, &headers, body)?;
     loop {
         let next = parts.next_field().await;
         let Some(field) = next.map_err(|error| broken(actions, &error))? else {

@@ -1,31 +1,37 @@
 //! `/v3/users`.
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::Response, routing::get};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use crate::{
     actions::Caller,
     api::{
         Api, Failure,
-        answer::accepted,
-        extract::{Auth, Base, Body, Id, RawQuery},
+        answer::{Accepted, Created, accepted},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
+        openapi::{Router, get},
     },
     model::{OrgId, RoleScope, SpaceId, User, UserId},
     store,
     wire::{self, arrange, paginate, user},
 };
 
-pub(super) fn router() -> Router<Api> {
+pub(super) fn router() -> Router {
     Router::new()
         .route("/users", get(list).post(create))
         .route("/users/{guid}", get(show).patch(update).delete(delete))
+}
+
+parameters! {
+    /// What lists of users take.
+    Users(true): "guids", "usernames", "partial_usernames", "origins";
 }
 
 async fn list(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
-    query: RawQuery,
+    query: RawQuery<Users>,
 ) -> Result<Json<Value>, Failure> {
     list_where(&api, &caller, &query, &base, "/v3/users", |_| true)
 }
@@ -34,7 +40,7 @@ async fn list(
 pub(super) fn list_in(
     api: &Api,
     caller: &Caller,
-    query: &RawQuery,
+    query: &RawQuery<Users>,
     base: &wire::Base,
     path: &str,
     is_here: impl Fn(&store::State, SpaceId) -> bool,
@@ -52,12 +58,12 @@ pub(super) fn list_in(
 fn list_where(
     api: &Api,
     caller: &Caller,
-    query: &RawQuery,
+    query: &RawQuery<Users>,
     base: &wire::Base,
     path: &str,
     is_wanted: impl Fn(&User) -> bool,
 ) -> Result<Json<Value>, Failure> {
-    let query = query.parse(&["guids", "usernames", "partial_usernames", "origins"])?;
+    let query = query.parse()?;
     query.check_include(&[])?;
     let [names, origins] = ["usernames", "origins"].map(|key| query.filter(key));
     let parts = query.values("partial_usernames");
@@ -92,9 +98,9 @@ async fn create(
     Auth(caller): Auth,
     Base(base): Base,
     Body(body): Body<user::Create>,
-) -> Result<(StatusCode, Json<Value>), Failure> {
+) -> Result<Created, Failure> {
     let made = api.actions.create_user(&caller, body).await?;
-    Ok((StatusCode::CREATED, Json(user::present(&made, &base))))
+    Ok(Created(user::present(&made, &base)))
 }
 
 async fn update(
@@ -113,7 +119,7 @@ async fn delete(
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<UserId>,
-) -> Result<Response, Failure> {
+) -> Result<Accepted, Failure> {
     let job = api.actions.delete_user(&caller, id).await?;
     Ok(accepted(&base, &job))
 }

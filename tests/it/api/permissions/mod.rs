@@ -120,6 +120,28 @@ async fn every_endpoint_has_its_row() {
     assert!(gone.is_empty(), "these are no endpoints: {gone:#?}");
 }
 
+/// What the document of the API tells is what the table has.
+#[tokio::test]
+async fn every_endpoint_is_in_the_document() {
+    let platform = Platform::start().await;
+    let document = platform.get("/openapi.json").await;
+    let mut told = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            told.insert((method.to_uppercase(), shape(path)));
+        }
+    }
+    let listed = ROWS.iter();
+    let listed: BTreeSet<_> = listed
+        .map(|(method, path, ..)| ((*method).to_owned(), shape(path)))
+        .collect();
+    let difference: Vec<_> = told.symmetric_difference(&listed).collect();
+    assert!(
+        difference.is_empty(),
+        "only in one of them: {difference:#?}"
+    );
+}
+
 #[tokio::test]
 async fn every_role_is_answered_as_the_table_says() {
     let platform = Platform::start().await;

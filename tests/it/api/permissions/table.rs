@@ -60,6 +60,8 @@ pub(super) const ROWS: &[Row] = &[
     ("GET", "/token_keys", PUBLIC, ""),
     ("GET", "/.well-known/openid-configuration", PUBLIC, ""),
     ("GET", "/healthz", PUBLIC, ""),
+    ("GET", "/openapi.json", PUBLIC, ""),
+    ("GET", "/docs", PUBLIC, ""),
     ("GET", "/api/v1/info", PUBLIC, ""),
     ("GET", "/v3/apps", ALL, ""),
     ("POST", "/v3/apps", APP_ADD, r#"{"name":"new","relationships":{"space":{"data":{"guid":"{space}"}}}}"#),
