@@ -61,6 +61,7 @@ impl Caller {
             id: UserId::from_uuid(uuid::Uuid::nil()),
             username: Username::parse("nobody")?,
             origin: String::new(),
+            external_id: None,
             password_hash: None,
             admin: false,
             metadata: Metadata::default(),

@@ -43,6 +43,7 @@ mod seeds;
 mod service_usage;
 mod services;
 mod sidecars;
+mod sign_on;
 mod spaces;
 mod ssh;
 mod tasks;

@@ -277,6 +277,7 @@ pub(super) fn fresh(
         id: UserId::random(),
         username,
         origin: origin.to_owned(),
+        external_id: None,
         password_hash,
         admin: false,
         metadata: Metadata::default(),

@@ -176,6 +176,7 @@ pub(super) fn user_of(client: &Client) -> Option<User> {
         id: UserId::from_uuid(client.id.uuid()),
         username: Username::parse(client.name.clone()).ok()?,
         origin: "client".to_owned(),
+        external_id: None,
         password_hash: None,
         admin: client
             .authorities

@@ -29,6 +29,9 @@ pub enum IdentityError {
     /// No key could be made.
     #[error("cannot make a signing key")]
     Generate,
+    /// Identity providers could not be asked.
+    #[error("cannot set up the client for identity providers")]
+    Client(#[source] crate::net::NetError),
 }
 
 /// Why somebody gets no token.

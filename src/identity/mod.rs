@@ -13,6 +13,7 @@ mod keyring;
 mod lockout;
 mod password;
 mod session;
+mod sign_on;
 
 pub use claims::{AUDIENCE, Claims};
 pub use clients::{CLI, Known, covers, limit};
@@ -21,6 +22,7 @@ pub use error::{IdentityError, LoginError};
 pub use key::PublicKey;
 pub use password::{Password, WeakPassword};
 pub use session::{Login, Start, Tokens, end_sessions, end_sessions_of_client};
+pub use sign_on::{Arrival, Departure, Provider, Return, SignOnError};
 
 use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -29,13 +31,15 @@ use crate::{
     store::{State, Store},
 };
 
-/// Where identity keeps what is its own, and how long logins last.
+/// Where identity keeps what is its own, how long logins last, and who else vouches.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The folder of the signing key; made if it is not there.
     pub dir: PathBuf,
     /// How long tokens work.
     pub lifetimes: Lifetimes,
+    /// Who else vouches for people.
+    pub providers: Vec<Provider>,
 }
 
 /// How long tokens work, in whole seconds.
@@ -82,6 +86,7 @@ struct Shared {
     hasher: password::Hasher,
     failures: lockout::Failures,
     codes: codes::Codes,
+    sign_on: sign_on::SignOn,
 }
 
 impl Identity {
@@ -92,7 +97,8 @@ impl Identity {
     /// Where the key cannot be read, understood or made.
     pub fn open(config: &Config, store: Store) -> Result<Self, IdentityError> {
         let key = keyring::Keyring::open(&config.dir, config.lifetimes.session)?;
-        Ok(Self::with_key(key, config.lifetimes, store))
+        let sign_on = sign_on::SignOn::new(config.providers.clone())?;
+        Ok(Self::with_key(key, config.lifetimes, sign_on, store))
     }
 
     /// The identities of `store` with a key that nobody keeps; for tests of what stands above.
@@ -101,10 +107,16 @@ impl Identity {
     /// Where no key can be made.
     pub fn ephemeral(store: Store) -> Result<Self, IdentityError> {
         let key = keyring::Keyring::ephemeral()?;
-        Ok(Self::with_key(key, Lifetimes::DEFAULT, store))
+        let nobody = sign_on::SignOn::default();
+        Ok(Self::with_key(key, Lifetimes::DEFAULT, nobody, store))
     }
 
-    fn with_key(key: keyring::Keyring, lifetimes: Lifetimes, store: Store) -> Self {
+    fn with_key(
+        key: keyring::Keyring,
+        lifetimes: Lifetimes,
+        sign_on: sign_on::SignOn,
+        store: Store,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 store,
@@ -113,6 +125,7 @@ impl Identity {
                 hasher: password::Hasher::new(),
                 failures: lockout::Failures::default(),
                 codes: codes::Codes::default(),
+                sign_on,
             }),
         }
     }

@@ -21,6 +21,7 @@ async fn with_user(name: &str, password: &str) -> (Identity, Store) {
         id: UserId::random(),
         username: Username::parse(name).unwrap(),
         origin: "uaa".to_owned(),
+        external_id: None,
         password_hash: Some(hash),
         admin: false,
         metadata: Metadata::default(),
@@ -227,6 +228,7 @@ fn the_key_is_made_once_and_only_its_owner_reads_it() {
     let config = Config {
         dir: dir.path().join("identity"),
         lifetimes: Lifetimes::DEFAULT,
+        providers: Vec::new(),
     };
     let first = Identity::open(&config, Store::in_memory()).unwrap();
     let again = Identity::open(&config, Store::in_memory()).unwrap();

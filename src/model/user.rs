@@ -13,6 +13,10 @@ pub struct User {
     pub username: Username,
     /// The identity provider that knows the user; `uaa` for the platform's own.
     pub origin: String,
+    /// Who it is at that provider (SCIM's `externalId`); none for the platform's own users, and
+    /// until somebody has signed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
     /// The password as an argon2id PHC string; none where another provider checks it.
     pub password_hash: Option<String>,
     /// May do everything (`cloud_controller.admin`).

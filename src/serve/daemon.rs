@@ -103,6 +103,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
                 access: config.access_token,
                 session: config.refresh_token,
             },
+            providers: config.providers.open()?,
         },
         store.clone(),
     )?;

@@ -176,7 +176,9 @@ fn decode(text: &str, form: bool) -> String {
         .into_owned()
 }
 
-fn encode(text: &str) -> String {
+/// `text` as it may stand as a key or a value of a query string or a form.
+#[must_use]
+pub fn encode(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 

@@ -5,24 +5,25 @@ use std::net::IpAddr;
 
 use axum::{
     extract::{FromRequestParts, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode, request::Parts},
 };
+use serde_json::{Value, json};
 
 use super::{
     error::Refusal,
     form::{Fields, Filled, Form, fields},
-    page::{self, Page},
+    page,
+    sign_on::{Marked, leave},
+    wish::{FIELDS, Next, Redirection, Wish},
 };
 use crate::{
     api::{
         Api, Failure,
         answer::Either,
         extract::{Base, bearer_of, client_of},
-        openapi::{Answers, Operation, Router, Security, Takes, get},
+        openapi::{Operation, Router, Security, Takes, get},
     },
-    identity::{Login, LoginError, Password, Person},
-    model::{Client, User},
+    identity::{Login, LoginError, Password},
     wire::{platform::SSH_CLIENT, query},
 };
 
@@ -30,94 +31,42 @@ pub(super) fn router() -> Router {
     Router::new().route("/oauth/authorize", get(authorize).post(log_in))
 }
 
-/// What a program asks for.
-struct Wish(Vec<(String, String)>);
-
-/// The fields of a wish that a form carries on.
-const FIELDS: [&str; 7] = [
-    "client_id",
-    "response_type",
-    "redirect_uri",
-    "state",
-    "scope",
-    "code_challenge",
-    "code_challenge_method",
-];
-
-impl Wish {
-    fn get(&self, name: &str) -> Option<&str> {
-        let found = self.0.iter().find(|(key, _)| key == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    fn client(&self) -> &str {
-        self.get("client_id").unwrap_or_default()
-    }
-
-    /// The client, and where the user is sent back to, which has to be among its addresses.
-    fn check(&self, api: &Api) -> Result<(Client, String), String> {
-        let state = api.actions.store.state();
-        let client = state.client_by_name(self.client());
-        let grants = |client: &&Client| {
-            let mut grants = client.grant_types.iter();
-            grants.any(|grant| grant == "authorization_code")
-        };
-        let Some(client) = client.filter(grants) else {
-            return Err(format!("No client with requested id: {}", self.client()));
-        };
-        let back = match (self.get("redirect_uri"), client.redirect_uris.as_slice()) {
-            (Some(uri), known) if known.iter().any(|known| known == uri) => uri.to_owned(),
-            (None, [only]) => only.clone(),
-            _ => {
-                return Err(
-                    "The redirect URI is not one of those that the client has named.".to_owned(),
-                );
-            }
-        };
-        if self.get("response_type") != Some("code") {
-            return Err("The only response type is 'code'.".to_owned());
-        }
-        let method = self.get("code_challenge_method");
-        if self.get("code_challenge").is_some() && method != Some("S256") {
-            return Err("The only method of a code challenge is 'S256'.".to_owned());
-        }
-        Ok((client.clone(), back))
-    }
-
-    fn form(&self, client: &Client, wrong: Option<&str>) -> Page {
-        let fields = FIELDS.iter();
-        let hidden: Vec<_> = fields
-            .filter_map(|name| Some((*name, self.get(name)?)))
-            .collect();
-        let name = if client.title.is_empty() {
-            &client.name
-        } else {
-            &client.title
-        };
-        let purpose = format!("Log in to let “{name}” act for you. · “{name}”에 로그인합니다.");
-        page::login("/oauth/authorize", &purpose, &hidden, wrong)
-    }
-}
-
 /// Answers a program that has a token with a redirection, whose target nobody follows: the code
-/// in it is what is wanted. Anybody else gets a form.
+/// in it is what is wanted. Anybody else gets a form, or goes to the provider that was named.
 async fn authorize(
     State(api): State<Api>,
     Base(base): Base,
     Wished { query, headers }: Wished,
-) -> Result<Either<Page, Redirection>, Refusal> {
-    let pairs = query.split('&').filter(|pair| !pair.is_empty());
-    let wish = Wish(pairs.map(query::pair).collect());
+) -> Result<Marked, Refusal> {
+    let wish = Wish::of_query(&query);
     if let Some(token) = bearer_of(&headers) {
-        return of_token(&api, &base, &wish, token).map(Either::That);
+        let redirection = of_token(&api, &base, &wish, token)?;
+        return Ok(Either::That(redirection).into());
     }
     if wish.client() == SSH_CLIENT {
         return Err(Refusal::invalid_token());
     }
-    Ok(Either::This(match wish.check(&api) {
-        Ok((client, _)) => wish.form(&client, None),
-        Err(text) => page::refusal(&text),
-    }))
+    if wish.get("client_id").is_none() {
+        return Ok(Either::This(page::refusal("The address lacks 'client_id'.")).into());
+    }
+    let granted = match wish.clone().check(&api) {
+        Ok(granted) => granted,
+        Err(text) => return Ok(Either::This(page::refusal(&text)).into()),
+    };
+    let hinted = origin_hint(&query);
+    let mut known = api.identity.providers().map(|(origin, _)| origin);
+    match known.find(|origin| Some(*origin) == hinted.as_deref()) {
+        Some(origin) => Ok(leave(&api, &base, origin, &wish).await),
+        None => Ok(Either::This(granted.page(&api, None)).into()),
+    }
+}
+
+/// The provider that a program names, as UAA has it: `login_hint={"origin":"..."}`.
+fn origin_hint(query: &str) -> Option<String> {
+    let mut pairs = query.split('&').map(query::pair);
+    let (_, hint) = pairs.find(|(key, _)| key == "login_hint")?;
+    let hint: Value = serde_json::from_str(&hint).ok()?;
+    Some(hint.get("origin")?.as_str()?.to_owned())
 }
 
 fn of_token(
@@ -142,30 +91,7 @@ fn of_token(
     }
     let now = api.actions.now();
     let code = api.identity.issue_code(token, SSH_CLIENT, now)?;
-    Ok(redirect(base.url(&format!("/login?code={code}"))))
-}
-
-const fn redirect(target: String) -> Redirection {
-    Redirection(target)
-}
-
-/// The address to go on at.
-struct Redirection(String);
-
-impl IntoResponse for Redirection {
-    fn into_response(self) -> Response {
-        let headers = [
-            (header::LOCATION, self.0),
-            (header::CACHE_CONTROL, "no-store".to_owned()),
-        ];
-        (StatusCode::FOUND, headers).into_response()
-    }
-}
-
-impl Answers for Redirection {
-    fn describe(operation: &mut Operation) {
-        operation.answer(302, None);
-    }
+    Ok(Redirection(base.url(&format!("/login?code={code}"))))
 }
 
 /// A wish in a query string, and maybe a token.
@@ -187,8 +113,8 @@ impl<S: Sync> FromRequestParts<S> for Wished {
 
 impl Takes for Wished {
     fn describe(operation: &mut Operation) {
-        for name in FIELDS {
-            operation.query(name, &serde_json::json!({ "type": "string" }));
+        for name in FIELDS.into_iter().chain(["login_hint"]) {
+            operation.query(name, &json!({ "type": "string" }));
         }
         operation.secure(Security::MaybeBearer);
     }
@@ -205,7 +131,7 @@ async fn log_in(
     State(api): State<Api>,
     base: Base,
     request: Filled<Entered>,
-) -> Result<Either<Page, Redirection>, Refusal> {
+) -> Result<Marked, Refusal> {
     let (uri, headers) = (request.0.uri(), request.0.headers());
     let asks = uri
         .query()
@@ -219,63 +145,44 @@ async fn log_in(
     }
     let place = client_of(request.0.extensions());
     let form = Form::of(request).await?.1;
-    let fields = FIELDS.iter();
-    let wish = Wish(
-        fields
-            .filter_map(|name| Some(((*name).to_owned(), form.get(name)?.to_owned())))
-            .collect(),
-    );
+    let wish = Wish::of_form(&form);
     if wish.client() == SSH_CLIENT {
         return Err(Refusal::invalid_token());
     }
-    let (client, back) = match wish.check(&api) {
-        Ok(found) => found,
-        Err(text) => return Ok(Either::This(page::refusal(&text))),
-    };
-    let user = match entered(&api, &form, place).await? {
-        Ok(user) => user,
-        Err(wrong) => return Ok(Either::This(wish.form(&client, Some(wrong)))),
-    };
-    let person = Person {
-        user: user.id,
-        redirect_uri: wish.get("redirect_uri").map(ToOwned::to_owned),
-        challenge: wish.get("code_challenge").map(ToOwned::to_owned),
-        scope: wish.get("scope").map(ToOwned::to_owned),
-    };
-    let code = api
-        .identity
-        .issue_login(person, &client.name, api.actions.now());
-    let joint = if back.contains('?') { '&' } else { '?' };
-    let mut target = format!("{back}{joint}code={code}");
-    if let Some(state) = wish.get("state") {
-        let state =
-            percent_encoding::utf8_percent_encode(state, percent_encoding::NON_ALPHANUMERIC);
-        target.push_str(&format!("&state={state}"));
+    if wish.get("client_id").is_none() {
+        let refusal = page::refusal("The form lacks 'client_id'.");
+        return Ok(Either::This(refusal).into());
     }
-    Ok(Either::That(redirect(target)))
+    Ok(entered(&api, wish, &form, place).await?.into())
 }
 
-/// The user whose name and password are in `form`, or words about what is wrong.
+/// Answers the name and the password in `form`: with what was wished for, or with the page again.
 pub(super) async fn entered(
     api: &Api,
+    wish: Wish,
     form: &Form<impl Fields>,
     place: IpAddr,
-) -> Result<Result<User, &'static str>, Refusal> {
+) -> Result<Next, Refusal> {
+    let granted = match wish.check(api) {
+        Ok(granted) => granted,
+        Err(text) => return Ok(Either::This(page::refusal(&text))),
+    };
     let login = Login {
         username: form.get("username").unwrap_or_default(),
         origin: None,
         password: Password::entered(form.get("password").unwrap_or_default()),
         client: place,
     };
-    match api.identity.authenticate(login, api.actions.now()).await {
-        Ok(user) => Ok(Ok(user)),
-        Err(LoginError::BadCredentials) => Ok(Err(
-            "The user name or the password is wrong. · 사용자 이름이나 비밀번호가 올바르지 않습니다.",
-        )),
-        Err(LoginError::Locked) => Ok(Err(
+    let wrong = match api.identity.authenticate(login, api.actions.now()).await {
+        Ok(user) => return Ok(granted.answer(api, &user)),
+        Err(LoginError::BadCredentials) => {
+            "The user name or the password is wrong. · 사용자 이름이나 비밀번호가 올바르지 않습니다."
+        }
+        Err(LoginError::Locked) => {
             "Too many wrong passwords: try again in five minutes. · 비밀번호를 여러 번 틀렸습니다. \
-             5분 뒤에 다시 시도하세요.",
-        )),
-        Err(error) => Err(error.into()),
-    }
+             5분 뒤에 다시 시도하세요."
+        }
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Either::This(granted.page(api, Some(wrong))))
 }

@@ -8,8 +8,10 @@ mod groups;
 mod info;
 mod page;
 mod passcode;
+mod sign_on;
 mod token;
 mod users;
+mod wish;
 
 use super::openapi::Router;
 
@@ -21,6 +23,7 @@ pub(super) fn router() -> Router {
         .merge(groups::router())
         .merge(passcode::router())
         .merge(info::router())
+        .merge(sign_on::router())
         .merge(token::router())
         .merge(users::router())
 }

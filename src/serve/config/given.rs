@@ -27,6 +27,8 @@ pub(super) enum Value {
     Boolean(bool),
     List(Vec<String>),
     Table(BTreeMap<String, String>),
+    /// Truth values in them are their texts.
+    Tables(BTreeMap<String, BTreeMap<String, String>>),
     /// Something that no key takes; its name.
     Other(&'static str),
 }
@@ -103,11 +105,32 @@ impl Givens {
     }
 }
 
-fn read(value: &DeValue<'_>) -> Value {
-    let text = |value: &DeValue<'_>| match value {
+fn text(value: &DeValue<'_>) -> Option<String> {
+    match value {
         DeValue::String(text) => Some(text.to_string()),
         _ => None,
-    };
+    }
+}
+
+/// A text, or whether something is so.
+fn word(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::Boolean(value) => Some(value.to_string()),
+        other => text(other),
+    }
+}
+
+/// A table whose every value `read` understands.
+fn texts(
+    table: &DeTable<'_>,
+    read: impl Fn(&DeValue<'_>) -> Option<String>,
+) -> Option<BTreeMap<String, String>> {
+    let each = table.iter();
+    each.map(|(name, value)| Some((name.get_ref().to_string(), read(value.get_ref())?)))
+        .collect()
+}
+
+fn read(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) if number.radix() == 10 => {
@@ -122,14 +145,20 @@ fn read(value: &DeValue<'_>) -> Value {
                 Value::Other("array of something else than strings"),
                 Value::List,
             ),
-        DeValue::Table(entries) => entries
-            .iter()
-            .map(|(name, value)| Some((name.get_ref().to_string(), text(value.get_ref())?)))
-            .collect::<Option<_>>()
-            .map_or(
-                Value::Other("table of something else than strings"),
-                Value::Table,
-            ),
+        DeValue::Table(entries) => {
+            let plain = texts(entries, text).map(Value::Table);
+            let tables = || {
+                let each = entries.iter();
+                let each = each.map(|(name, value)| {
+                    let inner = value.get_ref().as_table()?;
+                    Some((name.get_ref().to_string(), texts(inner, word)?))
+                });
+                each.collect::<Option<_>>().map(Value::Tables)
+            };
+            plain
+                .or_else(tables)
+                .unwrap_or(Value::Other("table of something else than strings"))
+        }
         other => Value::Other(other.type_str()),
     }
 }

@@ -15,6 +15,7 @@ use super::{
     defaults,
     error::Place,
     given::Givens,
+    providers::Providers,
     setting::Setting,
     types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
 };
@@ -107,6 +108,8 @@ keys! { places;
     /// File with the first administrator's password; made where there is none.
     "admin.password_file" admin_password_file: PathBuf =
         state_dir.join(defaults::ADMIN_PASSWORD_FILE);
+    /// Who else vouches for people, by OpenID Connect.
+    "identity.providers" providers: Providers = Providers::default();
     /// How long an access token is good for.
     "tokens.access" access_token: Duration = defaults::ACCESS_TOKEN;
     /// How long a refresh token is good for.

@@ -10,6 +10,7 @@ mod given;
 mod keys;
 mod load;
 mod modules;
+mod providers;
 mod setting;
 mod types;
 
@@ -20,4 +21,5 @@ pub use args::Args;
 pub use error::{ConfigError, Place, Problem};
 pub use keys::{Config, KEYS};
 pub use load::{check, environment_name};
+pub use providers::Providers;
 pub use types::{Listen, LogFormat, OriginUrl, Secrets, Threads};

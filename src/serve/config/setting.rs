@@ -31,6 +31,7 @@ fn kind(given: &Given) -> String {
         Value::Boolean(value) => value.to_string(),
         Value::List(_) => "an array".to_owned(),
         Value::Table(_) => "a table".to_owned(),
+        Value::Tables(_) => "a table of tables".to_owned(),
         Value::Other(kind) => format!("a {kind}"),
     }
 }

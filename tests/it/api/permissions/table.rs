@@ -306,6 +306,8 @@ pub(super) const ROWS: &[Row] = &[
     ("POST", "/token_keys", ADMIN, ""),
     ("GET", "/passcode", PUBLIC, ""),
     ("POST", "/passcode", OTHER_LOGIN, ""),
+    ("GET", "/login/provider/school", PUBLIC, ""),
+    ("GET", "/login/callback/school", PUBLIC, ""),
     ("GET", "/Users", ADMIN, ""),
     ("POST", "/Users", ADMIN, r#"{"userName":"new","password":"correct horse battery"}"#),
     ("GET", "/Users/{stranger}", OWN, ""),
