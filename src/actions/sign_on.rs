@@ -70,7 +70,10 @@ fn user(state: &State, arrival: &Arrival, now: Timestamp) -> Result<User, Action
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::store::Store;
 
     const NOW: Timestamp = Timestamp::from_millis(1);
 
@@ -84,23 +87,27 @@ mod tests {
         }
     }
 
-    fn state(users: &[(&str, &str, Option<&str>)]) -> State {
-        let mut state = State::default();
+    async fn state(users: &[(&str, &str, Option<&str>)]) -> Arc<State> {
+        let store = Store::in_memory();
         for (name, origin, external_id) in users {
-            let user = fresh(&state, name, origin, None, NOW).unwrap();
+            let user = fresh(&store.state(), name, origin, None, NOW).unwrap();
             let external_id = external_id.map(ToOwned::to_owned);
             let user = User {
                 external_id,
                 ..user
             };
-            state.users.insert(user.id, user.into());
+            let put = store.commit(move |tx| {
+                tx.put(user);
+                Ok::<_, ActionError>(())
+            });
+            put.await.unwrap();
         }
-        state
+        store.state()
     }
 
-    #[test]
-    fn an_account_stays_one_user_whatever_it_is_called() {
-        let state = state(&[("ann", "school", Some("1")), ("bob", "uaa", None)]);
+    #[tokio::test]
+    async fn an_account_stays_one_user_whatever_it_is_called() {
+        let state = state(&[("ann", "school", Some("1")), ("bob", "uaa", None)]).await;
         let same = user(&state, &arrival("1", "anna", false), NOW).unwrap();
         assert_eq!(same.username.as_str(), "anna");
         assert!(state.users.contains_key(&same.id));
@@ -111,9 +118,9 @@ mod tests {
         assert_eq!(new.external_id.as_deref(), Some("2"));
     }
 
-    #[test]
-    fn a_name_that_changed_hands_does_not_hand_over_the_user() {
-        let state = state(&[("ann", "school", Some("1")), ("eve", "school", None)]);
+    #[tokio::test]
+    async fn a_name_that_changed_hands_does_not_hand_over_the_user() {
+        let state = state(&[("ann", "school", Some("1")), ("eve", "school", None)]).await;
         let other = user(&state, &arrival("2", "ann", true), NOW).unwrap_err();
         assert!(other.to_string().contains("another account"), "{other}");
         // A name that is taken is not taken over by renaming either.

@@ -32,6 +32,9 @@ pub(super) enum Failure {
     Build(String),
     #[error("{app} did not start: {reason}")]
     Start { app: String, reason: String },
+    /// What it said was shown as it came.
+    #[error("what ran in the instance failed")]
+    Remote(Option<i32>),
     #[error("{0} failed: {1}")]
     Job(&'static str, String),
     #[error(transparent)]
@@ -65,6 +68,9 @@ impl Failure {
             Self::Net(_) => code::UNREACHABLE,
             Self::Build(_) => code::BUILD,
             Self::Start { .. } => code::START,
+            Self::Remote(status) => status
+                .and_then(|status| u8::try_from(status).ok())
+                .unwrap_or(code::FAILED),
             Self::Job(..) | Self::Other(_) => code::FAILED,
         }
     }

@@ -7,13 +7,14 @@ use std::{
 
 use super::{
     api::Api,
-    args::{Deployment, Format, NetworkPolicy, Quota, Route, SecurityGroup, Service, Task, Verb},
+    args::{Deployment, Format, NetworkPolicy, Quota, Route, SecurityGroup, Task, Verb},
     context::Context,
     failure::{Failure, Outcome},
     output::Output,
     places::Places,
     profile::Profile,
-    push, verbs,
+    push,
+    verbs::{self, place::Kind},
 };
 
 /// Does what a client was asked for, and tells the outcome.
@@ -30,7 +31,9 @@ pub fn main(verb: Verb, format: Format) -> ExitCode {
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            output.failure(&failure);
+            if !matches!(failure, Failure::Remote(_)) {
+                output.failure(&failure);
+            }
             failure.exit()
         }
     }
@@ -97,7 +100,13 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
         Verb::Route(Route::Delete { address, force }) => {
             verbs::route::delete(context, &address, force).await
         }
-        Verb::Service(verb) => service(context, verb).await,
+        Verb::Service(verb) => verbs::service::run(context, verb).await,
+        Verb::Broker(verb) => verbs::broker::run(context, verb).await,
+        Verb::Org(verb) => verbs::place::run(context, Kind::Org, verb).await,
+        Verb::Space(verb) => verbs::place::run(context, Kind::Space, verb).await,
+        Verb::User(verb) => verbs::user::run(context, verb).await,
+        Verb::Role(verb) => verbs::role::run(context, verb).await,
+        Verb::Ssh(args) => verbs::ssh::ssh(context, &args).await,
         Verb::NetworkPolicy(verb) => match verb {
             NetworkPolicy::List { source } => {
                 verbs::network_policy::list(context, source.as_deref()).await
@@ -107,26 +116,6 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
         },
         Verb::SecurityGroup(verb) => security_group(context, verb).await,
         Verb::Quota(verb) => quota(context, verb).await,
-    }
-}
-
-async fn service(context: &Context<'_>, verb: Service) -> Outcome<()> {
-    match verb {
-        Service::List => verbs::service::list(context).await,
-        Service::Show { name } => verbs::service::show(context, &name).await,
-        Service::Create { name, settings } => {
-            verbs::service::create(context, &name, &settings).await
-        }
-        Service::Update {
-            name,
-            rename,
-            settings,
-        } => verbs::service::update(context, &name, rename.as_deref(), &settings).await,
-        Service::Bind { app, service, name } => {
-            verbs::service::bind(context, &app, &service, name.as_deref()).await
-        }
-        Service::Unbind { app, service } => verbs::service::unbind(context, &app, &service).await,
-        Service::Delete { name, force } => verbs::service::delete(context, &name, force).await,
     }
 }
 

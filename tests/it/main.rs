@@ -12,6 +12,7 @@ mod e2e_doctor;
 mod e2e_droplets;
 mod e2e_kill;
 mod e2e_network;
+mod e2e_own;
 mod e2e_public;
 mod e2e_reload;
 mod e2e_routes;

@@ -147,6 +147,10 @@ impl<'a> Api<'a> {
         self.call(Method::PATCH, path, Some(body)).await
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Outcome<Answer> {
+        self.call(Method::PUT, path, Some(body)).await
+    }
+
     /// Deletes, and waits until it is gone.
     pub(crate) async fn delete(&self, path: &str) -> Outcome<()> {
         let answer = self.call(Method::DELETE, path, None).await?;

@@ -47,10 +47,7 @@ impl Api<'_> {
     /// Reads the platform's own description of its addresses into the profile.
     pub(crate) async fn discover(&self) -> Outcome<()> {
         let api = self.profile.borrow().api.clone();
-        let request = Request::get(format!("{api}/"))
-            .body(net::empty())
-            .with_context(|| format!("{api:?} is not an address"))?;
-        let found: Value = self.plain(request).await?.json()?;
+        let found = self.root().await?;
         let link = |name: &str| found["links"][name]["href"].as_str().map(trimmed);
         let wrong = || anyhow::anyhow!("there is no Cloud Foundry API at {api}");
         link("cloud_controller_v3").ok_or_else(wrong)?;
@@ -75,6 +72,43 @@ impl Api<'_> {
             }
             outcome => outcome,
         }
+    }
+
+    /// Logs in with a code from the page for that; the tokens are remembered.
+    pub(crate) async fn log_in_with(&self, code: &str) -> Outcome<()> {
+        let form = [("grant_type", "password"), ("passcode", code)];
+        match self.tokens(&form).await {
+            Err(Failure::Api(error)) if error.status == StatusCode::UNAUTHORIZED => {
+                let message = "the code is wrong, was used, or is older than five minutes";
+                Err(Failure::Other(anyhow::anyhow!(message)))
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// A code with which one can enter instances, once.
+    pub(crate) async fn ssh_code(&self) -> Outcome<String> {
+        let login = self.profile.borrow().login.clone();
+        let token = self.token().await?;
+        let asked = format!("{login}/oauth/authorize?response_type=code&client_id=ssh-proxy");
+        let request = Request::get(asked)
+            .header(header::AUTHORIZATION, format!("bearer {token}"))
+            .body(net::empty())
+            .context("the platform's login address is not one")?;
+        // Where it leads is nowhere: the code in the address is what is wanted.
+        let answer = self.http.fetch(request).await?;
+        let target = answer.headers().get(header::LOCATION);
+        let code = target.and_then(|target| target.to_str().ok()?.split_once("code="));
+        let code = code.map(|(_, rest)| rest.split('&').next().unwrap_or(rest).to_owned());
+        Ok(code.context("the platform gives no codes for SSH")?)
+    }
+
+    /// What the platform says of itself at its root.
+    pub(crate) async fn root(&self) -> Outcome<Value> {
+        let api = self.profile.borrow().api.clone();
+        let request = Request::get(format!("{api}/")).body(net::empty());
+        let request = request.with_context(|| format!("{api:?} is not an address"))?;
+        self.plain(request).await?.json()
     }
 
     /// Renews the access token.

@@ -1,15 +1,19 @@
 //! The client's verbs and flags.
 
+mod people;
 mod quota;
 mod reach;
 mod runs;
+mod service;
+mod ssh;
 
+pub(super) use people::{NewPassword, Place, Role, RoleName, User, UserRole};
 pub(super) use quota::{Quota, QuotaLimits};
-pub(super) use reach::{
-    GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup, Service, ServiceSettings,
-};
+pub(super) use reach::{GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup};
 
 pub(super) use runs::{Deployment, Restart, Rollback, RunTask, Strategy, Task};
+pub(super) use service::{Access, Broker, BrokerLogin, Key, Parameters, Service, ServiceSettings};
+pub(super) use ssh::Ssh;
 
 use std::path::PathBuf;
 
@@ -86,6 +90,23 @@ pub enum Verb {
     /// Rules about what apps and builds may reach
     #[command(subcommand, visible_alias = "security-groups")]
     SecurityGroup(SecurityGroup),
+    /// Organizations
+    #[command(subcommand, visible_alias = "orgs")]
+    Org(Place),
+    /// Spaces of the targeted organization
+    #[command(subcommand, visible_alias = "spaces")]
+    Space(Place),
+    /// Who can log in
+    #[command(subcommand, visible_alias = "users")]
+    User(User),
+    /// Who may do what in the targeted organization and space
+    #[command(subcommand, visible_alias = "roles")]
+    Role(Role),
+    /// Programs that offer services
+    #[command(subcommand, visible_alias = "brokers")]
+    Broker(Broker),
+    /// Open a shell in an instance of an app, run a command there, or reach its ports
+    Ssh(Ssh),
     /// How much organizations and spaces use, and may use
     #[command(subcommand, visible_alias = "quotas")]
     Quota(Quota),
@@ -103,6 +124,12 @@ pub struct Login {
     /// Password; asked for where neither it nor PASTINA_PASSWORD is given
     #[arg(short, long, env = "PASTINA_PASSWORD", hide_env_values = true)]
     pub password: Option<String>,
+    /// Log in with a code from the page that this prints, where another identity provider knows you
+    #[arg(long)]
+    pub sso: bool,
+    /// The code of that page
+    #[arg(long, value_name = "CODE")]
+    pub sso_passcode: Option<String>,
     /// Organization to work in
     #[arg(short, long)]
     pub org: Option<String>,

@@ -48,7 +48,10 @@ async fn services_are_listed_with_their_apps() {
     let (outcome, out, _) = fake.run(&["service", "list"]).await;
     outcome.unwrap();
     let lines: Vec<&str> = out.lines().collect();
-    assert_eq!(lines[1], "db     user-provided   shop as main   sql");
+    assert_eq!(
+        lines[1],
+        "db     user-provided           shop as main   sql"
+    );
     let (_, out, _) = fake.run(&["--output", "json", "services", "list"]).await;
     let rows: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(

@@ -36,17 +36,31 @@ pub(crate) async fn login(
     let api = Api::try_new(profile, places.client_dir.clone(), output)?;
     let context = Context { api, output };
     context.api.discover().await?;
-    let username = match (args.username, &endpoint) {
-        (Some(username), _) => username,
-        (None, Some(endpoint)) => endpoint.admin_username.clone(),
-        (None, None) => ask("User name: ", "-u")?,
-    };
-    let password = match args.password {
-        Some(password) => password,
-        None => known_password(endpoint.as_ref(), &username)
-            .map_or_else(|| ask_hidden(&username), Ok)?,
-    };
-    context.api.log_in(&username, &password).await?;
+    if args.sso || args.sso_passcode.is_some() {
+        let page = format!("{}/passcode", context.api.profile().login);
+        let ask = || {
+            ask_hidden(
+                &format!("Code from {page}: "),
+                "give it with --sso-passcode",
+            )
+        };
+        let code = args.sso_passcode.map_or_else(ask, Ok)?;
+        context.api.log_in_with(&code).await?;
+    } else {
+        let username = match (args.username, &endpoint) {
+            (Some(username), _) => username,
+            (None, Some(endpoint)) => endpoint.admin_username.clone(),
+            (None, None) => ask("User name: ", "-u")?,
+        };
+        let password = match args.password {
+            Some(password) => password,
+            None => known_password(endpoint.as_ref(), &username).map_or_else(
+                || ask_hidden(&format!("Password of {username}: "), LOGIN),
+                Ok,
+            )?,
+        };
+        context.api.log_in(&username, &password).await?;
+    }
     let wanted = Target {
         org: args.org,
         space: args.space,
@@ -132,13 +146,30 @@ fn ask(prompt: &str, flag: &str) -> Outcome<String> {
     Ok(answer.trim().to_owned())
 }
 
-fn ask_hidden(username: &str) -> Outcome<String> {
+/// How scripts tell passwords.
+const LOGIN: &str = "give it with -p or PASTINA_PASSWORD";
+const NEW: &str = "give it with --password or PASTINA_NEW_PASSWORD";
+
+/// Asks for something that does not show; `otherwise` says what to do where nobody can answer.
+pub(super) fn ask_hidden(prompt: &str, otherwise: &str) -> Outcome<String> {
     if !io::stdin().is_terminal() {
-        let message = "nobody is here to type a password; give it with -p or PASTINA_PASSWORD";
-        return Err(Failure::Usage(message.to_owned()));
+        let message = format!(
+            "nobody is here to answer {:?}; {otherwise}",
+            prompt.trim_end()
+        );
+        return Err(Failure::Usage(message));
     }
-    let typed = rpassword::prompt_password(format!("Password of {username}: "));
-    Ok(typed.context("cannot read the password")?)
+    let typed = rpassword::prompt_password(prompt);
+    Ok(typed.context("cannot read the answer")?)
+}
+
+/// Asks twice for a password that nobody has seen typed.
+pub(super) fn ask_new(username: &str) -> Outcome<String> {
+    let first = ask_hidden(&format!("New password of {username}: "), NEW)?;
+    if ask_hidden("The same again: ", NEW)? != first {
+        return Err(Failure::Usage("the two passwords differ".to_owned()));
+    }
+    Ok(first)
 }
 
 pub(crate) async fn logout(context: &Context<'_>) -> Outcome<()> {

@@ -8,15 +8,17 @@ use serde_json::{Map, Value, json};
 
 use crate::cli::{
     api::{App, guid},
-    args::ServiceSettings,
+    args::{Parameters, Service as Verb, ServiceSettings},
     context::{Context, name_query},
     failure::{Failure, Outcome},
     output::Table,
 };
 
+use super::{offer, service_key};
+
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Service {
-    guid: String,
+pub(super) struct Service {
+    pub(super) guid: String,
     name: String,
     #[serde(rename = "type")]
     kind: String,
@@ -26,6 +28,65 @@ struct Service {
     syslog_drain_url: Option<String>,
     #[serde(default)]
     route_service_url: Option<String>,
+    /// Of managed ones.
+    #[serde(default)]
+    last_operation: Option<Operation>,
+    #[serde(default, skip_serializing)]
+    relationships: Option<Place>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Operation {
+    #[serde(rename = "type")]
+    kind: String,
+    state: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Place {
+    service_plan: Option<ToOne>,
+}
+
+pub(crate) async fn run(context: &Context<'_>, verb: Verb) -> Outcome<()> {
+    match verb {
+        Verb::List => list(context).await,
+        Verb::Offers => offer::list(context).await,
+        Verb::Show { name } => show(context, &name).await,
+        Verb::Create {
+            name,
+            offer: Some(offer),
+            plan,
+            parameters,
+            settings,
+        } => {
+            let plan = offer::plan(context, &offer, plan.as_deref()).await?;
+            order(context, &name, &plan, &parameters, &settings).await
+        }
+        Verb::Create { name, settings, .. } => create(context, &name, &settings).await,
+        Verb::Update {
+            name,
+            rename,
+            plan,
+            parameters,
+            settings,
+        } => {
+            let mut body = body(&settings)?;
+            add(&mut body, &parameters)?;
+            if let Some(new_name) = rename {
+                body["name"] = json!(new_name);
+            }
+            update(context, &name, plan.as_deref(), body).await
+        }
+        Verb::Bind {
+            app,
+            service,
+            name,
+            parameters,
+        } => bind(context, &app, &service, name.as_deref(), &parameters).await,
+        Verb::Unbind { app, service } => unbind(context, &app, &service).await,
+        Verb::Key(verb) => service_key::run(context, verb).await,
+        Verb::Delete { name, force } => delete(context, &name, force).await,
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,14 +102,23 @@ struct Relationships {
     service_instance: ToOne,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct ToOne {
     data: Named,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 struct Named {
     guid: String,
+}
+
+impl Service {
+    /// What a broker does with it, or did last.
+    fn state(&self) -> String {
+        let operation = self.last_operation.as_ref();
+        let told = operation.map(|last| format!("{} {}", last.kind, last.state));
+        told.unwrap_or_default()
+    }
 }
 
 /// A service with the apps that are bound to it.
@@ -87,7 +157,7 @@ async fn rows(context: &Context<'_>, services: Vec<Service>) -> Outcome<Vec<Row>
     Ok(each.collect())
 }
 
-pub(crate) async fn list(context: &Context<'_>) -> Outcome<()> {
+async fn list(context: &Context<'_>) -> Outcome<()> {
     let space = context.space()?;
     let filter = format!("space_guids={}&per_page=5000&order_by=name", space.guid);
     let path = format!("/v3/service_instances?{filter}");
@@ -100,11 +170,12 @@ pub(crate) async fn list(context: &Context<'_>) -> Outcome<()> {
                 "There is no service in {space}; `pastina service create` makes one.\n"
             );
         }
-        let mut table = Table::new(&["name", "type", "apps", "tags"]);
+        let mut table = Table::new(&["name", "type", "state", "apps", "tags"]);
         for Row { service, apps } in rows {
             table.row([
                 service.name.clone(),
                 service.kind.clone(),
+                service.state(),
                 apps.join(", "),
                 service.tags.join(", "),
             ]);
@@ -114,7 +185,7 @@ pub(crate) async fn list(context: &Context<'_>) -> Outcome<()> {
     Ok(())
 }
 
-async fn find(context: &Context<'_>, name: &str) -> Outcome<Service> {
+pub(super) async fn find(context: &Context<'_>, name: &str) -> Outcome<Service> {
     let (space, names) = (context.space()?.guid, name_query(name));
     let path = format!("/v3/service_instances?names={names}&space_guids={space}");
     let found: Vec<Service> = context.api.all(&path).await?;
@@ -124,13 +195,14 @@ async fn find(context: &Context<'_>, name: &str) -> Outcome<Service> {
     })
 }
 
-pub(crate) async fn show(context: &Context<'_>, name: &str) -> Outcome<()> {
+async fn show(context: &Context<'_>, name: &str) -> Outcome<()> {
     let service = find(context, name).await?;
     let rows = rows(context, vec![service]).await?;
     for row in &rows {
         context.output.result(row, |Row { service, apps }| {
             let mut text = format!("name:   {}\ntype:   {}\n", service.name, service.kind);
             let more = [
+                ("state", service.state()),
                 ("apps", apps.join(", ")),
                 ("tags", service.tags.join(", ")),
                 (
@@ -151,9 +223,9 @@ pub(crate) async fn show(context: &Context<'_>, name: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Credentials as they are given: JSON, a file of it (`@db.json`), or standard input (`@-`), so
-/// that they need not be in the shell's history.
-fn credentials(given: &str) -> Outcome<Map<String, Value>> {
+/// What may be secret, as it is given: JSON, a file of it (`@db.json`), or standard input (`@-`),
+/// so that it need not be in the shell's history. `what` names it in a complaint.
+pub(super) fn json_object(what: &str, given: &str) -> Outcome<Map<String, Value>> {
     let text = match given.strip_prefix('@') {
         None => given.to_owned(),
         Some("-") => {
@@ -168,7 +240,7 @@ fn credentials(given: &str) -> Outcome<Map<String, Value>> {
     };
     serde_json::from_str(&text).map_err(|error| {
         Failure::Usage(format!(
-            "the credentials are not a JSON object such as {{\"uri\": \"...\"}}: {error}"
+            "{what} not a JSON object such as {{\"uri\": \"...\"}}: {error}"
         ))
     })
 }
@@ -176,7 +248,7 @@ fn credentials(given: &str) -> Outcome<Map<String, Value>> {
 fn body(settings: &ServiceSettings) -> Outcome<Value> {
     let mut body = json!({});
     if let Some(given) = &settings.credentials {
-        body["credentials"] = Value::Object(credentials(given)?);
+        body["credentials"] = Value::Object(json_object("the credentials are", given)?);
     }
     if let Some(url) = &settings.syslog_drain {
         body["syslog_drain_url"] = json!(url);
@@ -190,6 +262,38 @@ fn body(settings: &ServiceSettings) -> Outcome<Value> {
     Ok(body)
 }
 
+/// Adds what a broker is told.
+fn add(body: &mut Value, parameters: &Parameters) -> Outcome<()> {
+    if let Some(text) = &parameters.text {
+        body["parameters"] = Value::Object(json_object("the parameters are", text)?);
+    }
+    Ok(())
+}
+
+/// Has a broker make a service.
+async fn order(
+    context: &Context<'_>,
+    name: &str,
+    plan: &offer::Plan,
+    parameters: &Parameters,
+    settings: &ServiceSettings,
+) -> Outcome<()> {
+    let mut body = json!({
+        "type": "managed", "name": name,
+        "relationships": {
+            "space": guid(&context.space()?.guid), "service_plan": guid(&plan.guid),
+        },
+    });
+    if !settings.tag.is_empty() {
+        body["tags"] = json!(settings.tag);
+    }
+    add(&mut body, parameters)?;
+    let answer = context.api.post("/v3/service_instances", &body).await?;
+    context.api.finish(&answer, "making the service").await?;
+    say(context, &find(context, name).await?, "is made.");
+    Ok(())
+}
+
 fn say(context: &Context<'_>, service: &Service, what: &str) {
     let name = &service.name;
     context
@@ -197,11 +301,7 @@ fn say(context: &Context<'_>, service: &Service, what: &str) {
         .result(service, |_| format!("{name} {what}\n"));
 }
 
-pub(crate) async fn create(
-    context: &Context<'_>,
-    name: &str,
-    settings: &ServiceSettings,
-) -> Outcome<()> {
+async fn create(context: &Context<'_>, name: &str, settings: &ServiceSettings) -> Outcome<()> {
     let mut body = body(settings)?;
     body["type"] = json!("user-provided");
     body["name"] = json!(name);
@@ -211,25 +311,32 @@ pub(crate) async fn create(
     Ok(())
 }
 
-pub(crate) async fn update(
+async fn update(
     context: &Context<'_>,
     name: &str,
-    new_name: Option<&str>,
-    settings: &ServiceSettings,
+    plan: Option<&str>,
+    mut body: Value,
 ) -> Outcome<()> {
     let service = find(context, name).await?;
-    let mut body = body(settings)?;
-    if let Some(new_name) = new_name {
-        body["name"] = json!(new_name);
+    if let Some(plan) = plan {
+        let now = service.relationships.as_ref();
+        let now = now.and_then(|place| place.service_plan.as_ref());
+        let now = now.ok_or_else(|| {
+            Failure::Usage(format!("{name} runs elsewhere and has no plan to change"))
+        })?;
+        let plan = offer::sibling(context, &now.data.guid, plan).await?;
+        body["relationships"] = json!({ "service_plan": guid(&plan.guid) });
     }
     let path = format!("/v3/service_instances/{}", service.guid);
-    let changed = context.api.patch(&path, &body).await?;
+    let answer = context.api.patch(&path, &body).await?;
+    context.api.finish(&answer, "changing the service").await?;
+    let changed: Service = context.api.get(&path).await?;
     let what = "is changed; apps that are bound to it see that after a restart.";
-    say(context, &changed.json()?, what);
+    say(context, &changed, what);
     Ok(())
 }
 
-pub(crate) async fn delete(context: &Context<'_>, name: &str, force: bool) -> Outcome<()> {
+async fn delete(context: &Context<'_>, name: &str, force: bool) -> Outcome<()> {
     let service = find(context, name).await?;
     context.confirm(
         &format!("Delete the service {name} and its bindings?"),
@@ -241,11 +348,12 @@ pub(crate) async fn delete(context: &Context<'_>, name: &str, force: bool) -> Ou
     Ok(())
 }
 
-pub(crate) async fn bind(
+async fn bind(
     context: &Context<'_>,
     app: &str,
     name: &str,
     binding_name: Option<&str>,
+    parameters: &Parameters,
 ) -> Outcome<()> {
     let (found, service) = (context.app(app).await?, find(context, name).await?);
     let mut body = json!({
@@ -257,8 +365,10 @@ pub(crate) async fn bind(
     if let Some(binding_name) = binding_name {
         body["name"] = json!(binding_name);
     }
+    add(&mut body, parameters)?;
     let path = "/v3/service_credential_bindings";
-    context.api.post(path, &body).await?;
+    let answer = context.api.post(path, &body).await?;
+    context.api.finish(&answer, "the binding").await?;
     let what = if found.started() {
         format!("is bound to {app}; `pastina restart {app}` lets it see that.")
     } else {
@@ -268,7 +378,7 @@ pub(crate) async fn bind(
     Ok(())
 }
 
-pub(crate) async fn unbind(context: &Context<'_>, app: &str, name: &str) -> Outcome<()> {
+async fn unbind(context: &Context<'_>, app: &str, name: &str) -> Outcome<()> {
     let (found, service) = (context.app(app).await?, find(context, name).await?);
     let filter = format!(
         "app_guids={}&service_instance_guids={}",

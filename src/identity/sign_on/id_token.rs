@@ -155,7 +155,7 @@ mod tests {
                 { "kty": "RSA", "use": "sig", "kid": kid, "n": public.n, "e": public.e },
             ] });
             let keys = keys(&set);
-            assert_eq!(keys.len(), 1);
+            assert_eq!(keys.len(), 2);
             Self { pem, keys }
         }
 

@@ -12,9 +12,11 @@ use crate::cli::Places;
 use super::{Args, Config, ConfigError, KEYS, error::Place, given::Givens};
 
 /// Variables with our prefix that are not for the daemon's configuration.
-const OTHERS: [&str; 5] = [
+const OTHERS: [&str; 7] = [
+    "PASTINA_BROKER_PASSWORD",
     "PASTINA_CONFIG",
     "PASTINA_HOME",
+    "PASTINA_NEW_PASSWORD",
     "PASTINA_OUTPUT",
     "PASTINA_PASSWORD",
     "PASTINA_USERNAME",

@@ -168,7 +168,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             id: user,
             username: Username::parse(format!("user{number}@example.kr")).unwrap(),
             origin: "uaa".to_owned(),
-            external_id: Some("248289761001".to_owned()),
+            external_id: None,
             password_hash: Some("$argon2id$v=19$m=19456,t=2,p=1$c2FsdA$aGFzaA".to_owned()),
             admin: true,
             metadata: metadata(),

@@ -12,14 +12,26 @@ use super::{Daemon, text};
 /// A `pastina` that is logged in by what the daemon left on this machine.
 pub(crate) struct Own<'a> {
     daemon: &'a Daemon,
+    /// What it remembers is in a folder of this name.
+    name: String,
 }
 
 impl<'a> Own<'a> {
     /// Logs in.
     #[track_caller]
     pub(crate) fn login(daemon: &'a Daemon) -> Self {
-        let own = Self { daemon };
+        let name = "client".to_owned();
+        let own = Self { daemon, name };
         own.json(Path::new("/"), &["login"]);
+        own
+    }
+
+    /// Logs in as somebody else than the administrator.
+    #[track_caller]
+    pub(crate) fn login_as(daemon: &'a Daemon, user: &str, password: &str) -> Self {
+        let name = format!("client-of-{user}");
+        let own = Self { daemon, name };
+        own.json(Path::new("/"), &["login", "-u", user, "-p", password]);
         own
     }
 
@@ -61,7 +73,7 @@ impl<'a> Own<'a> {
         let mut command = self.daemon.client();
         command
             .env("PASTINA_RUN_DIR", self.daemon.run_dir())
-            .env("PASTINA_HOME", self.daemon.home().join("client"))
+            .env("PASTINA_HOME", self.daemon.home().join(&self.name))
             .env("NO_COLOR", "1");
         command
     }
