@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What is never on here, with what is said of it.
-const MISSING: [(Flag, &str); 3] = [
+const MISSING: [(Flag, &str); 2] = [
     (
         Flag::DiegoCnb,
         "Cloud Native Buildpacks are not supported on this platform.",
@@ -22,10 +22,6 @@ const MISSING: [(Flag, &str); 3] = [
     (
         Flag::HashBasedRouting,
         "Routing by a hash is not supported on this platform.",
-    ),
-    (
-        Flag::RouteSharing,
-        "Sharing routes between spaces is not supported on this platform.",
     ),
 ];
 

@@ -8,7 +8,7 @@ use super::{
     io::ConnState,
     worker::Worker,
 };
-use crate::routing::Backend;
+use crate::routing::{Backend, Balance, Entry};
 
 /// The status of a request whose client left before there was an answer, as nginx counts it.
 const CLIENT_GONE: u16 = 499;
@@ -21,11 +21,39 @@ pub(super) struct Exchange {
     started: Instant,
     dispatched: Option<Instant>,
     asked: Option<Asked>,
-    backend: Option<Arc<Backend>>,
+    backend: Option<Held>,
     upload: Option<Rc<UploadState>>,
     status: u16,
     error: Option<&'static str>,
     sent: u64,
+}
+
+/// A backend in the hands of a request.
+struct Held {
+    backend: Arc<Backend>,
+    /// Whether the request counts in the backend's load.
+    counted: bool,
+}
+
+impl Held {
+    fn new(backend: &Arc<Backend>, balance: Balance) -> Self {
+        let counted = balance == Balance::LeastConnections;
+        if counted {
+            backend.load.begin();
+        }
+        Self {
+            backend: Arc::clone(backend),
+            counted,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.counted {
+            self.backend.load.end();
+        }
+    }
 }
 
 impl Exchange {
@@ -55,9 +83,9 @@ impl Exchange {
     }
 
     /// Notes the backend of an attempt; the last one stays.
-    pub(super) fn dispatched_to(&mut self, backend: &Arc<Backend>) {
+    pub(super) fn dispatched_to(&mut self, backend: &Arc<Backend>, entry: &Entry) {
         self.dispatched.get_or_insert_with(Instant::now);
-        self.backend = Some(Arc::clone(backend));
+        self.backend = Some(Held::new(backend, entry.balance));
     }
 
     pub(super) fn answered(&mut self, status: u16) {
@@ -92,7 +120,7 @@ impl Drop for Exchange {
             access::record(
                 asked,
                 &Answered {
-                    backend,
+                    backend: &backend.backend,
                     status: self.status,
                     received: self.upload.as_ref().map_or(0, |upload| upload.bytes()),
                     sent: self.sent,

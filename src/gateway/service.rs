@@ -129,7 +129,7 @@ async fn route(
     let answer = match &first.target {
         Target::Static { root } => {
             if let Some(exchange) = exchange {
-                exchange.dispatched_to(&first);
+                exchange.dispatched_to(&first, &entry);
             }
             Ok(site::answer(root, &parts).await)
         }

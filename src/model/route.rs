@@ -1,6 +1,6 @@
 //! Routes and their destinations.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,9 @@ pub struct Route {
     pub id: RouteId,
     /// The space that owns it.
     pub space: SpaceId,
+    /// The spaces that it is shared with, to whose apps it may lead too.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub shared_with: BTreeSet<SpaceId>,
     /// The domain it is under.
     pub domain: DomainId,
     /// The part before the domain; empty for the domain itself, `*` for any.
@@ -44,6 +47,12 @@ impl Route {
         } else {
             format!("{}.{domain}", self.host)
         }
+    }
+
+    /// Whether it may lead to apps of `space`.
+    #[must_use]
+    pub fn available_in(&self, space: SpaceId) -> bool {
+        self.space == space || self.shared_with.contains(&space)
     }
 
     /// The route as the API's `url` shows it: host name and path, no scheme.

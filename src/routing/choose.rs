@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Backend, Entry, Target};
+use super::{Backend, Balance, Entry, Target};
 use crate::model::InstanceId;
 
 /// How many requests a thread has sent down one route: the state of a fair choice.
@@ -22,8 +22,9 @@ const GOLDEN: u32 = 0x9E37_79B9;
 
 /// The backend for the next request, or `None` where all are excluded or there are none.
 ///
-/// Round robin where no destination has a weight. Where one has, each app gets its share of
-/// the requests and divides it equally among its instances. Static sites always go to the
+/// Where no destination has a weight, all instances take part; where one has, each app gets its
+/// share of the requests and divides it among its own. Among those it goes in turn, or to the one
+/// with the fewest requests where the route says so. Static sites always go to the
 /// app's lowest instance: the gateway itself serves them, so there is no load to share, and
 /// their validators stay the same from request to request.
 pub fn choose<'a>(
@@ -34,16 +35,25 @@ pub fn choose<'a>(
     let turn = cursor.0;
     cursor.0 = turn.wrapping_add(1);
     let open = |backend: &&Arc<Backend>| !exclude.contains(&backend.instance);
-    let chosen = if entry
+    let weighted = entry
         .backends
         .iter()
-        .any(|backend| backend.weight.is_some())
-    {
-        by_weight(entry, turn, exclude)?
-    } else {
-        let count = entry.backends.iter().filter(open).count();
-        let position = (turn as usize).checked_rem(count)?;
-        entry.backends.iter().filter(open).nth(position)?
+        .any(|backend| backend.weight.is_some());
+    let chosen = match (weighted, entry.balance) {
+        (true, Balance::RoundRobin) => by_weight(entry, turn, exclude)?,
+        (true, Balance::LeastConnections) => {
+            let app = by_weight(entry, turn, exclude)?;
+            let siblings = |backend: &&Arc<Backend>| {
+                open(backend) && backend.app == app.app && backend.weight == app.weight
+            };
+            least_busy(entry, turn, siblings)?
+        }
+        (false, Balance::RoundRobin) => {
+            let count = entry.backends.iter().filter(open).count();
+            let position = (turn as usize).checked_rem(count)?;
+            entry.backends.iter().filter(open).nth(position)?
+        }
+        (false, Balance::LeastConnections) => least_busy(entry, turn, open)?,
     };
     if matches!(chosen.target, Target::Static { .. }) {
         let siblings = entry.backends.iter().filter(open).filter(|backend| {
@@ -52,6 +62,21 @@ pub fn choose<'a>(
         return siblings.min_by_key(|backend| backend.index);
     }
     Some(chosen)
+}
+
+/// The backend with the fewest requests of those that `fits` names; of several, each in turn.
+fn least_busy<'a>(
+    entry: &'a Entry,
+    turn: u32,
+    fits: impl Fn(&&'a Arc<Backend>) -> bool,
+) -> Option<&'a Arc<Backend>> {
+    let count = entry.backends.len();
+    let first = (turn as usize).checked_rem(count)?;
+    let from_there = entry.backends.iter().cycle().skip(first).take(count);
+    // The first of equals is taken.
+    from_there
+        .filter(fits)
+        .min_by_key(|backend| backend.load.now())
 }
 
 fn by_weight<'a>(entry: &'a Entry, turn: u32, exclude: &[InstanceId]) -> Option<&'a Arc<Backend>> {
@@ -88,7 +113,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{AppId, AppProtocol, RouteId, SpaceId};
+    use crate::{
+        model::{AppId, AppProtocol, RouteId, SpaceId},
+        routing::Load,
+    };
 
     fn backend(app: AppId, index: u32, weight: Option<u8>) -> Arc<Backend> {
         Arc::new(Backend {
@@ -97,6 +125,7 @@ mod tests {
             instance: InstanceId::random(),
             index,
             weight,
+            load: Load::default(),
             target: Target::Sandbox {
                 dir: PathBuf::from("/nowhere"),
                 port: 8080,
@@ -111,6 +140,7 @@ mod tests {
             host: "a.kr".into(),
             path: String::new(),
             service: None,
+            balance: Balance::default(),
             backends,
         }
     }
@@ -140,6 +170,34 @@ mod tests {
             .map(|backend| backend.instance)
             .collect();
         assert!(tally(&entry, 3, &all).is_empty());
+    }
+
+    #[test]
+    fn the_least_busy_is_chosen_and_equals_in_turn() {
+        let (app, other) = (AppId::random(), AppId::random());
+        let mut entry = entry((0..3).map(|index| backend(app, index, None)).collect());
+        entry.balance = Balance::LeastConnections;
+        assert!(tally(&entry, 30, &[]).values().all(|&count| count == 10));
+        let [first, second, third] = [0, 1, 2].map(|at| Arc::clone(&entry.backends[at]));
+        first.load.begin();
+        second.load.begin();
+        assert_eq!(tally(&entry, 9, &[]), HashMap::from([(third.instance, 9)]));
+        let rest = tally(&entry, 10, &[third.instance]);
+        assert_eq!((rest[&first.instance], rest[&second.instance]), (5, 5));
+        first.load.end();
+        assert_eq!(
+            tally(&entry, 9, &[third.instance]),
+            HashMap::from([(first.instance, 9)])
+        );
+        // An app's share comes first, however busy it is.
+        let weighted = [(app, 90), (app, 90), (other, 10)];
+        let backends = weighted.map(|(app, weight)| backend(app, 0, Some(weight)));
+        entry.backends = backends.into();
+        entry.backends[0].load.begin();
+        let tally = tally(&entry, 1000, &[]);
+        assert_eq!(tally.get(&entry.backends[0].instance), None);
+        let share = tally[&entry.backends[1].instance];
+        assert!((880..=920).contains(&share), "{share}");
     }
 
     #[test]

@@ -108,7 +108,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{model::RouteId, routing::RouteTable};
+    use crate::{
+        model::RouteId,
+        routing::{Balance, RouteTable},
+    };
 
     fn entry(host: &str, path: &str) -> Arc<Entry> {
         Arc::new(Entry {
@@ -116,6 +119,7 @@ mod tests {
             host: host.to_owned(),
             path: path.to_owned(),
             service: None,
+            balance: Balance::default(),
             backends: Vec::new(),
         })
     }

@@ -10,4 +10,4 @@ mod table;
 
 pub use address::{AddressError, InstanceAddress};
 pub use choose::{Cursor, choose};
-pub use table::{Backend, Entry, RouteService, RouteTable, Target};
+pub use table::{Backend, Balance, Entry, Load, RouteService, RouteTable, Target};

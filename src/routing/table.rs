@@ -1,6 +1,12 @@
 //! The routing table.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+};
 
 use http::Uri;
 
@@ -50,6 +56,8 @@ pub struct Entry {
     pub path: String,
     /// What its requests go through on their way to an app.
     pub service: Option<RouteService>,
+    /// How one of its instances is chosen.
+    pub balance: Balance,
     /// Instances that take requests now; none where all are down.
     pub backends: Vec<Arc<Backend>>,
 }
@@ -73,6 +81,53 @@ impl Entry {
     }
 }
 
+/// How one of a route's instances is chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Balance {
+    /// In turn.
+    #[default]
+    RoundRobin,
+    /// The one with the fewest requests.
+    LeastConnections,
+}
+
+/// Requests that an instance has now, over all threads; counted where its route chooses by it.
+/// Not part of what a backend is, so any two are equal.
+#[derive(Debug, Default)]
+pub struct Load(AtomicU32);
+
+impl Load {
+    /// A request begins.
+    pub fn begin(&self) {
+        self.0.fetch_add(1, Relaxed);
+    }
+
+    /// A request that began has ended.
+    pub fn end(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn now(&self) -> u32 {
+        self.0.load(Relaxed)
+    }
+}
+
+impl Clone for Load {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Load {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Load {}
+
 /// A service that requests go through on their way to an app.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteService {
@@ -95,6 +150,8 @@ pub struct Backend {
     pub index: u32,
     /// Share among the route's destinations, 1 to 100; none for equal.
     pub weight: Option<u8>,
+    /// What it has to do.
+    pub load: Load,
     /// How to reach it.
     pub target: Target,
 }

@@ -102,6 +102,11 @@ pub fn delete_space(tx: &mut Tx, space: SpaceId) {
         service.shared_with.remove(&space);
         tx.put(service);
     }
+    let shared: Vec<Route> = tx.routes_shared_with(space).cloned().collect();
+    for mut route in shared {
+        route.shared_with.remove(&space);
+        tx.put(route);
+    }
     let brokers = tx
         .brokers
         .values()

@@ -33,6 +33,7 @@ pub struct Indexes {
     droplets: OrdSet<(AppId, Timestamp, DropletId)>,
     routes: OrdMap<(DomainId, RouteHost, RoutePath), RouteId>,
     routes_by_space: OrdSet<(SpaceId, RouteId)>,
+    routes_shared: OrdSet<(SpaceId, RouteId)>,
     routes_by_app: OrdSet<(AppId, RouteId)>,
     pub(super) segments: OrdMap<String, SegmentId>,
     pub(super) groups: OrdMap<String, GroupId>,
@@ -179,6 +180,9 @@ impl Indexes {
                 let url = (route.domain, route.host.clone(), route.path.clone());
                 E::map(&mut self.routes, url, route.id);
                 E::set(&mut self.routes_by_space, (route.space, route.id));
+                for space in &route.shared_with {
+                    E::set(&mut self.routes_shared, (*space, route.id));
+                }
                 for destination in &route.destinations {
                     E::set(&mut self.routes_by_app, (destination.app, route.id));
                 }
@@ -451,6 +455,18 @@ impl super::State {
             .routes_by_space
             .range((space, nil())..)
             .take_while(move |(owner, _)| *owner == space)
+            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
+    }
+
+    /// The routes of other spaces that are shared with `space`.
+    pub fn routes_shared_with(
+        &self,
+        space: SpaceId,
+    ) -> impl Iterator<Item = &crate::model::Route> + '_ {
+        self.indexes
+            .routes_shared
+            .range((space, nil())..)
+            .take_while(move |(with, _)| *with == space)
             .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
     }
 

@@ -192,40 +192,77 @@ pub fn parse_protocol(text: Option<&str>) -> Result<AppProtocol, String> {
     }
 }
 
-/// Applies `changes` to a route's options: a value sets, `null` removes.
+/// The ways to choose an instance that the option `loadbalancing` knows.
+pub const BALANCES: [&str; 2] = ["round-robin", "least-connection"];
+
+/// Most bytes of a route's options as they come (Cloud Foundry's `max_route_options_size`).
+const LONGEST_OPTIONS: usize = 1024;
+
+/// Applies `changes` to a route's options: a value sets, nothing removes.
 ///
 /// # Errors
-/// Words for the user about the first option that there is not.
+/// Words for the user about everything that is wrong.
 pub fn apply_options(
     options: &mut BTreeMap<String, String>,
     changes: &BTreeMap<String, Value>,
-) -> Result<(), String> {
-    for (name, value) in changes {
-        let value = match value {
-            Value::Null => None,
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            _ => return Err(format!("Options '{name}' must be a string or a number")),
-        };
-        let Some(value) = value else {
-            options.remove(name);
-            continue;
-        };
-        match (name.as_str(), value.as_str()) {
-            ("loadbalancing", "round-robin" | "least-connection") => {}
-            ("loadbalancing", _) => {
-                return Err(
-                    "Options Loadbalancing must be one of 'round-robin, least-connection'"
-                        .to_owned(),
-                );
-            }
-            _ => {
-                return Err(format!(
-                    "Options '{name}' is not a supported option; supported is 'loadbalancing'"
-                ));
-            }
-        }
-        options.insert(name.clone(), value);
+) -> Result<(), Vec<String>> {
+    let mut errors = Vec::new();
+    if json!(changes).to_string().len() > LONGEST_OPTIONS {
+        return Err(vec![format!(
+            "Route options size exceeded: options must be smaller than {LONGEST_OPTIONS} bytes."
+        )]);
     }
-    Ok(())
+    let mut unknown = Vec::new();
+    for (name, value) in changes {
+        let balance = value.as_str().filter(|value| BALANCES.contains(value));
+        match (name.as_str(), balance) {
+            ("loadbalancing", Some(balance)) => {
+                options.insert(name.clone(), balance.to_owned());
+            }
+            ("loadbalancing", None) if is_blank(value) => {
+                options.remove(name);
+            }
+            ("loadbalancing", None) => errors.push(format!(
+                "Options Loadbalancing must be one of '{}' if present",
+                BALANCES.join(", ")
+            )),
+            _ => unknown.push(format!("'{name}'")),
+        }
+    }
+    if !unknown.is_empty() {
+        errors.push(format!("Options Unknown field(s): {}", unknown.join(", ")));
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
+}
+
+fn is_blank(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| text.trim().is_empty())
+}
+
+/// What is wrong with the options that a manifest names for the route `url`.
+#[must_use]
+pub fn wrong_in_manifest(url: &str, options: &BTreeMap<String, Value>) -> Vec<String> {
+    let valid = BALANCES.join(", ");
+    let each = options.iter().filter_map(|(name, value)| {
+        if name != "loadbalancing" {
+            return Some(format!(
+                "Route '{url}' contains invalid route option '{name}'. Valid keys: 'loadbalancing'"
+            ));
+        }
+        match value {
+            Value::String(text) if BALANCES.contains(&text.as_str()) => None,
+            Value::String(text) => Some(format!(
+                "Cannot use loadbalancing value '{text}' for Route '{url}'; Valid values are: \
+                 '{valid}'"
+            )),
+            _ => Some(format!(
+                "Invalid value for 'loadbalancing' for Route '{url}'; Valid values are: '{valid}'"
+            )),
+        }
+    });
+    each.collect()
 }

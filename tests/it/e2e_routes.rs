@@ -3,7 +3,7 @@
 
 use std::process::Command;
 
-use crate::support::{Cf, Daemon, eventually, folder};
+use crate::support::{Cf, Daemon, Setup, eventually, folder};
 
 /// Tells of the request that it got.
 const ECHO: &str = r#"
@@ -89,4 +89,49 @@ fn requests_pass_a_route_service_before_they_come_to_the_app() {
         cf.run(&["delete", app, "-f", "-r"]);
     }
     cf.run(&["delete-service", "rs-gate", "-f"]);
+}
+
+#[test]
+fn a_route_is_shared_moved_and_told_how_to_choose() {
+    let daemon = Daemon::with(Setup::default());
+    let cf = Cf::login(&daemon);
+    cf.run(&["enable-feature-flag", "route_sharing"]);
+    cf.run(&["create-space", "other"]);
+    let option = ["-o", "loadbalancing=least-connection"];
+    let at = ["localhost", "--hostname", "www"];
+    let say = |verb: &str, more: &[&str]| cf.run(&[&[verb], at.as_slice(), more].concat());
+    say("create-route", &option);
+    assert!(
+        cf.run(&["routes"])
+            .contains("loadbalancing=least-connection")
+    );
+    say("update-route", &["-r", "loadbalancing"]);
+    assert!(!cf.run(&["routes"]).contains("least-connection"));
+    say("update-route", &option);
+    let wrong = [
+        &["update-route"],
+        at.as_slice(),
+        &["-o", "loadbalancing=luck"],
+    ]
+    .concat();
+    assert!(
+        cf.fail(&wrong)
+            .contains("must be one of 'round-robin, least-connection'")
+    );
+    say("share-route", &["-s", "other"]);
+
+    cf.run(&["target", "-s", "other"]);
+    push(&cf, "there");
+    let map = [&["map-route", "there"], at.as_slice()].concat();
+    cf.run(&map);
+    assert!(daemon.get_ok("www").starts_with("there got /"));
+    assert!(cf.run(&["routes"]).contains("www"));
+    cf.run(&["target", "-s", "dev"]);
+    say("move-route", &["-s", "other"]);
+    say("route", &[]);
+    cf.run(&["target", "-s", "other"]);
+    say("unshare-route", &["-s", "dev"]);
+    let events = cf.run(&["curl", "/v3/audit_events?types=audit.route.transfer-owner"]);
+    assert!(events.contains("target_space_guid"), "{events}");
+    assert!(daemon.get_ok("www").starts_with("there got /"));
 }

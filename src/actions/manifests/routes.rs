@@ -84,7 +84,7 @@ fn listed(with: Apply<'_>, tx: &mut Tx, app: &App, wanted: &RouteManifest) -> Re
     let mut route = route_at(with, tx, app, &domain, &host, &wanted.url.path)
         .map_err(|error| format!("For route '{text}': {error}"))?;
     apply_options(&mut route.options, &wanted.options)
-        .map_err(|error| format!("For route '{text}': {error}"))?;
+        .map_err(|errors| format!("For route '{text}': {}", errors.join(", ")))?;
     map(with, tx, app, route, wanted.protocol);
     Ok(())
 }
@@ -172,7 +172,7 @@ fn route_at(
     path: &RoutePath,
 ) -> Result<Route, String> {
     if let Some(route) = tx.route_by_url(domain.id, host, path).cloned() {
-        if route.space != app.space {
+        if !route.available_in(app.space) {
             return Err(
                 "Routes cannot be mapped to destinations in different spaces: this one belongs \
                  to another space, so choose another host or path"

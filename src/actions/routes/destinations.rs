@@ -4,7 +4,7 @@ use super::notes::note_mapping;
 use crate::{
     actions::{ActionError, Actions, Caller},
     authz::Verb,
-    model::{AppId, Destination, DestinationId, ProcessType, Route, RouteId, SpaceId},
+    model::{AppId, Destination, DestinationId, ProcessType, Route, RouteId},
     store::{State, Tx},
     wire::route::{NewDestination, parse_protocol},
 };
@@ -38,7 +38,7 @@ impl Actions {
                      already configured.",
                 );
             }
-            for destination in parse_all(tx, caller, route.space, &new)? {
+            for destination in parse_all(tx, caller, route, &new)? {
                 if !route
                     .destinations
                     .iter()
@@ -65,7 +65,7 @@ impl Actions {
     ) -> Result<Route, ActionError> {
         let now = self.now();
         let change = move |tx: &mut Tx, route: &mut Route| {
-            let mut wanted = parse_all(tx, caller, route.space, &new)?;
+            let mut wanted = parse_all(tx, caller, route, &new)?;
             check_weights(&wanted)?;
             for destination in &mut wanted {
                 match route
@@ -141,7 +141,7 @@ impl Actions {
 fn parse_all(
     state: &State,
     caller: &Caller,
-    space: SpaceId,
+    route: &Route,
     new: &[NewDestination],
 ) -> Result<Vec<Destination>, ActionError> {
     if new.len() > MOST_DESTINATIONS {
@@ -151,7 +151,7 @@ fn parse_all(
     }
     let mut parsed: Vec<Destination> = Vec::new();
     for destination in new {
-        let destination = parse_one(state, caller, space, destination)?;
+        let destination = parse_one(state, caller, route, destination)?;
         if !parsed.iter().any(|old| is_same(old, &destination)) {
             parsed.push(destination);
         }
@@ -162,7 +162,7 @@ fn parse_all(
 fn parse_one(
     state: &State,
     caller: &Caller,
-    space: SpaceId,
+    route: &Route,
     new: &NewDestination,
 ) -> Result<Destination, ActionError> {
     let refuse = |text: String| Err(ActionError::Unprocessable(text));
@@ -176,8 +176,11 @@ fn parse_one(
             new.app.guid
         ));
     };
-    if app.space != space {
-        return refuse("Routes cannot be mapped to destinations in different spaces.".to_owned());
+    if !route.available_in(app.space) {
+        return refuse(
+            "Routes destinations must be in either the route's space or the route's shared spaces"
+                .to_owned(),
+        );
     }
     let process_type = match &new.app.process {
         Some(process) => ProcessType::parse(process.kind.clone())?,

@@ -3,6 +3,7 @@
 mod destinations;
 mod new;
 mod notes;
+mod share;
 mod verbs;
 
 pub(super) use new::{NewRoute, is_reserved, put_new};

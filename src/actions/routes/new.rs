@@ -1,6 +1,6 @@
 //! New routes: the rules about hosts, domains and spaces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
@@ -75,6 +75,7 @@ pub(in crate::actions) fn put_new(
     let route = Route {
         id: RouteId::random(),
         space,
+        shared_with: BTreeSet::new(),
         domain: domain.id,
         host,
         path,

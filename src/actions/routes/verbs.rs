@@ -1,6 +1,6 @@
 //! What can be asked for with routes.
 
-use std::sync::Arc;
+use std::{iter::once, sync::Arc};
 
 use serde_json::json;
 
@@ -11,12 +11,11 @@ use super::{
 use crate::{
     actions::{
         ActionError, Actions, Caller, cascade,
-        domains::usable_in,
         jobs::{finished_job, waiting_job},
         roles::readable_space,
     },
     authz::Verb,
-    model::{AppId, DomainId, Doomed, Job, Route, RouteId, SpaceId, Timestamp},
+    model::{AppId, DomainId, Doomed, Job, Route, RouteId, Timestamp},
     store::{State, Tx},
     wire::route::{Create, Update, apply_options},
 };
@@ -28,7 +27,10 @@ impl Actions {
         let state = self.store.state();
         let routes = state.routes.values();
         routes
-            .filter(|route| caller.may_in_space(&state, Verb::ReadRoutes, route.space))
+            .filter(|route| {
+                let mut spaces = once(&route.space).chain(&route.shared_with);
+                spaces.any(|space| caller.may_in_space(&state, Verb::ReadRoutes, *space))
+            })
             .cloned()
             .collect()
     }
@@ -83,7 +85,7 @@ impl Actions {
         body.metadata
             .apply(&mut route.metadata)
             .map_err(ActionError::Unprocessable)?;
-        apply_options(&mut route.options, &body.options).map_err(ActionError::Unprocessable)?;
+        apply_options(&mut route.options, &body.options).map_err(ActionError::Several)?;
         let relationships = body.relationships;
         self.store
             .commit(move |tx| {
@@ -110,7 +112,7 @@ impl Actions {
     ) -> Result<Route, ActionError> {
         let now = self.now();
         let change = move |tx: &mut Tx, route: &mut Route| {
-            apply_options(&mut route.options, &body.options).map_err(ActionError::Unprocessable)?;
+            apply_options(&mut route.options, &body.options).map_err(ActionError::Several)?;
             body.metadata
                 .apply(&mut route.metadata)
                 .map_err(ActionError::Unprocessable)?;
@@ -118,46 +120,6 @@ impl Actions {
                 "options": body.options, "metadata": body.metadata,
             } });
             note(tx, caller, "audit.route.update", route, data, now);
-            Ok(())
-        };
-        self.change_route(caller, id, now, change).await
-    }
-
-    /// Gives a route to another space.
-    ///
-    /// # Errors
-    /// Where the caller may not in either space, or the route leads to apps.
-    pub async fn transfer_route(
-        &self,
-        caller: &Caller,
-        id: RouteId,
-        to: SpaceId,
-    ) -> Result<Route, ActionError> {
-        let now = self.now();
-        let change = move |tx: &mut Tx, route: &mut Route| {
-            readable_space(tx, caller, Some(to))?;
-            caller.need_in_space(tx, Verb::WriteApps, to, "Space")?;
-            let refuse = |text: &str| Err(ActionError::Unprocessable(text.to_owned()));
-            let org = tx.spaces.get(&to).map(|space| space.org);
-            let domain = tx.domains.get(&route.domain);
-            if !domain
-                .zip(org)
-                .is_some_and(|(domain, org)| usable_in(domain, org))
-            {
-                return refuse(
-                    "Unable to transfer the route: the domain is not available in the target \
-                     space's organization",
-                );
-            }
-            if route.space != to && !route.destinations.is_empty() {
-                return refuse(
-                    "Unable to transfer the route while it is mapped to apps of its space. \
-                     Unmap it first.",
-                );
-            }
-            route.space = to;
-            let data = json!({ "request": { "space_guid": to.to_string() } });
-            note(tx, caller, "audit.route.transfer-owner", route, data, now);
             Ok(())
         };
         self.change_route(caller, id, now, change).await
@@ -208,11 +170,21 @@ fn need(caller: &Caller, state: &State, verb: Verb, route: &Route) -> Result<(),
 
 /// The route, where the caller may change it.
 fn writable(state: &State, caller: &Caller, id: RouteId) -> Result<Route, ActionError> {
+    allowed(state, caller, Verb::OperateApps, id)
+}
+
+/// The route, where the caller may do `verb` to it.
+pub(super) fn allowed(
+    state: &State,
+    caller: &Caller,
+    verb: Verb,
+    id: RouteId,
+) -> Result<Route, ActionError> {
     let route = state
         .routes
         .get(&id)
         .ok_or(ActionError::NotFound("Route"))?;
-    need(caller, state, Verb::OperateApps, route)?;
+    need(caller, state, verb, route)?;
     Ok(Route::clone(route))
 }
 

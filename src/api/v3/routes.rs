@@ -15,11 +15,11 @@ use crate::{
         Api, Failure,
         answer::NoContent,
         extract::{Auth, Base, Body, Id, Ids, RawQuery},
-        openapi::{Router, get, patch},
+        openapi::{Router, delete as delete_at, get, patch},
     },
     model::{APP_PORT, AppId, DestinationId, Route, RouteId},
     store,
-    wire::{Error, Query, ToOne, included, route},
+    wire::{self, Query, ToMany, ToOne, included, route, shared},
 };
 
 pub(super) fn router() -> Router {
@@ -40,6 +40,10 @@ pub(super) fn router() -> Router {
         .route(
             "/routes/{guid}/relationships/shared_spaces",
             get(shared_spaces).post(share),
+        )
+        .route(
+            "/routes/{guid}/relationships/shared_spaces/{space}",
+            delete_at(unshare),
         )
         .route("/routes/{guid}/relationships/space", patch(transfer))
         .route("/apps/{guid}/routes", get(list_of_app))
@@ -77,7 +81,8 @@ impl Resource for Route {
         let [ports, services] = ["ports", "service_instance_guids"].map(|key| query.filter(key));
         items.retain(|route| {
             let org = view.state.spaces.get(&route.space).map(|space| space.org);
-            spaces.passes_id(route.space)
+            (spaces.passes_id(route.space)
+                || route.shared_with.iter().any(|space| spaces.passes_id(*space)))
                 && domains.passes_id(route.domain)
                 && hosts.passes_name(&route.host)
                 && paths.passes(&route.path)
@@ -224,25 +229,42 @@ async fn remove_destination(
     Ok(NoContent)
 }
 
+fn spaces_shared(route: &Route, base: &wire::Base) -> Json<Value> {
+    let spaces: Vec<_> = route.shared_with.iter().copied().collect();
+    let mut document = shared::to_many(&spaces);
+    let path = format!("/v3/routes/{}/relationships/shared_spaces", route.id);
+    document["links"] = json!({ "self": base.link(&path) });
+    Json(document)
+}
+
 async fn shared_spaces(
     State(api): State<Api>,
     Auth(caller): Auth,
     Base(base): Base,
     Id(id): Id<RouteId>,
 ) -> Result<Json<Value>, Failure> {
-    api.actions.route(&caller, id)?;
-    let path = format!("/v3/routes/{id}/relationships/shared_spaces");
-    let links = json!({ "self": base.link(&path) });
-    Ok(Json(json!({ "data": [], "links": links })))
+    let found = api.actions.shared_route(&caller, id)?;
+    Ok(spaces_shared(&found, &base))
 }
 
 async fn share(
     State(api): State<Api>,
     Auth(caller): Auth,
+    Base(base): Base,
     Id(id): Id<RouteId>,
+    Body(body): Body<ToMany>,
 ) -> Result<Json<Value>, Failure> {
-    api.actions.route(&caller, id)?;
-    Err(Error::feature_disabled("Feature Disabled: route_sharing").into())
+    let changed = api.actions.share_route(&caller, id, body).await?;
+    Ok(spaces_shared(&changed, &base))
+}
+
+async fn unshare(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Ids(id, space): Ids<RouteId, String>,
+) -> Result<NoContent, Failure> {
+    api.actions.unshare_route(&caller, id, &space).await?;
+    Ok(NoContent)
 }
 
 async fn transfer(
@@ -251,11 +273,7 @@ async fn transfer(
     Id(id): Id<RouteId>,
     Body(body): Body<ToOne>,
 ) -> Result<Json<Value>, Failure> {
-    let to = body.id().ok_or_else(|| {
-        Error::unprocessable(
-            "Invalid space. Ensure that the space exists and you have access to it.",
-        )
-    })?;
-    api.actions.transfer_route(&caller, id, to).await?;
+    let to = body.data.map_or_else(String::new, |to| to.guid);
+    api.actions.transfer_route(&caller, id, &to).await?;
     Ok(Json(json!({ "status": "ok" })))
 }

@@ -101,7 +101,7 @@ impl Errand<'_> {
         let mut fresh = false;
         for attempt in 1.. {
             if let Some(exchange) = exchange {
-                exchange.dispatched_to(&backend);
+                exchange.dispatched_to(&backend, self.entry);
             }
             let (dir, port, protocol) = match &backend.target {
                 Target::Sandbox {

@@ -117,7 +117,7 @@ async fn inside(
         .ok_or(Refusal::NoEndpoints)?;
     if let Target::Static { root } = &first.target {
         if let Some(exchange) = exchange {
-            exchange.dispatched_to(&first);
+            exchange.dispatched_to(&first, entry);
         }
         return Ok(site::answer(root, &parts).await);
     }

@@ -28,7 +28,7 @@ use crate::{
     certs::{self, Certs},
     gateway::{self, AccessLines, ApiService, Config, Gateway, Listen, Peer},
     model::{AppId, AppProtocol, InstanceId, RouteId, SpaceId},
-    routing::{Backend, Entry, RouteTable, Target},
+    routing::{Backend, Balance, Entry, Load, RouteTable, Target},
 };
 
 /// Longer than anything takes that works.
@@ -263,6 +263,7 @@ impl Origin {
             instance: self.instance,
             index,
             weight: None,
+            load: Load::default(),
             target: Target::Sandbox {
                 dir: PathBuf::from(self.addr.to_string()),
                 port: 8080,
@@ -283,6 +284,7 @@ pub(super) fn entry(host: &str, backends: Vec<Arc<Backend>>) -> Entry {
         host: host.to_owned(),
         path: String::new(),
         service: None,
+        balance: Balance::default(),
         backends,
     }
 }

@@ -133,6 +133,7 @@ fn route(state: &State, app: AppId, domain: &Domain, host: &str, process_type: &
         id: RouteId::random(),
         space: state.apps[&app].space,
         domain: domain.id,
+        shared_with: BTreeSet::new(),
         host: RouteHost::parse(host).unwrap(),
         path: RoutePath::parse("").unwrap(),
         destinations: vec![Destination {

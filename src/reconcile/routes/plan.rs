@@ -7,9 +7,12 @@ use http::Uri;
 use crate::{
     drivers::{self, Instance},
     model::{Destination, InstanceId, OperationKind, OperationState, ProcessId, Route, RouteId},
-    routing::{Backend, Entry, RouteService, Target},
+    routing::{Backend, Balance, Entry, Load, RouteService, Target},
     store::State,
 };
+
+/// The option of routes that says how an instance is chosen.
+const LOAD_BALANCING: &str = "loadbalancing";
 
 /// The entries for all routes of `state`, by route. What is as it was in `before` is the same
 /// object, not an equal one.
@@ -74,6 +77,10 @@ fn entry(
         host: route.fqdn(&domain.name).to_lowercase(),
         path: route.path.to_string(),
         service: service(state, route.id),
+        balance: match route.options.get(LOAD_BALANCING).map(String::as_str) {
+            Some("least-connection") => Balance::LeastConnections,
+            _ => Balance::RoundRobin,
+        },
         backends,
     })
 }
@@ -113,6 +120,7 @@ fn backend(state: &State, destination: &Destination, instance: &Instance) -> Opt
         instance: instance.instance,
         index: instance.slot.index,
         weight: destination.weight,
+        load: Load::default(),
         target,
     })
 }

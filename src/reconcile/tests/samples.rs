@@ -55,6 +55,7 @@ pub(in crate::reconcile) async fn app(store: &Store, name: &str, instances: u32)
             id: RouteId::random(),
             space: space.id,
             domain: domain.id,
+            shared_with: BTreeSet::new(),
             host: RouteHost::parse("www").unwrap(),
             path: RoutePath::parse("").unwrap(),
             destinations: vec![Destination {

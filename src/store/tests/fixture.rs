@@ -308,6 +308,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             id: RouteId::from_uuid(uuid(12, number)),
             space,
             domain,
+            shared_with: BTreeSet::new(),
             host: RouteHost::parse("shop").unwrap(),
             path: RoutePath::parse("/v1").unwrap(),
             destinations: vec![Destination {

@@ -163,14 +163,22 @@ async fn a_route_leads_where_it_is_told() {
     let path = format!("/v3/routes/{route}");
     let changed = routes.call("PATCH", &path, patch).await.expect(200);
     assert_eq!(changed["options"]["loadbalancing"], "least-connection");
-    for patch in [
-        json!({ "loadbalancing": "magic" }),
-        json!({ "colour": "red" }),
+    for (patch, words) in [
+        (
+            json!({ "loadbalancing": "magic" }),
+            "Options Loadbalancing must be one of 'round-robin, least-connection' if present",
+        ),
+        (
+            json!({ "colour": "red" }),
+            "Options Unknown field(s): 'colour'",
+        ),
+        (
+            json!({ "loadbalancing": "x".repeat(1024) }),
+            "Route options size exceeded: options must be smaller than 1024 bytes.",
+        ),
     ] {
-        routes
-            .call("PATCH", &path, json!({ "options": patch }))
-            .await
-            .refusal(422);
+        let patch = json!({ "options": patch });
+        assert_eq!(routes.call("PATCH", &path, patch).await.refusal(422), words);
     }
     let patch = json!({ "options": { "loadbalancing": null } });
     let changed = routes.call("PATCH", &path, patch).await.expect(200);
@@ -187,7 +195,7 @@ async fn a_route_leads_where_it_is_told() {
 }
 
 #[tokio::test]
-async fn an_app_of_another_space_is_out_of_reach() {
+async fn a_route_leads_to_apps_of_the_spaces_that_share_it() {
     let routes = Routes::start().await;
     let platform = &routes.platform;
     let (org, _) = platform.home().await;
@@ -198,16 +206,105 @@ async fn an_app_of_another_space_is_out_of_reach() {
     let path = format!("/v3/routes/{route}/destinations");
     let to = json!({ "destinations": [{ "app": { "guid": app } }] });
     let text = routes.call("POST", &path, to.clone()).await.refusal(422);
-    assert!(text.contains("different spaces"), "{text}");
-    let transfer = format!("/v3/routes/{route}/relationships/space");
-    routes
-        .call("PATCH", &transfer, to_one(&other))
+    assert_eq!(
+        text,
+        "Routes destinations must be in either the route's space or the route's shared spaces"
+    );
+
+    let shares = format!("/v3/routes/{route}/relationships/shared_spaces");
+    let with = |space: &str| json!({ "data": [{ "guid": space }] });
+    let off = routes
+        .call("POST", &shares, with(&other))
         .await
-        .expect(200);
-    routes.call("POST", &path, to).await.expect(200);
+        .refusal(403);
+    assert_eq!(off, "Feature Disabled: route_sharing");
+    let flag = "/v3/feature_flags/route_sharing";
+    let on = json!({ "enabled": true });
+    routes.call("PATCH", flag, on).await.expect(200);
     let text = routes
-        .call("PATCH", &transfer, to_one(&routes.space))
+        .call("POST", &shares, with("nobody"))
         .await
         .refusal(422);
-    assert!(text.contains("Unmap it first"), "{text}");
+    assert_eq!(
+        text,
+        "Unable to share route web.apps.test with spaces ['nobody']. Ensure the spaces exist and \
+         that you have access to them."
+    );
+    let own = with(&routes.space);
+    let text = routes.call("POST", &shares, own).await.refusal(422);
+    assert!(
+        text.contains("into the space where they were created"),
+        "{text}"
+    );
+    let shared = routes.call("POST", &shares, with(&other)).await.expect(200);
+    assert_eq!(shared["data"][0]["guid"], other.as_str());
+    assert_eq!(platform.get(&shares).await["data"], shared["data"]);
+    let of_other = platform
+        .get(&format!("/v3/routes?space_guids={other}"))
+        .await;
+    assert_eq!(all(&of_other, "guid"), std::slice::from_ref(&route));
+    // Who has a role there alone sees it in lists, as in Cloud Foundry.
+    let (user, token) = platform.user("neighbour").await;
+    platform.role("organization_user", &user, &org).await;
+    platform.role("space_developer", &user, &other).await;
+    let list = platform
+        .call(&token, "GET", "/v3/routes", Value::Null)
+        .await;
+    assert_eq!(all(&list.expect(200), "guid"), std::slice::from_ref(&route));
+    routes.call("POST", &path, to).await.expect(200);
+
+    let transfer = format!("/v3/routes/{route}/relationships/space");
+    let refused = platform
+        .call(&token, "PATCH", &transfer, to_one(&other))
+        .await;
+    assert_eq!(refused.status, 404);
+    let text = routes
+        .call("PATCH", &transfer, to_one("nobody"))
+        .await
+        .refusal(422);
+    assert_eq!(
+        text,
+        "Unable to transfer owner of route 'web.apps.test' to space 'nobody'. Ensure the space \
+         exists and that you have access to it."
+    );
+    let moved = routes.call("PATCH", &transfer, to_one(&other)).await;
+    assert_eq!(moved.expect(200), json!({ "status": "ok" }));
+    let now = platform.get(&format!("/v3/routes/{route}")).await;
+    assert_eq!(now["relationships"]["space"], to_one(&other));
+    // The space that had it keeps a share of it.
+    let left = platform.get(&shares).await;
+    assert_eq!(all_of(&left), std::slice::from_ref(&routes.space));
+
+    let one = |space: &str| format!("{shares}/{space}");
+    let text = routes
+        .call("DELETE", &one(&other), Value::Null)
+        .await
+        .refusal(422);
+    assert!(text.contains("from the space that owns them"), "{text}");
+    let gone = routes
+        .call("DELETE", &one(&routes.space), Value::Null)
+        .await;
+    gone.expect(204);
+    assert!(all_of(&platform.get(&shares).await).is_empty());
+
+    let events = format!("/v3/audit_events?target_guids={route}&order_by=created_at");
+    let events = platform.get(&events).await;
+    let kinds = all(&events, "type");
+    let wanted = ["create", "share", "transfer-owner", "unshare"];
+    assert_eq!(kinds, wanted.map(|kind| format!("audit.route.{kind}")));
+    let event = |at: usize| &events["resources"][at];
+    assert_eq!(event(1)["data"], json!({ "target_space_guids": [other] }));
+    assert_eq!(event(2)["space"]["guid"], routes.space.as_str());
+    assert_eq!(
+        event(3)["data"],
+        json!({ "target_space_guid": routes.space })
+    );
+    platform.delete(&format!("/v3/spaces/{other}")).await;
+    let left = platform.get("/v3/routes").await;
+    assert!(all(&left, "guid").is_empty());
+}
+
+fn all_of(relationship: &Value) -> Vec<String> {
+    let data = relationship["data"].as_array().unwrap();
+    data.iter().map(guid).collect()
 }

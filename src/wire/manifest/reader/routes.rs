@@ -8,7 +8,7 @@ use super::{
     super::{RouteManifest, RouteUrl, Routing},
     Reader, shown,
 };
-use crate::model::AppProtocol;
+use crate::{model::AppProtocol, wire::route::wrong_in_manifest};
 
 impl Reader<'_> {
     pub(super) fn routing(&mut self) -> Routing {
@@ -57,13 +57,14 @@ impl Reader<'_> {
             None | Some(Value::Null) => BTreeMap::new(),
             Some(Value::Object(options)) => options.clone().into_iter().collect(),
             Some(other) => {
+                let other = shown(other);
                 self.errors.push(format!(
-                    "For route '{text}': 'options' must be a map, not {}",
-                    shown(other)
+                    "Route '{text}': options must be an object, not {other}"
                 ));
                 return None;
             }
         };
+        self.errors.extend(wrong_in_manifest(text, &options));
         Some(RouteManifest {
             url,
             protocol,

@@ -328,6 +328,10 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
         "space": to_one(&space), "domain": to_one(&domain),
     } });
     let route = guid(&platform.make("/v3/routes", route).await);
+    let flag = "/v3/feature_flags/route_sharing";
+    let on = json!({ "enabled": true });
+    let set = platform.call(&platform.admin, "PATCH", flag, on).await;
+    set.expect(200);
     let path = format!("/v3/routes/{route}/destinations");
     let body = json!({ "destinations": [{ "app": { "guid": app } }] });
     let mapped = platform

@@ -32,8 +32,7 @@ const ROUTE_WRITE: Access = "yffnnffyyffn";
 const DOMAIN_SEE: Access = "yyynnyyyyyyn";
 const DOMAIN_MANAGE: Access = "yffnnfyffffn";
 const ROUTE_OWN: Access = "yffnnffyfffn";
-// Nothing is shared here, so the flags are off for good.
-const ROUTE_SHARE: Access = "dddnnddddddn";
+// The flag is off here.
 const SERVICE_SHARE: Access = "dddddddddddd";
 /// Tried where there are brokers: tests/it/api/services.
 pub(super) const ELSEWHERE: Access = "elsewhere";
@@ -226,7 +225,8 @@ pub(super) const ROWS: &[Row] = &[
     ("PATCH", "/v3/routes/{route}/destinations/{destination}", ROUTE_WRITE, r#"{"protocol":"http1"}"#),
     ("DELETE", "/v3/routes/{route}/destinations/{destination}", ROUTE_WRITE, ""),
     ("GET", "/v3/routes/{route}/relationships/shared_spaces", ROUTE_SEE, ""),
-    ("POST", "/v3/routes/{route}/relationships/shared_spaces", ROUTE_SHARE, r#"{"data":[]}"#),
+    ("POST", "/v3/routes/{route}/relationships/shared_spaces", ROUTE_WRITE, r#"{"data":[]}"#),
+    ("DELETE", "/v3/routes/{route}/relationships/shared_spaces/{space}", ROUTE_WRITE, ""),
     ("PATCH", "/v3/routes/{route}/relationships/space", ROUTE_OWN, r#"{"data":{"guid":"{space}"}}"#),
     ("GET", "/v3/security_groups", ALL, ""),
     ("POST", "/v3/security_groups", ADMIN, r#"{"name":"new"}"#),
