@@ -75,7 +75,7 @@ use crate::{
     blobs::Blobs,
     brokers::Brokers,
     logs::{Line, Logs, Stream},
-    model::{AppId, DomainName, Megabytes, Timestamp},
+    model::{AppId, DomainName, Megabytes, PortRange, Timestamp},
     runtimes::Catalog,
     store::{Store, audit, cascade},
 };
@@ -95,6 +95,8 @@ pub struct Config {
     pub first_uid: u32,
     /// Whether images may be pushed (Cloud Foundry's feature flag `diego_docker`).
     pub images: bool,
+    /// Ports that TCP routes may have; none where there are no TCP routes.
+    pub tcp_ports: Option<PortRange>,
 }
 
 /// The door to desired state; clones share it.

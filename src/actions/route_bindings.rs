@@ -289,6 +289,9 @@ fn check(state: &State, service: &Service, route: &Route) -> Result<(), ActionEr
     if domain.is_some_and(|domain| domain.internal) {
         return refuse("Route services cannot be bound to internal routes");
     }
+    if route.port.is_some() {
+        return refuse("Route services cannot be bound to TCP routes");
+    }
     if route.space != service.space {
         return refuse("The service instance and the route are in different spaces");
     }

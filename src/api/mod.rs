@@ -10,6 +10,7 @@ mod networking;
 mod openapi;
 mod raw;
 mod root;
+mod router_groups;
 mod runtimes;
 mod service;
 mod uaa;
@@ -60,6 +61,7 @@ fn endpoints() -> openapi::Router {
         .merge(openapi::router())
         .merge(uaa::router())
         .merge(networking::router())
+        .merge(router_groups::router())
         .merge(runtimes::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())

@@ -1,7 +1,7 @@
 //! Where clients find everything: `/`, `/v3`, `/v3/info`.
 
 use axum::{Json, extract::State};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     Api,
@@ -24,8 +24,6 @@ pub(super) fn router() -> Router {
             "/v3/info",
             get(async |Base(base): Base| Json(platform::info(&base))),
         )
-        // Groups of TCP ports, which there are none of.
-        .route("/routing/v1/router_groups", get(async || Json(json!([]))))
 }
 
 async fn v3(Base(base): Base) -> Json<Value> {

@@ -232,6 +232,7 @@ mod tests {
                 .unwrap(),
             index: 2,
             weight: None,
+            load: crate::routing::Load::default(),
             target: Target::Sandbox {
                 dir: PathBuf::new(),
                 port: 8080,

@@ -1,9 +1,16 @@
 //! What a gateway is told when it starts.
 
-use std::{borrow::Cow, fmt, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    borrow::Cow,
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
-use tokio::{net::TcpStream, runtime::Handle};
+use tokio::{net::TcpStream, runtime::Handle, sync::watch};
 
 use super::RouteServices;
 use crate::sandbox;
@@ -23,6 +30,17 @@ pub struct Listen {
     pub setting: Cow<'static, str>,
 }
 
+/// Where TCP routes are served.
+#[derive(Debug, Clone)]
+pub struct Tcp {
+    /// The addresses whose ports are theirs.
+    pub addresses: Vec<IpAddr>,
+    /// What an operator changes to get other ports, for error messages.
+    pub setting: Cow<'static, str>,
+    /// Changes whenever the table has.
+    pub changed: watch::Receiver<()>,
+}
+
 /// What a gateway is told when it starts.
 #[derive(Clone)]
 pub struct Config {
@@ -40,6 +58,8 @@ pub struct Config {
     pub dial: Dial,
     /// Whether a client's `X-Forwarded-Proto` is believed: only where a proxy stands before.
     pub keep_forwarded_proto: bool,
+    /// Where TCP routes are served, if at all.
+    pub tcp: Option<Tcp>,
     /// How requests go through route services; none where they are not served.
     pub route_services: Option<RouteServices>,
     /// Bounds of size, number and time.
@@ -61,6 +81,7 @@ impl Config {
                 Box::pin(async move { sandbox::dial(&dir, port).await })
             }),
             keep_forwarded_proto: false,
+            tcp: None,
             route_services: None,
             limits: Limits::default(),
         }

@@ -28,15 +28,15 @@ pub(super) struct Exchange {
     sent: u64,
 }
 
-/// A backend in the hands of a request.
-struct Held {
+/// A backend in the hands of a request or connection.
+pub(super) struct Held {
     backend: Arc<Backend>,
     /// Whether the request counts in the backend's load.
     counted: bool,
 }
 
 impl Held {
-    fn new(backend: &Arc<Backend>, balance: Balance) -> Self {
+    pub(super) fn new(backend: &Arc<Backend>, balance: Balance) -> Self {
         let counted = balance == Balance::LeastConnections;
         if counted {
             backend.load.begin();

@@ -27,6 +27,7 @@ mod server;
 mod service;
 mod site;
 mod sticky;
+mod tcp;
 mod tunnel;
 mod worker;
 
@@ -36,7 +37,7 @@ mod tests;
 pub use access::{AccessLines, AccessLog, AccessRecord, access_log};
 pub use api::{ApiService, Peer};
 pub use body::{Body, BodyError, full};
-pub use config::{Config, Dial, Limits, Listen, PlatformHosts};
+pub use config::{Config, Dial, Limits, Listen, PlatformHosts, Tcp};
 pub use counters::Counts;
 pub use error::GatewayError;
 pub use route_service::{KeyError, RouteServices, Seal};

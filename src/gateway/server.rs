@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::{
-    AccessLog, ApiService, Config, Counts, GatewayError,
+    AccessLog, ApiService, Config, Counts, GatewayError, Tcp,
     counters::Counters,
-    listen,
+    listen, tcp,
     worker::{Shared, Worker},
 };
 use crate::{certs::Certs, routing::RouteTable, sandbox::Turns};
@@ -104,6 +104,9 @@ impl Gateway {
                 .thread(number, sockets, &shared)
                 .map_err(GatewayError::Thread)?;
         }
+        if let Some(tcp) = shared.config.tcp.clone() {
+            gateway.serve_tcp(tcp, &shared);
+        }
         Ok(gateway)
     }
 
@@ -150,6 +153,19 @@ impl Gateway {
                 let _ = ended.send(());
             })?;
         start.recv().map_err(io::Error::other)?
+    }
+
+    fn serve_tcp(&mut self, tcp: Tcp, shared: &Arc<Shared>) {
+        let counters = Arc::new(Counters::default());
+        self.counters.push(Arc::clone(&counters));
+        let (ended, end) = oneshot::channel();
+        self.ended.push(end);
+        let (drain, halt) = (self.drain.subscribe(), self.halt.subscribe());
+        let serve = tcp::serve(Arc::clone(shared), counters, tcp, drain, halt);
+        shared.config.runtime.spawn(async move {
+            serve.await;
+            let _ = ended.send(());
+        });
     }
 
     /// The addresses for HTTP, then those for HTTPS, with the ports that the kernel chose.

@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Pause after a failed accept, which is mostly for want of descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+pub(super) const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Routes whose turn a thread remembers; past that it starts afresh.
 const REMEMBERED_ROUTES: usize = 100_000;
@@ -201,18 +201,16 @@ impl Worker {
         tls: bool,
         drain: &watch::Receiver<bool>,
     ) {
-        let shared = Arc::clone(&self.shared);
-        if shared.connections.fetch_add(1, Relaxed) >= shared.config.limits.connections {
-            shared.connections.fetch_sub(1, Relaxed);
+        let Some(counted) = Counted::new(&self.shared) else {
             self.counters.refused();
             return;
-        }
+        };
         self.counters.connection();
         let alive = self.live.one();
         let serve = connection::serve(Rc::clone(self), stream, peer, tls, drain.clone());
         tokio::task::spawn_local(async move {
             let _alive = alive;
-            let _counted = Counted(shared);
+            let _counted = counted;
             serve.await;
         });
     }
@@ -228,7 +226,16 @@ impl Worker {
 }
 
 /// A connection in the count of all, until it is dropped.
-struct Counted(Arc<Shared>);
+pub(super) struct Counted(Arc<Shared>);
+
+impl Counted {
+    /// One more, unless there are as many as there may be.
+    pub(super) fn new(shared: &Arc<Shared>) -> Option<Self> {
+        let counted = Self(Arc::clone(shared));
+        let before = shared.connections.fetch_add(1, Relaxed);
+        (before < shared.config.limits.connections).then_some(counted)
+    }
+}
 
 impl Drop for Counted {
     fn drop(&mut self) {

@@ -19,6 +19,9 @@ pub struct Domain {
     /// Reachable from other apps only (`apps.internal`).
     #[serde(default)]
     pub internal: bool,
+    /// Whether its routes are TCP ports, of the platform's one router group.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tcp: bool,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

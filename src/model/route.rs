@@ -25,6 +25,9 @@ pub struct Route {
     pub host: RouteHost,
     /// The path prefix; empty for all paths.
     pub path: RoutePath,
+    /// The port of a TCP route, which has neither host nor path.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
     /// Where its requests go.
     pub destinations: Vec<Destination>,
     /// Options by Cloud Foundry's names, such as `loadbalancing`.
@@ -55,15 +58,19 @@ impl Route {
         self.space == space || self.shared_with.contains(&space)
     }
 
-    /// The route as the API's `url` shows it: host name and path, no scheme.
+    /// The route as the API's `url` shows it: host name and path or port, no scheme.
     #[must_use]
     pub fn url(&self, domain: &DomainName) -> String {
-        format!("{}{}", self.fqdn(domain), self.path)
+        let name = self.fqdn(domain);
+        match self.port {
+            Some(port) => format!("{name}:{port}"),
+            None => format!("{name}{}", self.path),
+        }
     }
 }
 
 /// How the gateway speaks to a destination.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AppProtocol {
     /// HTTP/1.1.
@@ -71,6 +78,8 @@ pub enum AppProtocol {
     Http1,
     /// HTTP/2 without TLS, by prior knowledge.
     Http2,
+    /// Whatever the client speaks: bytes of a TCP route.
+    Tcp,
 }
 
 /// One app's process that serves a route.

@@ -41,6 +41,8 @@ pub struct Deps {
     pub logs: Logs,
     /// Where the gateway finds the newest routing table.
     pub table: Arc<ArcSwap<RouteTable>>,
+    /// Told of each new table.
+    pub tabled: watch::Sender<()>,
     /// Tells the time.
     pub clock: Clock,
     /// What it is told once.
@@ -67,7 +69,7 @@ impl Reconciler {
         let driver = Driver {
             store: deps.store.clone(),
             drivers: deps.drivers.clone(),
-            routes: Routes::new(Arc::clone(&deps.table)),
+            routes: Routes::new(Arc::clone(&deps.table), deps.tabled.clone()),
             clock: deps.clock.clone(),
             config: Arc::clone(&config),
             observed,

@@ -70,13 +70,12 @@ fn least_busy<'a>(
     turn: u32,
     fits: impl Fn(&&'a Arc<Backend>) -> bool,
 ) -> Option<&'a Arc<Backend>> {
-    let count = entry.backends.len();
-    let first = (turn as usize).checked_rem(count)?;
-    let from_there = entry.backends.iter().cycle().skip(first).take(count);
-    // The first of equals is taken.
-    from_there
-        .filter(fits)
-        .min_by_key(|backend| backend.load.now())
+    let fitting = || entry.backends.iter().filter(|backend| fits(backend));
+    let least = fitting().map(|backend| backend.load.now()).min()?;
+    let idle = || fitting().filter(|backend| backend.load.now() <= least);
+    let position = (turn as usize).checked_rem(idle().count()).unwrap_or(0);
+    // Other threads go on counting: then any will do.
+    idle().nth(position).or_else(|| fitting().next())
 }
 
 fn by_weight<'a>(entry: &'a Entry, turn: u32, exclude: &[InstanceId]) -> Option<&'a Arc<Backend>> {
@@ -139,6 +138,7 @@ mod tests {
             route: RouteId::random(),
             host: "a.kr".into(),
             path: String::new(),
+            port: None,
             service: None,
             balance: Balance::default(),
             backends,

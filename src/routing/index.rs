@@ -13,6 +13,7 @@ pub(super) struct Index {
     exact: HashMap<Box<[u8]>, Paths>,
     /// By what follows `*.`.
     wildcard: HashMap<Box<[u8]>, Paths>,
+    ports: HashMap<u16, usize>,
 }
 
 /// Path prefixes of one host, longest first.
@@ -23,6 +24,10 @@ impl Index {
     pub(super) fn of(entries: &[Arc<Entry>]) -> Self {
         let mut index = Self::default();
         for (at, entry) in entries.iter().enumerate() {
+            if let Some(port) = entry.port {
+                index.ports.entry(port).or_insert(at);
+                continue;
+            }
             let host = entry.host.to_ascii_lowercase();
             let host = host.trim_end_matches('.');
             let (map, name) = match host.strip_prefix("*.") {
@@ -34,6 +39,10 @@ impl Index {
                 .insert(&entry.path, at);
         }
         index
+    }
+
+    pub(super) fn port(&self, port: u16) -> Option<usize> {
+        self.ports.get(&port).copied()
     }
 
     pub(super) fn lookup(&self, host: &str, path: &str) -> Option<usize> {
@@ -118,6 +127,7 @@ mod tests {
             route: RouteId::random(),
             host: host.to_owned(),
             path: path.to_owned(),
+            port: None,
             service: None,
             balance: Balance::default(),
             backends: Vec::new(),

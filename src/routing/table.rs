@@ -43,6 +43,17 @@ impl RouteTable {
     pub fn lookup(&self, host: &str, path: &str) -> Option<&Arc<Entry>> {
         self.index.lookup(host, path).map(|at| &self.entries[at])
     }
+
+    /// The TCP route of a port.
+    #[must_use]
+    pub fn port(&self, port: u16) -> Option<&Arc<Entry>> {
+        self.index.port(port).map(|at| &self.entries[at])
+    }
+
+    /// The ports of all TCP routes.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.entries.iter().filter_map(|entry| entry.port)
+    }
 }
 
 /// One route and the instances that can serve it.
@@ -54,6 +65,8 @@ pub struct Entry {
     pub host: String,
     /// Path prefix; empty for all.
     pub path: String,
+    /// The port of a TCP route, which no request is for.
+    pub port: Option<u16>,
     /// What its requests go through on their way to an app.
     pub service: Option<RouteService>,
     /// How one of its instances is chosen.

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::unix::fs::PermissionsExt as _,
     path::PathBuf,
     process::ExitCode,
@@ -120,6 +120,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
             upload: config.upload.bytes(),
             first_uid: config.app_first_uid.get(),
             images: config.images,
+            tcp_ports: config.tcp_ports.0,
         }),
         runtimes: runtimes.clone(),
     };
@@ -159,6 +160,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         logs.clone(),
         clock.clone(),
     );
+    let (tabled, tables) = watch::channel(());
     let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
         store: store.clone(),
         drivers: drivers.clone(),
@@ -167,6 +169,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         blobs,
         logs: logs.clone(),
         table: Arc::clone(&table),
+        tabled,
         clock: clock.clone(),
         config: reconcile_config(&config),
         bandwidth,
@@ -196,7 +199,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         ssh: door.as_ref().map(|door| ssh::offered(&config, door)),
     });
     let gateway = Gateway::start(
-        gateway_config(&config, platform)?,
+        gateway_config(&config, platform, tables)?,
         table,
         &certs,
         control::service(api, config.behind_proxy),
@@ -374,6 +377,7 @@ fn key_files(config: &Config) -> Vec<KeyFiles> {
 fn gateway_config(
     config: &Config,
     platform: gateway::PlatformHosts,
+    tables: watch::Receiver<()>,
 ) -> anyhow::Result<gateway::Config> {
     let listen = |at: Listen, key: &'static str| {
         at.address()
@@ -401,10 +405,30 @@ fn gateway_config(
             Threads::Exactly(count) => count.get(),
         },
         keep_forwarded_proto: config.behind_proxy,
+        tcp: config.tcp_ports.0.map(|_| gateway::Tcp {
+            addresses: tcp_addresses(config),
+            setting: "listen.tcp_ports".into(),
+            changed: tables,
+        }),
         route_services: Some(gateway::RouteServices::try_new(seal, &limits)?),
         limits,
         ..gateway::Config::new(tokio::runtime::Handle::current(), platform)
     })
+}
+
+/// Where TCP routes are: where HTTP is, and each address once, which "any" stands for as well.
+fn tcp_addresses(config: &Config) -> Vec<IpAddr> {
+    let each = [config.http, config.https].into_iter();
+    let mut addresses: Vec<IpAddr> = each
+        .filter_map(|listen| Some(listen.address()?.ip()))
+        .collect();
+    // Any IPv6 address is any IPv4 address too.
+    let any = [IpAddr::from([0; 16]), IpAddr::from([0; 4])];
+    if let Some(any) = any.into_iter().find(|any| addresses.contains(any)) {
+        return vec![any];
+    }
+    addresses.dedup();
+    addresses
 }
 
 /// How clients on this machine find the daemon.

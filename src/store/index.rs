@@ -31,10 +31,11 @@ pub struct Indexes {
     builds: OrdSet<(AppId, Timestamp, BuildId)>,
     staging: OrdSet<(Timestamp, BuildId)>,
     droplets: OrdSet<(AppId, Timestamp, DropletId)>,
-    routes: OrdMap<(DomainId, RouteHost, RoutePath), RouteId>,
-    routes_by_space: OrdSet<(SpaceId, RouteId)>,
-    routes_shared: OrdSet<(SpaceId, RouteId)>,
-    routes_by_app: OrdSet<(AppId, RouteId)>,
+    pub(super) routes: OrdMap<(DomainId, RouteHost, RoutePath), RouteId>,
+    pub(super) routes_by_port: OrdMap<u16, RouteId>,
+    pub(super) routes_by_space: OrdSet<(SpaceId, RouteId)>,
+    pub(super) routes_shared: OrdSet<(SpaceId, RouteId)>,
+    pub(super) routes_by_app: OrdSet<(AppId, RouteId)>,
     pub(super) segments: OrdMap<String, SegmentId>,
     pub(super) groups: OrdMap<String, GroupId>,
     pub(super) clients: OrdMap<String, ClientId>,
@@ -177,8 +178,12 @@ impl Indexes {
                 );
             }
             Record::Route(route) => {
-                let url = (route.domain, route.host.clone(), route.path.clone());
-                E::map(&mut self.routes, url, route.id);
+                if let Some(port) = route.port {
+                    E::map(&mut self.routes_by_port, port, route.id);
+                } else {
+                    let url = (route.domain, route.host.clone(), route.path.clone());
+                    E::map(&mut self.routes, url, route.id);
+                }
                 E::set(&mut self.routes_by_space, (route.space, route.id));
                 for space in &route.shared_with {
                     E::set(&mut self.routes_shared, (*space, route.id));
@@ -413,70 +418,6 @@ impl super::State {
     pub fn droplets_of(&self, app: AppId) -> impl DoubleEndedIterator<Item = &Droplet> + '_ {
         range(&self.indexes.droplets, app)
             .filter_map(|id| self.droplets.get(&id).map(AsRef::as_ref))
-    }
-
-    /// The route with exactly this host and path under `domain`.
-    #[must_use]
-    pub fn route_by_url(
-        &self,
-        domain: DomainId,
-        host: &RouteHost,
-        path: &RoutePath,
-    ) -> Option<&crate::model::Route> {
-        let key = (domain, host.clone(), path.clone());
-        self.routes
-            .get(self.indexes.routes.get(&key)?)
-            .map(AsRef::as_ref)
-    }
-
-    /// The routes with this host under `domain`, by path.
-    pub fn routes_of_host(
-        &self,
-        domain: DomainId,
-        host: &RouteHost,
-    ) -> impl Iterator<Item = &crate::model::Route> + '_ {
-        let host = host.clone();
-        // The path that is none comes first.
-        let first = crate::model::RoutePath::parse("").ok();
-        first
-            .map(|path| self.indexes.routes.range((domain, host.clone(), path)..))
-            .into_iter()
-            .flatten()
-            .take_while(move |((at, name, _), _)| *at == domain && *name == host)
-            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
-    }
-
-    /// The routes of `space`.
-    pub fn routes_of_space(
-        &self,
-        space: SpaceId,
-    ) -> impl Iterator<Item = &crate::model::Route> + '_ {
-        self.indexes
-            .routes_by_space
-            .range((space, nil())..)
-            .take_while(move |(owner, _)| *owner == space)
-            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
-    }
-
-    /// The routes of other spaces that are shared with `space`.
-    pub fn routes_shared_with(
-        &self,
-        space: SpaceId,
-    ) -> impl Iterator<Item = &crate::model::Route> + '_ {
-        self.indexes
-            .routes_shared
-            .range((space, nil())..)
-            .take_while(move |(with, _)| *with == space)
-            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
-    }
-
-    /// The routes with `app` among their destinations.
-    pub fn routes_of_app(&self, app: AppId) -> impl Iterator<Item = &crate::model::Route> + '_ {
-        self.indexes
-            .routes_by_app
-            .range((app, nil())..)
-            .take_while(move |(owner, _)| *owner == app)
-            .filter_map(|(_, id)| self.routes.get(id).map(AsRef::as_ref))
     }
 
     /// All audit events, oldest first.

@@ -28,6 +28,7 @@ mod open;
 mod quotas;
 mod reach;
 mod record;
+mod routes;
 mod runs;
 mod schema;
 pub mod service_events;

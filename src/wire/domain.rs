@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Base, Links, MetadataPatch, ToMany, ToOne, shared};
+use super::{Base, Links, MetadataPatch, ToMany, ToOne, router_group, shared};
 use crate::model::{Domain, OrgId};
 
 /// Body of `POST /v3/domains`.
@@ -16,14 +16,23 @@ pub struct Create {
     /// Whether it is for traffic between apps only.
     #[serde(default, deserialize_with = "shared::or_default")]
     pub internal: bool,
-    /// For TCP domains, which there are none of.
-    pub router_group: Option<Value>,
+    /// The group whose ports its routes are, for a TCP domain.
+    #[serde(default, deserialize_with = "shared::or_default")]
+    pub router_group: Option<RouterGroup>,
     /// Who owns it and who else may use it.
     #[serde(default, deserialize_with = "shared::or_default")]
     pub relationships: Relationships,
     /// Labels and annotations.
     #[serde(default, deserialize_with = "shared::or_default")]
     pub metadata: MetadataPatch,
+}
+
+/// A router group by its guid.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RouterGroup {
+    /// The guid.
+    pub guid: String,
 }
 
 /// Who owns a domain and who else may use it.
@@ -66,14 +75,18 @@ pub fn present(domain: &Domain, base: &Base, sees: &dyn Fn(OrgId) -> bool) -> Va
                 &format!("{path}/relationships/shared_organizations"),
             );
     }
+    if domain.tcp {
+        let group = format!("/routing/v1/router_groups/{}", router_group::GUID);
+        links = links.to("router_group", &group);
+    }
     json!({
         "guid": domain.id.to_string(),
         "created_at": domain.created_at.to_string(),
         "updated_at": domain.updated_at.to_string(),
         "name": domain.name,
         "internal": domain.internal,
-        "router_group": null,
-        "supported_protocols": ["http"],
+        "router_group": domain.tcp.then(|| json!({ "guid": router_group::GUID })),
+        "supported_protocols": [if domain.tcp { "tcp" } else { "http" }],
         "relationships": {
             "organization": shared::to_maybe(domain.org),
             "shared_organizations": shared::to_many(&shared_with),

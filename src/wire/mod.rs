@@ -31,6 +31,7 @@ pub mod revision;
 pub mod role;
 pub mod route;
 pub mod route_binding;
+pub mod router_group;
 pub mod scim;
 pub mod security_group;
 pub mod select;

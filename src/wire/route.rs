@@ -17,7 +17,7 @@ pub struct Create {
     pub host: Option<String>,
     /// The path prefix.
     pub path: Option<String>,
-    /// For TCP routes, which there are none of.
+    /// The port of a TCP route; a free one where it is not said.
     pub port: Option<u32>,
     /// Options by name.
     #[serde(default, deserialize_with = "shared::or_default")]
@@ -111,10 +111,10 @@ pub fn present(
         "guid": route.id.to_string(),
         "created_at": route.created_at.to_string(),
         "updated_at": route.updated_at.to_string(),
-        "protocol": "http",
+        "protocol": if route.port.is_some() { "tcp" } else { "http" },
         "host": route.host,
         "path": route.path,
-        "port": null,
+        "port": route.port,
         "url": route.url(domain),
         "destinations": each(route, port),
         "relationships": {
@@ -175,21 +175,15 @@ pub const fn protocol(protocol: AppProtocol) -> &'static str {
     match protocol {
         AppProtocol::Http1 => "http1",
         AppProtocol::Http2 => "http2",
+        AppProtocol::Tcp => "tcp",
     }
 }
 
 /// The protocol with this name.
-///
-/// # Errors
-/// Words for the user.
-pub fn parse_protocol(text: Option<&str>) -> Result<AppProtocol, String> {
-    match text {
-        None | Some("http1") => Ok(AppProtocol::Http1),
-        Some("http2") => Ok(AppProtocol::Http2),
-        Some(other) => Err(format!(
-            "Destination protocol '{other}' must be 'http1' or 'http2'."
-        )),
-    }
+#[must_use]
+pub fn parse_protocol(text: &str) -> Option<AppProtocol> {
+    let all = [AppProtocol::Http1, AppProtocol::Http2, AppProtocol::Tcp];
+    all.into_iter().find(|known| protocol(*known) == text)
 }
 
 /// The ways to choose an instance that the option `loadbalancing` knows.

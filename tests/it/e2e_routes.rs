@@ -1,7 +1,11 @@
 //! Where the requests for a route go, as the stock `cf` says: through route services, to other
 //! spaces' apps, to TCP ports.
 
-use std::process::Command;
+use std::{
+    io::{Read as _, Write as _},
+    net::{Shutdown, TcpListener, TcpStream},
+    process::Command,
+};
 
 use crate::support::{Cf, Daemon, Setup, eventually, folder};
 
@@ -134,4 +138,108 @@ fn a_route_is_shared_moved_and_told_how_to_choose() {
     let events = cf.run(&["curl", "/v3/audit_events?types=audit.route.transfer-owner"]);
     assert!(events.contains("target_space_guid"), "{events}");
     assert!(daemon.get_ok("www").starts_with("there got /"));
+}
+
+/// Sends back what it gets, line by line, with its name before it.
+const LINES: &str = r#"
+import os, socketserver
+
+class Handler(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(os.environ["WHO"].encode() + b" " + line)
+        self.wfile.write(b"end\n")
+
+class Server(socketserver.ThreadingTCPServer):
+    allow_reuse_address = True
+
+Server(("0.0.0.0", 8080), Handler).serve_forever()
+"#;
+
+/// Two ports one after the other that nobody listens on.
+fn two_free_ports() -> u16 {
+    eventually("two ports to be free", || {
+        let first = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port().checked_add(1)?;
+        TcpListener::bind(("127.0.0.1", port)).ok()?;
+        Some(port - 1)
+    })
+}
+
+/// What comes back for one line and the end of this side.
+fn exchange(port: u16) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    stream.write_all(b"hello\n").ok()?;
+    stream.shutdown(Shutdown::Write).ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer).filter(|answer| !answer.is_empty())
+}
+
+#[test]
+fn tcp_routes_are_ports_of_the_host() {
+    let port = two_free_ports();
+    let daemon = Daemon::with(Setup {
+        arguments: vec![
+            "--set".to_owned(),
+            format!("listen.tcp_ports={port}-{}", port + 1),
+        ],
+        ..Setup::default()
+    });
+    let cf = Cf::login(&daemon);
+    let groups = cf.run(&["router-groups"]);
+    assert!(groups.contains("default-tcp"), "{groups}");
+    let tcp = "tcp.localhost";
+    cf.run(&["create-shared-domain", tcp, "--router-group", "default-tcp"]);
+    let domains = cf.run(&["domains"]);
+    assert!(
+        domains.contains(tcp) && domains.contains("tcp"),
+        "{domains}"
+    );
+
+    let files = folder(&[
+        ("app.py", LINES),
+        ("Procfile", "web: WHO=lines python3 app.py\n"),
+    ]);
+    cf.run_in(files.path(), &["push", "lines", "-m", "64M", "--no-route"]);
+    let number = port.to_string();
+    cf.run(&["map-route", "lines", tcp, "--port", &number]);
+    let answer = eventually("the port to answer", || exchange(port));
+    assert_eq!(answer, "lines hello\nend\n");
+    let routes = cf.run(&["routes"]);
+    assert!(
+        routes.contains(&number) && routes.contains("lines"),
+        "{routes}"
+    );
+    let refused = cf.fail(&["create-route", tcp, "--port", "1024"]);
+    assert!(
+        refused.contains("Port '1024' is not available"),
+        "{refused}"
+    );
+    // The other one, chosen by the platform, is open as soon as it is an app's.
+    cf.run(&["map-route", "lines", tcp]);
+    let answer = eventually("the other port to answer", || exchange(port + 1));
+    assert_eq!(answer, "lines hello\nend\n");
+    let app = cf.run(&["app", "lines"]);
+    assert!(app.contains(&format!("{tcp}:{port}")), "{app}");
+
+    // It is there after a restart of the app, and closes with the route.
+    cf.run(&["restart", "lines"]);
+    eventually("the port to answer again", || exchange(port));
+    cf.run(&["delete-route", tcp, "--port", &number, "-f"]);
+    eventually("the port to be closed", || {
+        TcpStream::connect(("127.0.0.1", port))
+            .is_err()
+            .then_some(())
+    });
+    cf.run(&[
+        "unmap-route",
+        "lines",
+        tcp,
+        "--port",
+        &(port + 1).to_string(),
+    ]);
+    eventually("nobody to answer", || {
+        exchange(port + 1).is_none().then_some(())
+    });
 }

@@ -25,7 +25,7 @@ pub fn default_domain<'a>(
     state.domain_by_name(platform).or_else(|| {
         let usable = state.domains.values();
         usable
-            .filter(|domain| !domain.internal && usable_in(domain, org))
+            .filter(|domain| !domain.internal && !domain.tcp && usable_in(domain, org))
             .min_by_key(|domain| (domain.org.is_some(), domain.created_at))
             .map(AsRef::as_ref)
     })
@@ -39,6 +39,7 @@ pub(in crate::actions) fn shared(name: DomainName, now: Timestamp) -> Domain {
         org: None,
         shared_with: Vec::new(),
         internal: false,
+        tcp: false,
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,

@@ -14,6 +14,7 @@ use crate::{
     wire::{
         ToMany,
         domain::{Create, Update},
+        router_group,
     },
 };
 
@@ -66,7 +67,7 @@ impl Actions {
             .ok_or(ActionError::NotFound("Domain"))
     }
 
-    /// Whether a route with this host and path is there.
+    /// Whether a route with this host and path, or with this port, is there.
     ///
     /// # Errors
     /// Where there is no such domain or the host or path is none.
@@ -76,11 +77,42 @@ impl Actions {
         id: DomainId,
         host: &str,
         path: &str,
+        port: Option<u16>,
     ) -> Result<bool, ActionError> {
         self.domain(caller, id)?;
+        let state = self.store.state();
+        if let Some(port) = port {
+            let found = state.route_by_port(port);
+            return Ok(found.is_some_and(|route| route.domain == id));
+        }
         let host = RouteHost::parse(host.to_lowercase())?;
         let path = RoutePath::parse(path)?;
-        Ok(self.store.state().route_by_url(id, &host, &path).is_some())
+        Ok(state.route_by_url(id, &host, &path).is_some())
+    }
+
+    /// Passes where a domain of the router group `guid` may be made.
+    fn check_group(
+        &self,
+        caller: &Caller,
+        guid: &str,
+        owned: bool,
+        internal: bool,
+    ) -> Result<(), ActionError> {
+        let refuse = |text: String| Err(ActionError::Unprocessable(text));
+        if owned {
+            return refuse(
+                "Domains scoped to an organization cannot be associated to a router group."
+                    .to_owned(),
+            );
+        }
+        if internal {
+            return refuse("Internal domains cannot be associated to a router group.".to_owned());
+        }
+        caller.need_admin()?;
+        if guid != router_group::GUID || self.config.tcp_ports.is_none() {
+            return refuse(format!("Router group with guid '{guid}' not found."));
+        }
+        Ok(())
     }
 
     /// Makes a domain.
@@ -92,10 +124,10 @@ impl Actions {
         caller: &Caller,
         body: Create,
     ) -> Result<Domain, ActionError> {
-        if body.router_group.is_some_and(|group| !group.is_null()) {
-            return Err(ActionError::Unprocessable(
-                "TCP domains are not supported: leave out 'router_group'".to_owned(),
-            ));
+        let tcp = body.router_group.is_some();
+        let owned = body.relationships.organization.is_some();
+        if let Some(group) = body.router_group {
+            self.check_group(caller, &group.guid, owned, body.internal)?;
         }
         let name = DomainName::parse(body.name.to_lowercase())?;
         let owner = body.relationships.organization;
@@ -145,6 +177,7 @@ impl Actions {
                     org,
                     shared_with,
                     internal,
+                    tcp,
                     metadata,
                     created_at: now,
                     updated_at: now,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     authz::Verb,
-    model::{App, AppId, AppProtocol, Job, Process, SpaceId},
+    model::{App, AppId, Job, Process, SpaceId},
     store::State,
     wire::manifest::{self, AppManifest, Document, RouteView, View},
 };
@@ -133,9 +133,10 @@ fn view<'a>(state: &'a State, app: &'a App) -> View<'a> {
     let routes = state.routes_of_app(app.id).filter_map(|route| {
         let domain = state.domains.get(&route.domain)?;
         let mut to_app = route.destinations.iter().filter(|d| d.app == app.id);
+        let first = to_app.next().map(|destination| destination.protocol);
         Some(RouteView {
             url: route.url(&domain.name),
-            http2: to_app.any(|destination| destination.protocol == AppProtocol::Http2),
+            protocol: first.unwrap_or_default(),
             options: route.options.clone(),
         })
     });

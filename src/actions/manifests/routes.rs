@@ -4,7 +4,7 @@ use super::{apply::Apply, words};
 use crate::{
     actions::{
         default_domain,
-        routes::{NewRoute, note_mapping, put_new},
+        routes::{NewRoute, note_mapping, put_new, usual_protocol},
         usable_in,
     },
     model::{
@@ -65,7 +65,14 @@ fn unmap_all(with: Apply<'_>, tx: &mut Tx, app: &App) {
         route.destinations = stay;
         route.updated_at = with.now;
         for destination in &gone {
-            note_mapping(tx, with.caller, "unmap", &route, destination, with.now);
+            note_mapping(
+                tx,
+                with.caller,
+                ("unmap", true),
+                &route,
+                destination,
+                with.now,
+            );
         }
         tx.put(route);
     }
@@ -81,12 +88,18 @@ fn listed(with: Apply<'_>, tx: &mut Tx, app: &App, wanted: &RouteManifest) -> Re
     let Some((host, domain)) = found else {
         return Err(format!("No domains exist for route {text}"));
     };
-    let mut route = route_at(with, tx, app, &domain, &host, &wanted.url.path)
-        .map_err(|error| format!("For route '{text}': {error}"))?;
+    let place = Place {
+        domain: &domain,
+        host: &host,
+        path: &wanted.url.path,
+        port: wanted.url.port,
+    };
+    let mut route =
+        route_at(with, tx, app, &place).map_err(|error| format!("For route '{text}': {error}"))?;
     apply_options(&mut route.options, &wanted.options)
         .map_err(|errors| format!("For route '{text}': {}", errors.join(", ")))?;
-    map(with, tx, app, route, wanted.protocol);
-    Ok(())
+    map(with, tx, app, route, wanted.protocol)
+        .map_err(|error| format!("For route '{text}': {error}"))
 }
 
 fn default(with: Apply<'_>, tx: &mut Tx, app: &App) -> Result<(), String> {
@@ -106,10 +119,9 @@ fn default(with: Apply<'_>, tx: &mut Tx, app: &App) -> Result<(), String> {
             )
         })?;
     let domain = default_of(with, tx, app)?;
-    let route = route_at(with, tx, app, &domain, &host, &no_path())
+    let route = route_at(with, tx, app, &Place::bare(&domain, &host, &no_path()))
         .map_err(|error| format!("Failed to create default route from app name: {error}"))?;
-    map(with, tx, app, route, None);
-    Ok(())
+    map(with, tx, app, route, None)
 }
 
 fn random(with: Apply<'_>, tx: &mut Tx, app: &App) -> Result<(), String> {
@@ -136,9 +148,8 @@ fn random(with: Apply<'_>, tx: &mut Tx, app: &App) -> Result<(), String> {
         if tx.route_by_url(domain.id, &host, &no_path()).is_some() {
             continue;
         }
-        let route = route_at(with, tx, app, &domain, &host, &no_path())?;
-        map(with, tx, app, route, None);
-        return Ok(());
+        let route = route_at(with, tx, app, &Place::bare(&domain, &host, &no_path()))?;
+        return map(with, tx, app, route, None);
     }
     Err("No free random route was found; name one in 'routes'".to_owned())
 }
@@ -162,16 +173,42 @@ fn org_of(state: &State, app: &App) -> Result<OrgId, String> {
         .ok_or_else(|| "Space not found".to_owned())
 }
 
+/// Where a route is.
+struct Place<'a> {
+    domain: &'a Domain,
+    host: &'a RouteHost,
+    path: &'a RoutePath,
+    port: Option<u16>,
+}
+
+impl<'a> Place<'a> {
+    const fn bare(domain: &'a Domain, host: &'a RouteHost, path: &'a RoutePath) -> Self {
+        Self {
+            domain,
+            host,
+            path,
+            port: None,
+        }
+    }
+
+    /// The route that is there; of a TCP domain without a port, one that the app has already.
+    fn find<'s>(&self, state: &'s State, app: &App) -> Option<&'s Route> {
+        match self.port {
+            Some(port) => state
+                .route_by_port(port)
+                .filter(|route| route.domain == self.domain.id),
+            None if self.domain.tcp => {
+                let mut routes = state.routes_of_app(app.id);
+                routes.find(|route| route.domain == self.domain.id)
+            }
+            None => state.route_by_url(self.domain.id, self.host, self.path),
+        }
+    }
+}
+
 /// The route of that address, made if there is none.
-fn route_at(
-    with: Apply<'_>,
-    tx: &mut Tx,
-    app: &App,
-    domain: &Domain,
-    host: &RouteHost,
-    path: &RoutePath,
-) -> Result<Route, String> {
-    if let Some(route) = tx.route_by_url(domain.id, host, path).cloned() {
+fn route_at(with: Apply<'_>, tx: &mut Tx, app: &App, place: &Place<'_>) -> Result<Route, String> {
+    if let Some(route) = place.find(tx, app).cloned() {
         if !route.available_in(app.space) {
             return Err(
                 "Routes cannot be mapped to destinations in different spaces: this one belongs \
@@ -182,8 +219,10 @@ fn route_at(
         return Ok(route);
     }
     let new = NewRoute {
-        host: host.to_string(),
-        path: path.to_string(),
+        host: place.host.to_string(),
+        path: place.path.to_string(),
+        port: place.port,
+        manifest: true,
         ..NewRoute::default()
     };
     put_new(
@@ -191,7 +230,7 @@ fn route_at(
         with.actions,
         with.caller,
         app.space,
-        domain,
+        place.domain,
         new,
         with.now,
     )
@@ -199,7 +238,23 @@ fn route_at(
 }
 
 /// Maps the route to the app's web process; a mapping with another protocol is replaced.
-fn map(with: Apply<'_>, tx: &mut Tx, app: &App, mut route: Route, protocol: Option<AppProtocol>) {
+fn map(
+    with: Apply<'_>,
+    tx: &mut Tx,
+    app: &App,
+    mut route: Route,
+    protocol: Option<AppProtocol>,
+) -> Result<(), String> {
+    let usual = usual_protocol(&route);
+    if let Some(asked) = protocol
+        && (asked == AppProtocol::Tcp) != (usual == AppProtocol::Tcp)
+    {
+        return Err(format!(
+            "Cannot use '{}' protocol for {} routes",
+            crate::wire::route::protocol(asked),
+            if route.port.is_some() { "tcp" } else { "http" },
+        ));
+    }
     let web = ProcessType::web();
     let mapped = route
         .destinations
@@ -216,9 +271,16 @@ fn map(with: Apply<'_>, tx: &mut Tx, app: &App, mut route: Route, protocol: Opti
                 process_type: web,
                 port: None,
                 weight: None,
-                protocol: protocol.unwrap_or_default(),
+                protocol: protocol.unwrap_or(usual),
             };
-            note_mapping(tx, with.caller, "map", &route, &destination, with.now);
+            note_mapping(
+                tx,
+                with.caller,
+                ("map", true),
+                &route,
+                &destination,
+                with.now,
+            );
             route.destinations.push(destination);
         }
     }
@@ -226,4 +288,5 @@ fn map(with: Apply<'_>, tx: &mut Tx, app: &App, mut route: Route, protocol: Opti
         route.updated_at = with.now;
         tx.put(route);
     }
+    Ok(())
 }

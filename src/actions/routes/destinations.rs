@@ -4,7 +4,7 @@ use super::notes::note_mapping;
 use crate::{
     actions::{ActionError, Actions, Caller},
     authz::Verb,
-    model::{AppId, Destination, DestinationId, ProcessType, Route, RouteId},
+    model::{AppId, AppProtocol, Destination, DestinationId, ProcessType, Route, RouteId},
     store::{State, Tx},
     wire::route::{NewDestination, parse_protocol},
 };
@@ -44,7 +44,7 @@ impl Actions {
                     .iter()
                     .any(|old| is_same(old, &destination))
                 {
-                    note_mapping(tx, caller, "map", route, &destination, now);
+                    note_mapping(tx, caller, ("map", false), route, &destination, now);
                     route.destinations.push(destination);
                 }
             }
@@ -74,12 +74,12 @@ impl Actions {
                     .find(|old| is_same(old, destination))
                 {
                     Some(old) => destination.id = old.id,
-                    None => note_mapping(tx, caller, "map", route, destination, now),
+                    None => note_mapping(tx, caller, ("map", false), route, destination, now),
                 }
             }
             for old in &route.destinations {
                 if !wanted.iter().any(|destination| destination.id == old.id) {
-                    note_mapping(tx, caller, "unmap", route, old, now);
+                    note_mapping(tx, caller, ("unmap", false), route, old, now);
                 }
             }
             route.destinations = wanted;
@@ -99,9 +99,26 @@ impl Actions {
         destination: DestinationId,
         protocol: Option<&str>,
     ) -> Result<Destination, ActionError> {
-        let protocol = parse_protocol(protocol).map_err(ActionError::Unprocessable)?;
+        let asked = match protocol {
+            None => None,
+            Some(name) => Some(parse_protocol(name).ok_or_else(no_protocol)?),
+        };
         let now = self.now();
         let change = move |_: &mut Tx, route: &mut Route| {
+            let refuse = |text: &str| Err(ActionError::Unprocessable(text.to_owned()));
+            let tcp = asked == Some(AppProtocol::Tcp);
+            if route.port.is_some() && !tcp {
+                return refuse(
+                    "Destination protocol must be 'tcp' if the parent route's protocol is 'tcp'",
+                );
+            }
+            if route.port.is_none() && tcp {
+                return refuse(
+                    "Destination protocol must be 'http1' or 'http2' if the parent route's \
+                     protocol is 'http'",
+                );
+            }
+            let protocol = asked.unwrap_or_default();
             let found = route.destinations.iter_mut().find(|d| d.id == destination);
             found.ok_or_else(no_destination)?.protocol = protocol;
             Ok(())
@@ -131,7 +148,7 @@ impl Actions {
             for rest in &mut route.destinations {
                 rest.weight = None;
             }
-            note_mapping(tx, caller, "unmap", route, &gone, now);
+            note_mapping(tx, caller, ("unmap", false), route, &gone, now);
             Ok(())
         };
         self.change_route(caller, id, now, change).await.map(drop)
@@ -207,8 +224,41 @@ fn parse_one(
         process_type,
         port,
         weight,
-        protocol: parse_protocol(new.protocol.as_deref()).map_err(ActionError::Unprocessable)?,
+        protocol: protocol_for(route, new.protocol.as_deref())?,
     })
+}
+
+/// How to speak to a destination of `route`, which `name` may say.
+fn protocol_for(route: &Route, name: Option<&str>) -> Result<AppProtocol, ActionError> {
+    let usual = usual_protocol(route);
+    let Some(name) = name else {
+        return Ok(usual);
+    };
+    let protocol = parse_protocol(name).ok_or_else(no_protocol)?;
+    let (tcp, of_tcp) = (usual == AppProtocol::Tcp, protocol == AppProtocol::Tcp);
+    if tcp != of_tcp {
+        let (route, valid) = if tcp {
+            ("tcp", "tcp")
+        } else {
+            ("http", "http1, http2")
+        };
+        return Err(ActionError::Unprocessable(format!(
+            "Cannot use '{name}' protocol for {route} routes; valid options are: [{valid}]."
+        )));
+    }
+    Ok(protocol)
+}
+
+/// How destinations of `route` are spoken to where nothing is said.
+pub(in crate::actions) const fn usual_protocol(route: &Route) -> AppProtocol {
+    match route.port {
+        Some(_) => AppProtocol::Tcp,
+        None => AppProtocol::Http1,
+    }
+}
+
+fn no_protocol() -> ActionError {
+    ActionError::Unprocessable("Destination protocol must be 'http1', 'http2' or 'tcp'.".to_owned())
 }
 
 fn check_weights(destinations: &[Destination]) -> Result<(), ActionError> {

@@ -13,6 +13,7 @@ use crate::{
         Timestamp,
     },
     store::{State, Tx},
+    wire::shared,
 };
 
 /// Hosts under the platform's own domain that are the platform's.
@@ -41,6 +42,10 @@ pub(in crate::actions) struct NewRoute {
     pub(in crate::actions) host: String,
     /// The path.
     pub(in crate::actions) path: String,
+    /// The port; of a TCP route any free one where there is none.
+    pub(in crate::actions) port: Option<u16>,
+    /// Whether a manifest asks for it.
+    pub(in crate::actions) manifest: bool,
     /// Options by name.
     pub(in crate::actions) options: BTreeMap<String, String>,
     /// Labels and annotations.
@@ -72,27 +77,46 @@ pub(in crate::actions) fn put_new(
             "The host '{host}' is reserved by the platform. Choose another one."
         )));
     }
+    let id = RouteId::random();
+    let port = match (domain.tcp, new.port) {
+        (true, port) => Some(port_of(tx, actions, domain, &host, &path, port, id)?),
+        (false, None | Some(0)) => None,
+        (false, Some(_)) => {
+            return Err(ActionError::Unprocessable(
+                "Routes with protocol 'http' do not support ports.".to_owned(),
+            ));
+        }
+    };
     let route = Route {
-        id: RouteId::random(),
+        id,
         space,
         shared_with: BTreeSet::new(),
         domain: domain.id,
         host,
         path,
+        port,
         destinations: Vec::new(),
         options: new.options,
         metadata: new.metadata,
         created_at: now,
         updated_at: now,
     };
-    check_free(tx, &route, domain)?;
+    if port.is_none() {
+        check_free(tx, &route, domain)?;
+    }
     quotas::within(tx, space, |tx| {
         tx.put(route.clone());
         Ok(())
     })?;
-    let data = json!({ "request": {
-        "host": route.host, "path": route.path, "domain": domain.name,
+    let mut data = json!({ "request": {
+        "host": route.host, "path": route.path, "port": route.port, "options": route.options,
+        "relationships": {
+            "space": shared::to_one(space), "domain": shared::to_one(domain.id),
+        },
     } });
+    if new.manifest {
+        data["manifest_triggered"] = json!(true);
+    }
     note(tx, caller, "audit.route.create", &route, data, now);
     Ok(route)
 }
@@ -128,7 +152,7 @@ fn check_domain(
             return refuse("Paths are not supported for internal domains.".to_owned());
         }
     }
-    if domain.org.is_none() {
+    if domain.org.is_none() && !domain.tcp {
         // The bare domain and everything that nobody took belong to no tenant.
         if host.is_empty() {
             return refuse(
@@ -140,6 +164,54 @@ fn check_domain(
         }
     }
     Ok(())
+}
+
+/// The port of a new TCP route: the one that is asked for, or any that is free.
+fn port_of(
+    state: &State,
+    actions: &Actions,
+    domain: &Domain,
+    host: &RouteHost,
+    path: &RoutePath,
+    port: Option<u16>,
+    luck: RouteId,
+) -> Result<u16, ActionError> {
+    let refuse = |text: String| Err(ActionError::Unprocessable(text));
+    let Some(ports) = actions.config.tcp_ports else {
+        return refuse(
+            "Route could not be created because the specified domain does not have a valid router \
+             group."
+                .to_owned(),
+        );
+    };
+    if !host.is_empty() {
+        return refuse("Hosts are not supported for TCP routes.".to_owned());
+    }
+    if !path.is_empty() {
+        return refuse("Paths are not supported for TCP routes.".to_owned());
+    }
+    if let Some(port) = port {
+        return match state.route_by_port(port) {
+            Some(taken) if taken.domain == domain.id => refuse(format!(
+                "Route already exists with port '{port}' for domain '{}'.",
+                domain.name
+            )),
+            None if ports.contains(port) => Ok(port),
+            _ => refuse(format!(
+                "Port '{port}' is not available. Try a different port or use a different domain."
+            )),
+        };
+    }
+    // Anywhere in the range, so that a port which was given back is not the next one's at once.
+    let count = u64::from(ports.last - ports.first) + 1;
+    let start = luck.uuid().as_u64_pair().0 % count;
+    let each = (0..count).map(|step| (start + step) % count);
+    each.filter_map(|offset| u16::try_from(u64::from(ports.first) + offset).ok())
+        .find(|port| state.route_by_port(*port).is_none())
+        .ok_or_else(|| {
+            let text = "There are no more ports available for this domain.";
+            ActionError::Unprocessable(text.to_owned())
+        })
 }
 
 /// Passes where the route's URL is not taken, neither by a route nor by a domain.

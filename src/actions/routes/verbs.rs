@@ -71,15 +71,16 @@ impl Actions {
     /// # Errors
     /// Where the caller may not, or host or path are bad or taken.
     pub async fn create_route(&self, caller: &Caller, body: Create) -> Result<Route, ActionError> {
-        if body.port.is_some() {
-            return Err(ActionError::Unprocessable(
-                "Routes with protocol 'http' do not support ports.".to_owned(),
-            ));
-        }
+        let port = body.port.map(u16::try_from).transpose();
+        let port = port.map_err(|_| {
+            let text = "Port must be less than or equal to 65535";
+            ActionError::Unprocessable(text.to_owned())
+        })?;
         let now = self.now();
         let mut route = NewRoute {
             host: body.host.unwrap_or_default(),
             path: body.path.unwrap_or_default(),
+            port,
             ..NewRoute::default()
         };
         body.metadata

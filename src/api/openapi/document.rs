@@ -220,11 +220,17 @@ fn shared_schemas() -> Map<String, Value> {
         "required": ["error"],
         "properties": { "error": text },
     });
+    let routing = json!({
+        "type": "object",
+        "required": ["name", "message"],
+        "properties": { "name": text, "message": text },
+    });
     Map::from_iter([
         ("Page".to_owned(), page),
         ("Errors".to_owned(), errors),
         ("UaaError".to_owned(), refusal),
         ("PolicyError".to_owned(), policy),
+        ("RoutingError".to_owned(), routing),
     ])
 }
 
@@ -240,6 +246,7 @@ fn responses() -> Value {
         "Errors": refused("What is wrong, as Cloud Foundry tells it.", "Errors"),
         "UaaError": refused("What is wrong, as UAA tells it.", "UaaError"),
         "PolicyError": refused("What is wrong, as the policy server tells it.", "PolicyError"),
+        "RoutingError": refused("What is wrong, as the routing API tells it.", "RoutingError"),
         "Text": {
             "description": "What is wrong, in words.",
             "content": { "text/plain": { "schema": { "type": "string" } } },

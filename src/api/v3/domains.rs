@@ -16,7 +16,7 @@ use crate::{
     },
     authz::Verb,
     model::{Domain, DomainId, OrgId},
-    wire::{Query, ToMany, domain, shared},
+    wire::{self, Query, ToMany, domain, shared},
 };
 
 pub(super) fn router() -> Router {
@@ -83,7 +83,13 @@ async fn reservations(
 ) -> Result<Json<Value>, Failure> {
     let query = query.parse()?;
     let [host, path] = ["host", "path"].map(|key| query.get(key).unwrap_or_default());
-    let matching = api.actions.is_route_reserved(&caller, id, host, path)?;
+    // Cloud Foundry's number for none.
+    let port = query.get("port").filter(|port| *port != "0");
+    let wrong = |_| wire::Error::bad_request("Ports must be numbers from 0 to 65535");
+    let port = port.map(str::parse).transpose().map_err(wrong)?;
+    let matching = api
+        .actions
+        .is_route_reserved(&caller, id, host, path, port)?;
     Ok(Json(json!({ "matching_route": matching })))
 }
 

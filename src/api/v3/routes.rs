@@ -82,13 +82,19 @@ impl Resource for Route {
         items.retain(|route| {
             let org = view.state.spaces.get(&route.space).map(|space| space.org);
             (spaces.passes_id(route.space)
-                || route.shared_with.iter().any(|space| spaces.passes_id(*space)))
+                || route
+                    .shared_with
+                    .iter()
+                    .any(|space| spaces.passes_id(*space)))
                 && domains.passes_id(route.domain)
                 && hosts.passes_name(&route.host)
                 && paths.passes(&route.path)
-                // No route has a port or a service.
-                && ports.passes("")
-                && services.passes("")
+                && ports.passes(&route.port.map(|port| port.to_string()).unwrap_or_default())
+                && (services.is_open()
+                    || view
+                        .state
+                        .route_bindings_of(route.id)
+                        .any(|binding| services.passes_id(binding.service)))
                 && orgs.passes_maybe(org)
                 && (apps.is_open() || route.destinations.iter().any(|d| apps.passes_id(d.app)))
         });

@@ -119,7 +119,9 @@ impl Errand<'_> {
                 port,
             };
             let outcome = match protocol {
-                AppProtocol::Http1 => self.over_http1(key, dir, request, fresh).await,
+                AppProtocol::Http1 | AppProtocol::Tcp => {
+                    self.over_http1(key, dir, request, fresh).await
+                }
                 AppProtocol::Http2 => self.over_http2(key, dir, request, fresh).await,
             };
             match outcome {

@@ -283,6 +283,7 @@ pub(super) fn entry(host: &str, backends: Vec<Arc<Backend>>) -> Entry {
         route: RouteId::random(),
         host: host.to_owned(),
         path: String::new(),
+        port: None,
         service: None,
         balance: Balance::default(),
         backends,

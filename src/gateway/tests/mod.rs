@@ -8,4 +8,5 @@ mod http2;
 mod retry;
 mod route_service;
 mod site;
+mod tcp;
 mod upgrade;

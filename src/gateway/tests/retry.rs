@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::bed::{Bed, Origin, entry, read_until, within};
-use crate::{gateway::Limits, model::AppProtocol};
+use crate::{gateway::Limits, model::AppProtocol, routing::Balance};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -210,4 +210,50 @@ async fn clients_do_not_notice_apps_that_close_connections() {
         (counts.requests, counts.classes),
         (1000, [0, 1000, 0, 0, 0])
     );
+}
+
+#[tokio::test]
+async fn requests_go_to_the_least_busy_where_the_route_says_so() {
+    // Takes its time with each request; the other answers at once.
+    let (slow, quick) = (silent().await, Origin::echo().await);
+    let backends = vec![
+        slow.backend(0, AppProtocol::Http1),
+        quick.backend(1, AppProtocol::Http1),
+    ];
+    let mut route = entry("a.test", backends);
+    route.balance = Balance::LeastConnections;
+    let bed = Bed::new(vec![route]);
+    let ask = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    // One of the first two goes to the slow one, and stays there.
+    let mut waiting = Vec::new();
+    for sent in 1..=2 {
+        let mut client = TcpStream::connect(bed.http).await.unwrap();
+        client.write_all(ask.as_bytes()).await.unwrap();
+        within(async {
+            while slow.count() + quick.count() < sent {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+        if slow.count() > 0 {
+            waiting.push(client);
+            break;
+        }
+        read_until(&mut client, "\n\n").await;
+    }
+    assert_eq!((waiting.len(), slow.count()), (1, 1));
+    for _ in 0..10 {
+        let answer = bed.talk(ask).await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    }
+    assert_eq!(slow.count(), 1);
+}
+
+/// Reads requests and never answers.
+async fn silent() -> Origin {
+    Origin::raw(|mut stream, _| async move {
+        read_until(&mut stream, "\r\n\r\n").await;
+        std::future::pending::<()>().await;
+    })
+    .await
 }

@@ -17,6 +17,7 @@ fn site(root: &Path) -> Entry {
         instance: InstanceId::random(),
         index: 0,
         weight: None,
+        load: crate::routing::Load::default(),
         target: Target::Static {
             root: root.to_owned(),
         },

@@ -55,8 +55,9 @@ impl Usage {
     }
 
     /// With a route.
-    pub fn add_route(&mut self, _: &Route) {
+    pub fn add_route(&mut self, route: &Route) {
         self.routes += 1;
+        self.reserved_ports += u64::from(route.port.is_some());
     }
 
     fn add(&mut self, number: u64, memory_in_mb: u64, log_rate: i64) {

@@ -122,6 +122,7 @@ fn domain(name: &str, internal: bool) -> Domain {
         org: None,
         shared_with: Vec::new(),
         internal,
+        tcp: false,
         metadata: Metadata::default(),
         created_at: AT,
         updated_at: AT,
@@ -136,6 +137,7 @@ fn route(state: &State, app: AppId, domain: &Domain, host: &str, process_type: &
         shared_with: BTreeSet::new(),
         host: RouteHost::parse(host).unwrap(),
         path: RoutePath::parse("").unwrap(),
+        port: None,
         destinations: vec![Destination {
             id: DestinationId::random(),
             app,

@@ -2,5 +2,7 @@
 
 pub mod plan;
 mod publish;
+#[cfg(test)]
+mod tests;
 
 pub(super) use publish::Routes;

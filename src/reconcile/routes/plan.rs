@@ -62,6 +62,10 @@ fn entry(
             let Some(backend) = backend(state, destination, instance) else {
                 continue;
             };
+            // Files are no bytes of a protocol.
+            if route.port.is_some() && matches!(backend.target, Target::Static { .. }) {
+                continue;
+            }
             let same = before.and_then(|entry| {
                 entry
                     .backends
@@ -76,6 +80,7 @@ fn entry(
         route: route.id,
         host: route.fqdn(&domain.name).to_lowercase(),
         path: route.path.to_string(),
+        port: route.port,
         service: service(state, route.id),
         balance: match route.options.get(LOAD_BALANCING).map(String::as_str) {
             Some("least-connection") => Balance::LeastConnections,
@@ -83,6 +88,10 @@ fn entry(
         },
         backends,
     })
+}
+
+fn is_absolute(url: &Uri) -> bool {
+    url.scheme().is_some() && url.host().is_some()
 }
 
 /// The route service that a route is bound to; one that a broker has not made yet, or takes away
@@ -100,7 +109,7 @@ fn service(state: &State, route: RouteId) -> Option<RouteService> {
     let url = bound.route_service_url.as_deref()?;
     let service = state.services.get(&bound.service)?;
     Some(RouteService {
-        url: url.parse().ok().filter(|url: &Uri| url.host().is_some()),
+        url: url.parse().ok().filter(is_absolute),
         vouched: state.vouches_route_service(service),
     })
 }

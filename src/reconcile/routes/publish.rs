@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use arc_swap::ArcSwap;
+use tokio::sync::watch;
 
 use super::plan::{backends_of, table};
 use crate::{
@@ -16,11 +17,16 @@ use crate::{
 #[derive(Debug)]
 pub(in crate::reconcile) struct Routes {
     table: Arc<ArcSwap<RouteTable>>,
+    /// Tells that there is another one.
+    changed: watch::Sender<()>,
 }
 
 impl Routes {
-    pub(in crate::reconcile) fn new(table: Arc<ArcSwap<RouteTable>>) -> Self {
-        Self { table }
+    pub(in crate::reconcile) fn new(
+        table: Arc<ArcSwap<RouteTable>>,
+        changed: watch::Sender<()>,
+    ) -> Self {
+        Self { table, changed }
     }
 
     /// Publishes the table of this state, where it is another one.
@@ -35,6 +41,7 @@ impl Routes {
         if !same {
             drop(before);
             self.table.store(Arc::new(RouteTable::new(entries)));
+            self.changed.send_replace(());
         }
     }
 

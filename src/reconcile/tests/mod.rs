@@ -67,6 +67,7 @@ fn start(store: &Store, world: &World, dir: &Path) -> Daemon {
         blobs,
         logs,
         table: Arc::clone(&table),
+        tabled: watch::Sender::new(()),
         clock: Clock::system(),
         config: Config::for_machine(2, Megabytes(256)),
         bandwidth: watch::channel(None).1,

@@ -1,6 +1,6 @@
 //! Small desired states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     model::{
@@ -46,6 +46,7 @@ pub(in crate::reconcile) async fn app(store: &Store, name: &str, instances: u32)
             org: None,
             shared_with: Vec::new(),
             internal: false,
+            tcp: false,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,
@@ -58,6 +59,7 @@ pub(in crate::reconcile) async fn app(store: &Store, name: &str, instances: u32)
             shared_with: BTreeSet::new(),
             host: RouteHost::parse("www").unwrap(),
             path: RoutePath::parse("").unwrap(),
+            port: None,
             destinations: vec![Destination {
                 id: DestinationId::random(),
                 app: id,

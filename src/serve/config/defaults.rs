@@ -6,9 +6,12 @@ use std::{
     time::Duration,
 };
 
-use crate::{identity::Lifetimes, model::Megabytes};
+use crate::{
+    identity::Lifetimes,
+    model::{Megabytes, PortRange},
+};
 
-use super::types::{Listen, LogFormat, Threads};
+use super::types::{Listen, LogFormat, Ports, Threads};
 
 /// Resolves to the loopback everywhere, with everything under it, so a laptop needs no DNS.
 pub(super) const DOMAIN: &str = "localhost";
@@ -30,6 +33,14 @@ pub(super) const USER_HTTPS: Listen = on(Ipv4Addr::LOCALHOST, 8443);
 pub(super) const SYSTEM_SSH: Listen = on(Ipv4Addr::UNSPECIFIED, 2222);
 /// As the rest of a laptop's.
 pub(super) const USER_SSH: Listen = on(Ipv4Addr::LOCALHOST, 2222);
+
+/// A hundred, as Cloud Foundry's group has; just past those that the kernel gives to outgoing
+/// connections (`ip_local_port_range`), so that none of these is in the way, and where few
+/// programs listen. Cloud Foundry's own, from 1024 on, are those of half the programs on a laptop.
+pub(super) const TCP_PORTS: Ports = Ports(Some(PortRange {
+    first: 61_000,
+    last: 61_099,
+}));
 
 /// What everybody who installs Cloud Foundry looks for first.
 pub(super) const ADMIN: &str = "admin";

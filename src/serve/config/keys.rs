@@ -17,7 +17,7 @@ use super::{
     given::Givens,
     providers::Providers,
     setting::Setting,
-    types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
+    types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Ports, Secrets, Threads},
 };
 
 /// Makes the configuration's type, the list of its keys, and what reads and shows it. A
@@ -91,6 +91,8 @@ keys! { places;
         if places.system { defaults::SYSTEM_HTTPS } else { defaults::USER_HTTPS };
     /// Where SSH into instances is served.
     "listen.ssh" ssh: Listen = if places.system { defaults::SYSTEM_SSH } else { defaults::USER_SSH };
+    /// Ports that TCP routes may have.
+    "listen.tcp_ports" tcp_ports: Ports = defaults::TCP_PORTS;
     /// Host and port of SSH as clients see them.
     "listen.external_ssh" external_ssh: Option<HostPort> = None;
     /// Address of the control API as clients see it, behind a proxy.

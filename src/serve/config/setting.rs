@@ -12,7 +12,7 @@ use crate::model::{DomainName, Megabytes, Username};
 use super::{
     error::Place,
     given::{Given, Value},
-    types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Secrets, Threads},
+    types::{HostPort, Listen, LogFormat, OriginUrl, Origins, Ports, Secrets, Threads},
 };
 
 /// A type that a key can have.
@@ -121,6 +121,21 @@ impl Setting for Listen {
     fn show(&self) -> String {
         self.address()
             .map_or_else(|| "\"off\"".to_owned(), |address| format!("\"{address}\""))
+    }
+}
+
+impl Setting for Ports {
+    fn read(given: &Given) -> Result<Self, String> {
+        Self::parse(text(
+            given,
+            "two ports such as \"61000-61099\", or \"off\"",
+        )?)
+    }
+    fn show(&self) -> String {
+        self.0.map_or_else(
+            || "\"off\"".to_owned(),
+            |ports| format!("\"{}-{}\"", ports.first, ports.last),
+        )
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, num::NonZeroUsize};
 
+use crate::model::PortRange;
+
 /// Where to listen, if at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Listen {
@@ -19,6 +21,38 @@ impl Listen {
             Self::Off => None,
             Self::On(address) => Some(address),
         }
+    }
+}
+
+/// Ports from the first to the last, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports(pub Option<PortRange>);
+
+impl Ports {
+    /// The range in `text`, such as `61000-61099`, or none for `off`.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let wrong = || {
+            format!(
+                "must be two ports from 1024 to 65535, such as 61000-61099, or off, not {text:?}"
+            )
+        };
+        let (first, last) = text.split_once('-').ok_or_else(wrong)?;
+        let port = |text: &str| text.trim().parse::<u16>().map_err(|_| wrong());
+        let range = PortRange {
+            first: port(first)?,
+            last: port(last)?,
+        };
+        // Below 1024 an ordinary user may not listen.
+        if range.first < 1024 || range.last < range.first {
+            return Err(wrong());
+        }
+        Ok(Self(Some(range)))
     }
 }
 

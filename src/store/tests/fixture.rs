@@ -200,6 +200,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             org: Some(org_id),
             shared_with: vec![org_id],
             internal: false,
+            tcp: false,
             metadata: metadata(),
             created_at: AT,
             updated_at: AT,
@@ -311,6 +312,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             shared_with: BTreeSet::new(),
             host: RouteHost::parse("shop").unwrap(),
             path: RoutePath::parse("/v1").unwrap(),
+            port: None,
             destinations: vec![Destination {
                 id: DestinationId::from_uuid(uuid(15, number)),
                 app,

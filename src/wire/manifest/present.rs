@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    model::{App, HealthKind, LifecycleKind, Process, SidecarPlan},
+    model::{App, AppProtocol, HealthKind, LifecycleKind, Process, SidecarPlan},
     wire::{platform::STACK_NAME, process::kind_name},
 };
 
@@ -31,8 +31,8 @@ pub struct View<'a> {
 pub struct RouteView {
     /// Host name and path.
     pub url: String,
-    /// Whether the gateway speaks HTTP/2 to the app.
-    pub http2: bool,
+    /// How the gateway speaks to the app.
+    pub protocol: AppProtocol,
     /// Options by name.
     pub options: BTreeMap<String, String>,
 }
@@ -116,7 +116,7 @@ fn sidecar(plan: &SidecarPlan) -> Value {
 }
 
 fn route(route: &RouteView) -> Value {
-    let protocol = if route.http2 { "http2" } else { "http1" };
+    let protocol = crate::wire::route::protocol(route.protocol);
     let mut value = json!({ "route": route.url, "protocol": protocol });
     if !route.options.is_empty() {
         value["options"] = json!(route.options);

@@ -2,7 +2,7 @@
 
 use crate::model::{DomainName, RouteHost, RoutePath};
 
-/// A host name and a path, such as `shop.example.kr/v1`; which part of the name is the domain
+/// A host name and a path or a port, such as `shop.example.kr/v1`; which part of the name is the domain
 /// depends on the domains that exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteUrl {
@@ -11,6 +11,8 @@ pub struct RouteUrl {
     name: String,
     /// The path; empty for all paths.
     pub path: RoutePath,
+    /// The port of a TCP route.
+    pub port: Option<u16>,
 }
 
 impl RouteUrl {
@@ -28,13 +30,14 @@ impl RouteUrl {
             Some(at) => rest.split_at(at),
             None => (rest, ""),
         };
-        if let Some((_, port)) = name.split_once(':') {
-            return Err(if port.bytes().all(|b| b.is_ascii_digit()) {
-                format!("For route '{text}': TCP routes (with a port) are not supported")
-            } else {
-                malformed()
-            });
-        }
+        let (name, port) = match name.split_once(':') {
+            None => (name, None),
+            Some((name, port)) => {
+                let digits = path.is_empty() && port.bytes().all(|b| b.is_ascii_digit());
+                let port = port.parse().ok().filter(|_| digits);
+                (name, Some(port.ok_or_else(malformed)?))
+            }
+        };
         let name = name.to_lowercase();
         let path = RoutePath::parse(if path == "/" { "" } else { path })
             .map_err(|error| format!("For route '{text}': {error}"))?;
@@ -42,6 +45,7 @@ impl RouteUrl {
             text: text.to_owned(),
             name,
             path,
+            port,
         };
         if url.candidates().next().is_none() {
             return Err(malformed());

@@ -2,8 +2,8 @@ use serde_json::{Value, json};
 
 use super::{AppManifest, Document, Routing, View, diff, present, read, unknown_keys, yaml};
 use crate::model::{
-    App, AppId, AppName, AppState, HealthCheck, Lifecycle, LifecycleKind, Megabytes, Metadata,
-    Process, ProcessType, ReadinessCheck, SidecarPlan, SpaceId, Timestamp,
+    App, AppId, AppName, AppProtocol, AppState, HealthCheck, Lifecycle, LifecycleKind, Megabytes,
+    Metadata, Process, ProcessType, ReadinessCheck, SidecarPlan, SpaceId, Timestamp,
 };
 
 /// The first app of a manifest, or everything that is told about it.
@@ -76,8 +76,12 @@ fn complaints_name_the_app_and_the_key() {
     check("routes: x.kr", "'routes' must be a list");
     check("routes: [x.kr]", "'routes' must be a list of maps");
     check("routes: [{route: 'a b.kr'}]", "not a properly formed URL");
-    check("routes: [{route: 'a.kr:99'}]", "TCP routes");
-    check("routes: [{route: a.kr, protocol: h3}]", "http1 or http2");
+    check("routes: [{route: 'a.kr:99999'}]", "properly formed");
+    check("routes: [{route: 'a.kr:99/x'}]", "properly formed");
+    check(
+        "routes: [{route: a.kr, protocol: h3}]",
+        "http1', 'http2' or 'tcp",
+    );
     check("no-route: maybe", "'no-route' must be true or false");
     check("buildpacks: python", "'buildpacks' must be a list");
     check("buildpack: a\n  buildpacks: [b]", "cannot be used together");
@@ -276,7 +280,7 @@ fn existing() -> serde_json::Map<String, Value> {
         }],
         routes: vec![super::RouteView {
             url: "shop.apps.kr/v1".to_owned(),
-            http2: false,
+            protocol: AppProtocol::Http1,
             options: [("loadbalancing".to_owned(), "round-robin".to_owned())].into(),
         }],
     })
@@ -361,4 +365,14 @@ fn differences_are_told_for_what_is_mentioned_only() {
             { "op": "add", "path": "/applications/0/memory", "value": "1M" },
         ])
     );
+}
+
+#[test]
+fn a_route_with_a_port_is_one_of_tcp() {
+    let yaml = "applications: [{name: game, routes: [{route: 'tcp.kr:61000', protocol: tcp}]}]";
+    let Routing::Map(routes) = parse(yaml).unwrap().routing else {
+        panic!("no routes");
+    };
+    assert_eq!(routes[0].url.port, Some(61_000));
+    assert_eq!(routes[0].protocol, Some(AppProtocol::Tcp));
 }

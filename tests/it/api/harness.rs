@@ -16,7 +16,7 @@ use pastina::{
     logs::Logs,
     model::{
         App, AppId, AppName, AppState, DomainName, InstanceRestart, Lifecycle, Megabytes, Metadata,
-        Observed, OrgName, SpaceId, SpaceName, Timestamp, Username,
+        Observed, OrgName, PortRange, SpaceId, SpaceName, Timestamp, Username,
     },
     runtimes::Catalog,
     store::{Store, StoreError},
@@ -88,6 +88,10 @@ impl Platform {
             upload: LIMITS.upload,
             first_uid: 100_000,
             images: true,
+            tcp_ports: Some(PortRange {
+                first: 61_000,
+                last: 61_002,
+            }),
         };
         let actions = Actions {
             brokers: Brokers::try_new(brokers::Config::default()).unwrap(),

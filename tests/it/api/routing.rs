@@ -308,3 +308,171 @@ fn all_of(relationship: &Value) -> Vec<String> {
     let data = relationship["data"].as_array().unwrap();
     data.iter().map(guid).collect()
 }
+
+#[tokio::test]
+async fn tcp_routes_are_ports_of_the_router_group() {
+    let routes = Routes::start().await;
+    let platform = &routes.platform;
+    let (org, _) = platform.home().await;
+    let groups = platform.get("/routing/v1/router_groups").await;
+    let group = guid(&groups[0]);
+    assert_eq!(
+        groups,
+        json!([{
+            "guid": group, "name": "default-tcp", "type": "tcp", "reservable_ports": "61000-61002",
+        }])
+    );
+    let named = "/routing/v1/router_groups?name=";
+    assert_eq!(platform.get(&format!("{named}default-tcp")).await, groups);
+    let path = format!("{named}other");
+    let missing = routes.call("GET", &path, Value::Null).await;
+    assert_eq!(missing.status, 404);
+    assert_eq!(missing.json["message"], "Router Group 'other' not found");
+
+    let domain = |group: &str, more: Value| {
+        let mut body = json!({ "name": "tcp.test", "router_group": { "guid": group } });
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap());
+        body
+    };
+    for (body, words) in [
+        (
+            domain("x", json!({})),
+            "Router group with guid 'x' not found.",
+        ),
+        (
+            domain(&group, json!({ "internal": true })),
+            "Internal domains cannot be associated to a router group.",
+        ),
+        (
+            domain(
+                &group,
+                json!({ "relationships": { "organization": to_one(&org) } }),
+            ),
+            "Domains scoped to an organization cannot be associated to a router group.",
+        ),
+    ] {
+        let refused = routes.call("POST", "/v3/domains", body).await.refusal(422);
+        assert_eq!(refused, words);
+    }
+    let made = platform
+        .make("/v3/domains", domain(&group, json!({})))
+        .await;
+    assert_eq!(made["router_group"], json!({ "guid": group }));
+    assert_eq!(made["supported_protocols"], json!(["tcp"]));
+    let tcp = guid(&made);
+
+    let make = async |domain: &str, more: Value| {
+        let mut body = json!({
+            "relationships": { "space": to_one(&routes.space), "domain": to_one(domain) },
+        });
+        body.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().cloned().unwrap());
+        routes.call("POST", "/v3/routes", body).await
+    };
+    for (domain, more, words) in [
+        (
+            &tcp,
+            json!({ "host": "a" }),
+            "Hosts are not supported for TCP routes.",
+        ),
+        (
+            &tcp,
+            json!({ "path": "/a" }),
+            "Paths are not supported for TCP routes.",
+        ),
+        (
+            &tcp,
+            json!({ "port": 1024 }),
+            "Port '1024' is not available. Try a different port or use a different domain.",
+        ),
+        (
+            &tcp,
+            json!({ "port": 70000 }),
+            "Port must be less than or equal to 65535",
+        ),
+        (
+            &routes.domain,
+            json!({ "host": "a", "port": 61000 }),
+            "Routes with protocol 'http' do not support ports.",
+        ),
+    ] {
+        assert_eq!(make(domain, more).await.refusal(422), words);
+    }
+    let first = make(&tcp, json!({ "port": 61001 })).await.expect(201);
+    assert_eq!(first["url"], "tcp.test:61001");
+    assert_eq!(
+        (&first["protocol"], &first["port"], &first["host"]),
+        (&json!("tcp"), &json!(61001), &json!(""))
+    );
+    assert_eq!(
+        make(&tcp, json!({ "port": 61001 })).await.refusal(422),
+        "Route already exists with port '61001' for domain 'tcp.test'."
+    );
+    // The rest is given out until there is none.
+    let mut ports = Vec::new();
+    for _ in 0..2 {
+        let made = make(&tcp, json!({})).await.expect(201);
+        ports.push(made["port"].as_u64().unwrap());
+    }
+    ports.sort_unstable();
+    assert_eq!(ports, [61000, 61002]);
+    assert_eq!(
+        make(&tcp, json!({})).await.refusal(422),
+        "There are no more ports available for this domain."
+    );
+    let found = platform.get("/v3/routes?ports=61001&hosts=&paths=").await;
+    assert_eq!(all(&found, "guid"), [guid(&first)]);
+    for (port, expected) in [("61001", true), ("1024", false)] {
+        let path = format!("/v3/domains/{tcp}/route_reservations?port={port}");
+        assert_eq!(platform.get(&path).await["matching_route"], expected);
+    }
+
+    let app = platform.app("game", &routes.space).await;
+    let path = format!("/v3/routes/{}/destinations", guid(&first));
+    let to = |protocol: Value| json!({ "destinations": [{ "app": { "guid": app }, "port": 9000, "protocol": protocol }] });
+    let text = routes.call("POST", &path, to(json!("http1"))).await;
+    assert_eq!(
+        text.refusal(422),
+        "Cannot use 'http1' protocol for tcp routes; valid options are: [tcp]."
+    );
+    let mapped = routes
+        .call("POST", &path, to(Value::Null))
+        .await
+        .expect(200);
+    let destination = &mapped["destinations"][0];
+    assert_eq!(
+        (&destination["protocol"], &destination["port"]),
+        (&json!("tcp"), &json!(9000))
+    );
+    let one = format!("{path}/{}", guid(destination));
+    let text = routes
+        .call("PATCH", &one, json!({ "protocol": "http2" }))
+        .await
+        .refusal(422);
+    assert!(text.contains("must be 'tcp' if"), "{text}");
+    let manifest = platform.get(&format!("/v3/apps/{app}/manifest")).await;
+    let manifest = manifest.as_str().unwrap();
+    assert!(manifest.contains("tcp.test:61001"), "{manifest}");
+    assert!(manifest.contains("protocol: tcp"), "{manifest}");
+
+    // Ports count in quotas.
+    let usage = format!("/v3/organizations/{org}/usage_summary");
+    assert_eq!(
+        platform.get(&usage).await["usage_summary"]["reserved_ports"],
+        3
+    );
+    platform
+        .delete(&format!("/v3/routes/{}", guid(&first)))
+        .await;
+    let quota = json!({ "name": "few", "routes": { "total_reserved_ports": 2 },
+        "relationships": { "organizations": { "data": [{ "guid": org }] } } });
+    platform.make("/v3/organization_quotas", quota).await;
+    let text = make(&tcp, json!({})).await.refusal(422);
+    assert!(
+        text.contains("Reserved route ports quota exceeded"),
+        "{text}"
+    );
+}

@@ -122,6 +122,7 @@ impl Machine {
             blobs: blobs.clone(),
             logs: logs.clone(),
             table: Arc::clone(&table),
+            tabled: watch::Sender::new(()),
             clock,
             config: Config::for_machine(2, Megabytes(2048)),
             bandwidth: watch::channel(None).1,

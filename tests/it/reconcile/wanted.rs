@@ -1,7 +1,7 @@
 //! What is wanted: apps with all that belongs to them, as desired state.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Cursor, Write},
     sync::atomic::{AtomicU32, Ordering},
 };
@@ -129,6 +129,7 @@ pub(super) fn desired(tx: &mut Tx, id: AppId, instances: u32) {
         org: None,
         shared_with: Vec::new(),
         internal: false,
+        tcp: false,
         metadata: metadata.clone(),
         created_at,
         updated_at,
@@ -137,8 +138,10 @@ pub(super) fn desired(tx: &mut Tx, id: AppId, instances: u32) {
         id: RouteId::random(),
         space: space.id,
         domain: domain.id,
+        shared_with: BTreeSet::new(),
         host: RouteHost::parse("www").unwrap(),
         path: RoutePath::parse("").unwrap(),
+        port: None,
         destinations: vec![Destination {
             id: DestinationId::random(),
             app: id,

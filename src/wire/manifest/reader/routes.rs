@@ -8,7 +8,7 @@ use super::{
     super::{RouteManifest, RouteUrl, Routing},
     Reader, shown,
 };
-use crate::{model::AppProtocol, wire::route::wrong_in_manifest};
+use crate::wire::route::{parse_protocol, wrong_in_manifest};
 
 impl Reader<'_> {
     pub(super) fn routing(&mut self) -> Routing {
@@ -43,14 +43,13 @@ impl Reader<'_> {
             .ok()?;
         let protocol = match entry.get("protocol") {
             None | Some(Value::Null) => None,
-            Some(Value::String(name)) if name == "http1" => Some(AppProtocol::Http1),
-            Some(Value::String(name)) if name == "http2" => Some(AppProtocol::Http2),
-            Some(other) => {
-                self.errors.push(format!(
-                    "For route '{text}': 'protocol' must be http1 or http2, not {}",
-                    shown(other)
-                ));
-                None
+            Some(name) => {
+                let known = name.as_str().and_then(parse_protocol);
+                if known.is_none() {
+                    self.errors
+                        .push("Route protocol must be 'http1', 'http2' or 'tcp'.".to_owned());
+                }
+                known
             }
         };
         let options = match entry.get("options") {

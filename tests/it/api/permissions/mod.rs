@@ -426,6 +426,7 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
     for (name, text) in [
         ("flag", "app_scaling"),
         ("env_group", "running"),
+        ("router_group", "00000000-0000-4000-8000-000000000004"),
         ("feature", "ssh"),
         ("process_type", "web"),
         ("index", "0"),
