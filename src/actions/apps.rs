@@ -9,14 +9,14 @@ use super::{
     audit::{audit, target},
     cascade,
     jobs::{finished_job, waiting_job},
-    lifecycle, process_rules,
+    lifecycle, process_rules, stacks,
     uid_ranges::free_range,
 };
 use crate::{
     authz::{Place, Verb},
     model::{
-        App, AppId, AppName, AppState, Doomed, Job, Lifecycle, Metadata, ProcessType, SpaceId,
-        Timestamp,
+        App, AppId, AppName, AppState, Doomed, Job, Lifecycle, LifecycleKind, Metadata,
+        ProcessType, SpaceId, Timestamp,
     },
     store::{State, Tx},
     wire::app::{Create, Update},
@@ -66,7 +66,12 @@ impl Actions {
             kind: lifecycle::kind(self, &self.store.state(), lifecycle.kind.as_deref())?,
             ..Lifecycle::default()
         };
-        lifecycle::apply(&self.known_buildpacks(), &mut how, &lifecycle)?;
+        let known = self.known_buildpacks();
+        lifecycle::apply(&known, &mut how, &lifecycle)?;
+        if how.kind == LifecycleKind::Buildpack {
+            stacks::check(&known.stacks, how.stack.as_deref(), true)
+                .map_err(ActionError::Unprocessable)?;
+        }
         let now = self.now();
         let app = self
             .store

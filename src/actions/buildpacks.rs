@@ -8,7 +8,7 @@ use super::{
     ActionError, Actions, Caller,
     audit::{audit, target},
     jobs::finished_job,
-    lifecycle::check_stack,
+    stacks,
 };
 use crate::{
     authz::Place,
@@ -49,7 +49,8 @@ impl Actions {
         check_name(&body.name)?;
         check_kind(body.lifecycle.as_deref())?;
         if let Some(stack) = &body.stack {
-            check_stack(stack).map_err(ActionError::Unprocessable)?;
+            stacks::check(&self.stacks(), Some(stack), false)
+                .map_err(ActionError::Unprocessable)?;
         }
         let position = position(body.position.unwrap_or(1))?;
         let mut metadata = Metadata::default();
@@ -101,7 +102,8 @@ impl Actions {
                     buildpack.name = name;
                 }
                 if let Some(stack) = body.stack {
-                    check_stack(&stack).map_err(ActionError::Unprocessable)?;
+                    stacks::check(&stacks::all(tx), Some(&stack), false)
+                        .map_err(ActionError::Unprocessable)?;
                     if buildpack.stack.as_ref().is_some_and(|old| *old != stack) {
                         return Err(ActionError::Unprocessable(
                             "Buildpack stack can not be changed once it is set".to_owned(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::{ActionError, Actions, Caller, apps, lifecycle, packages, quotas};
+use super::{ActionError, Actions, Caller, apps, lifecycle, packages, quotas, stacks};
 use crate::{
     authz::Verb,
     model::{App, Build, BuildId, BuildState, LifecycleKind, Megabytes, Metadata, PackageState},
@@ -89,6 +89,10 @@ impl Actions {
                 let mut how = app.lifecycle.clone();
                 if let Some(patch) = &body.lifecycle {
                     lifecycle::apply(&self.known_buildpacks(), &mut how, patch)?;
+                }
+                if how.kind == LifecycleKind::Buildpack {
+                    stacks::check(&stacks::all(tx), how.stack.as_deref(), false)
+                        .map_err(ActionError::Unprocessable)?;
                 }
                 if how.kind == LifecycleKind::Docker {
                     self.need_images(tx)?;

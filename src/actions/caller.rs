@@ -7,8 +7,8 @@ use crate::{
     authz::{Grants, Place, Reader, Verb, may},
     identity::covers,
     model::{
-        ADMIN, ADMIN_READ_ONLY, Actor, GLOBAL_AUDITOR, Metadata, OrgId, RoleScope, SpaceId,
-        Timestamp, User, UserId, Username,
+        ADMIN, ADMIN_READ_ONLY, Actor, GLOBAL_AUDITOR, Metadata, OrgId, Profile, RoleScope,
+        SpaceId, Timestamp, User, UserId, Username,
     },
     store::State,
 };
@@ -64,6 +64,7 @@ impl Caller {
             external_id: None,
             password_hash: None,
             admin: false,
+            profile: Profile::default(),
             metadata: Metadata::default(),
             created_at: Timestamp::from_millis(0),
             updated_at: Timestamp::from_millis(0),

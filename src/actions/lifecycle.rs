@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{ActionError, Actions};
+use super::{ActionError, Actions, stacks};
 use crate::{
-    model::{Buildpack, Lifecycle, LifecycleKind},
+    model::{Buildpack, Lifecycle, LifecycleKind, Stack},
     runtimes::Catalog,
     store::State,
-    wire::{app::LifecyclePatch, platform::STACK_NAME},
+    wire::app::LifecyclePatch,
 };
 
 /// The kind of lifecycle that a new app gets.
@@ -86,28 +86,31 @@ pub(super) fn apply(
         check_buildpacks(known, &buildpacks).map_err(ActionError::Unprocessable)?;
         lifecycle.buildpacks = buildpacks;
     }
-    if let Some(stack) = &patch.data.stack {
-        if let Some(stack) = stack {
-            check_stack(stack).map_err(ActionError::Unprocessable)?;
-        }
+    if let Some(stack) = &patch.data.stack
+        && lifecycle.stack != *stack
+    {
+        stacks::check(&known.stacks, stack.as_deref(), true).map_err(ActionError::Unprocessable)?;
         lifecycle.stack.clone_from(stack);
     }
     Ok(())
 }
 
-/// The buildpacks that there are.
+/// The buildpacks and stacks that there are.
 #[derive(Debug)]
 pub(super) struct Known {
     catalog: Arc<Catalog>,
     own: Vec<Arc<Buildpack>>,
+    /// The stacks.
+    pub(super) stacks: Vec<Arc<Stack>>,
 }
 
 impl Actions {
-    /// The buildpacks that an app may name.
+    /// The buildpacks and stacks that an app may name.
     pub(super) fn known_buildpacks(&self) -> Known {
         Known {
             catalog: self.catalog(),
             own: self.buildpacks(),
+            stacks: self.stacks(),
         }
     }
 }
@@ -144,17 +147,4 @@ fn is_address(name: &str) -> bool {
         && schemes
             .iter()
             .any(|scheme| name.starts_with(scheme) && name.len() > scheme.len())
-}
-
-/// Passes where there is such a stack.
-///
-/// # Errors
-/// Words for the user.
-pub(super) fn check_stack(stack: &str) -> Result<(), String> {
-    if stack == STACK_NAME {
-        return Ok(());
-    }
-    Err(format!(
-        "Stack must be an existing stack, not '{stack}'; there is: {STACK_NAME}"
-    ))
 }

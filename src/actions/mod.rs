@@ -46,6 +46,7 @@ mod sidecars;
 mod sign_on;
 mod spaces;
 mod ssh;
+mod stacks;
 mod tasks;
 mod uid_ranges;
 mod users;

@@ -8,9 +8,9 @@ use super::{ActionError, Actions, Caller, jobs::finished_job};
 use crate::{
     authz::Verb,
     identity::{CLI, end_sessions, end_sessions_of_client},
-    model::{ADMIN, Group, Job, Metadata, RoleScope, Timestamp, User, UserId, Username},
+    model::{ADMIN, Group, Job, Metadata, Profile, RoleScope, Timestamp, User, UserId, Username},
     store::{State, Tx},
-    wire::user::{Create, Update},
+    wire::user::{Create, Scim, Update},
 };
 
 /// The identity provider of the platform's own users.
@@ -146,15 +146,77 @@ impl Actions {
         username: &str,
         origin: Option<&str>,
         password_hash: Option<String>,
+        profile: Profile,
     ) -> Result<User, ActionError> {
         caller.need_admin()?;
         let now = self.now();
         let origin = origin.filter(|origin| !origin.is_empty()).unwrap_or(ORIGIN);
         self.store
             .commit(move |tx| {
-                let user = fresh(tx, username, origin, password_hash, now)?;
+                let mut user = fresh(tx, username, origin, password_hash, now)?;
+                user.profile = profile;
                 tx.put(user.clone());
                 Ok(user)
+            })
+            .await
+    }
+
+    /// Changes a user for UAA's part: to what `body` says alone, or by what it says. Who is shut
+    /// out is logged out. None where `version`, if it was given, is not the user's.
+    ///
+    /// # Errors
+    /// Where the caller may not, the name is bad or taken, or the last admin would be shut out.
+    pub async fn update_login(
+        &self,
+        caller: &Caller,
+        id: UserId,
+        body: Scim,
+        is_whole: bool,
+        version: Option<u32>,
+    ) -> Result<Option<User>, ActionError> {
+        caller.need_admin()?;
+        let now = self.now();
+        self.store
+            .commit(move |tx| {
+                let mut user = find(tx, id)?;
+                if version.is_some_and(|version| version != user.profile.version) {
+                    return Ok(None);
+                }
+                if body.origin.as_ref().is_some_and(|origin| {
+                    !origin.is_empty() && !origin.eq_ignore_ascii_case(&user.origin)
+                }) {
+                    return Err(ActionError::BadRequest(
+                        "The origin of a user cannot be changed.".to_owned(),
+                    ));
+                }
+                if let Some(name) = &body.username {
+                    let name = Username::parse(name.clone())?;
+                    let other = tx.user_by_name(&name, &user.origin).map(|other| other.id);
+                    if other.is_some_and(|other| other != id) {
+                        return Err(ActionError::Taken(format!(
+                            "Username already in use: {name}"
+                        )));
+                    }
+                    user.username = name;
+                } else if is_whole {
+                    return Err(ActionError::BadRequest(
+                        "A username must be provided.".to_owned(),
+                    ));
+                }
+                let profile = if is_whole {
+                    body.whole(&user.profile, &user.username)
+                } else {
+                    body.patched(&user.profile, &user.username)
+                };
+                user.profile = profile.map_err(ActionError::BadRequest)?;
+                user.profile.version = user.profile.version.wrapping_add(1);
+                user.updated_at = now;
+                if user.profile.inactive {
+                    keep_an_admin(tx, &user)?;
+                    end_sessions(tx, id);
+                }
+                tx.put(user.clone());
+                Ok(Some(user))
             })
             .await
     }
@@ -280,6 +342,7 @@ pub(super) fn fresh(
         external_id: None,
         password_hash,
         admin: false,
+        profile: Profile::default(),
         metadata: Metadata::default(),
         created_at: now,
         updated_at: now,
@@ -291,14 +354,20 @@ fn find(state: &State, id: UserId) -> Result<User, ActionError> {
     user.ok_or(ActionError::NotFound("User"))
 }
 
-fn remove(tx: &mut Tx, user: &User) -> Result<(), ActionError> {
-    let admins = tx.users.values().filter(|user| user.admin).count();
-    if user.admin && admins == 1 {
+/// Passes where there is an admin beside `user`, or they are none.
+fn keep_an_admin(state: &State, user: &User) -> Result<(), ActionError> {
+    let mut others = state.users.values().filter(|other| other.id != user.id);
+    if user.admin && !others.any(|other| other.admin && !other.profile.inactive) {
         return Err(ActionError::Unprocessable(format!(
             "'{}' is the only admin. Make another user an admin first.",
             user.username
         )));
     }
+    Ok(())
+}
+
+fn remove(tx: &mut Tx, user: &User) -> Result<(), ActionError> {
+    keep_an_admin(tx, user)?;
     crate::identity::end_sessions(tx, user.id);
     super::groups::forget(tx, user.id);
     let roles: Vec<_> = tx.roles_of_user(user.id).map(|role| role.id).collect();

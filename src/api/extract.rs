@@ -186,15 +186,20 @@ pub(super) trait Parameters {
     const NAMES: &'static [&'static str];
     /// What `include` may name.
     const INCLUDES: &'static [&'static str] = &[];
+    /// Of which resources around it single fields may be asked for, and which.
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] = &[];
     /// Whether the answer is a list.
     const LISTS: bool;
+    /// Whether labels narrow it.
+    const LABELS: bool = Self::LISTS;
 }
 
 /// Types that stand for what a query string may say.
 macro_rules! parameters {
     ($(
         $(#[$doc:meta])*
-        $name:ident($lists:literal): $($parameter:literal),* $(=> $($include:literal),*)?;
+        $name:ident($lists:literal $(, labels: $labels:literal)?):
+            $($parameter:literal),* $(=> $($include:literal),*)?;
     )*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
@@ -204,6 +209,7 @@ macro_rules! parameters {
             const NAMES: &'static [&'static str] = &[$($parameter),*];
             $(const INCLUDES: &'static [&'static str] = &[$($include),*];)?
             const LISTS: bool = $lists;
+            $(const LABELS: bool = $labels;)?
         }
     )*};
 }
@@ -213,9 +219,31 @@ pub(super) use parameters;
 pub(super) struct RawQuery<P>(String, PhantomData<P>);
 
 impl<P: Parameters> RawQuery<P> {
-    /// The parameters, of which only those of `P` and those of every list may be there.
+    /// The parameters, of which only those of `P` may be there, and in a list those of every
+    /// list. As Cloud Foundry does, they are looked at where there are any.
     pub(super) fn parse(&self) -> Result<wire::Query, Failure> {
-        Ok(wire::Query::parse(&self.0, P::NAMES)?)
+        let mut valid = P::NAMES.to_vec();
+        if !P::INCLUDES.is_empty() {
+            valid.push("include");
+        }
+        if !P::FIELDS.is_empty() {
+            valid.push("fields");
+        }
+        if P::LABELS {
+            valid.push("label_selector");
+        }
+        let query = if P::LISTS {
+            wire::Query::list(&self.0, &valid)?
+        } else if valid.is_empty() {
+            wire::Query::default()
+        } else {
+            wire::Query::parse(&self.0, &valid)?
+        };
+        query.check_include(P::INCLUDES)?;
+        if !P::FIELDS.is_empty() {
+            query.check_fields(P::FIELDS)?;
+        }
+        Ok(query)
     }
 }
 
@@ -243,12 +271,21 @@ impl<P: Parameters> Takes for RawQuery<P> {
             };
             operation.query(name, &schema);
         }
+        if !P::FIELDS.is_empty() {
+            let keys = P::FIELDS.iter().map(|(resource, fields)| {
+                let items = json!({ "type": "array", "items": { "enum": fields } });
+                ((*resource).to_owned(), items)
+            });
+            let properties = serde_json::Value::Object(keys.collect());
+            let schema = json!({ "type": "object", "properties": properties });
+            operation.query("fields", &schema);
+        }
         if !P::INCLUDES.is_empty() {
             let items = json!({ "enum": P::INCLUDES });
             operation.query("include", &json!({ "type": "array", "items": items }));
         }
         if P::LISTS {
-            operation.lists();
+            operation.lists(P::LABELS);
         }
     }
 }

@@ -125,7 +125,7 @@ impl Claims {
             },
             user_id: (!own).then_some(user.id),
             user_name: person(&user.username),
-            email: person(&user.username),
+            email: person(user.email()),
             origin: person(&user.origin),
             client_id: issue.client.to_owned(),
             cid: issue.client.to_owned(),

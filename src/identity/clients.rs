@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Identity, LoginError, Password, Start, Tokens};
 use crate::{
-    model::{Client, ClientId, Metadata, Timestamp, User, UserId, Username},
+    model::{Client, ClientId, Metadata, Profile, Timestamp, User, UserId, Username},
     store::State,
 };
 
@@ -182,6 +182,7 @@ pub(super) fn user_of(client: &Client) -> Option<User> {
             .authorities
             .iter()
             .any(|scope| scope == crate::model::ADMIN),
+        profile: Profile::default(),
         metadata: Metadata::default(),
         created_at: client.created_at,
         updated_at: client.updated_at,

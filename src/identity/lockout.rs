@@ -101,6 +101,13 @@ impl Failures {
         }
     }
 
+    /// Forgets the failures of a name everywhere, since an admin says so.
+    pub(super) fn clear(&self, name: &str) {
+        let (name, _) = key(name, None);
+        let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
+        names.retain(|(known, _), _| *known != name);
+    }
+
     /// Forgets the failures of a name whose password was right, in this place.
     pub(super) fn forgive(&self, name: &str, client: IpAddr) {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);

@@ -192,6 +192,11 @@ impl Identity {
         self.shared.hasher.hash(password).await
     }
 
+    /// Lets everybody try the password of `user` again, however often it was wrong.
+    pub fn unlock(&self, user: &User) {
+        self.shared.failures.clear(&user.username);
+    }
+
     /// Whether `password` is that of `user`. Failures count as those of logins do.
     ///
     /// # Errors

@@ -61,6 +61,19 @@ impl<'a> Start<'a> {
     }
 }
 
+impl Start<'_> {
+    /// The same session, good for nothing beside `scopes`.
+    #[must_use]
+    pub fn within(mut self, scopes: Vec<String>) -> Self {
+        let mut scopes = scopes;
+        if let Some(limit) = &self.scope {
+            scopes.retain(|scope| limit.iter().any(|pattern| super::covers(pattern, scope)));
+        }
+        self.scope = Some(scopes);
+        self
+    }
+}
+
 /// What a login is answered with.
 #[derive(Clone)]
 pub struct Tokens {
@@ -111,7 +124,8 @@ impl Identity {
         let matches = self
             .check((login.username, login.client), hash, login.password, now)
             .await?;
-        user.filter(|_| matches).ok_or(LoginError::BadCredentials)
+        user.filter(|user| matches && !user.profile.inactive)
+            .ok_or(LoginError::BadCredentials)
     }
 
     /// The tokens of a new session of `user`, who has proved who they are.
@@ -173,6 +187,26 @@ impl Identity {
         let state = self.shared.store.state();
         let claims = claims(&state, user, &session, issuer, (now.seconds(), life), now);
         self.answer(claims, refresh, life).await
+    }
+
+    /// Whom one of our own access tokens speaks of where it is shown to `client` as an assertion
+    /// (RFC 7523, 3), and the scopes that it is good for: more is not to be had for it. None
+    /// where it is not valid or not meant for that client.
+    #[must_use]
+    pub fn asserted(
+        &self,
+        assertion: &str,
+        client: &Known,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Option<(User, Vec<String>)> {
+        let state = self.shared.store.state();
+        let bearer = self.bearer(&state, assertion, now)?;
+        let endpoint = format!("{issuer}/oauth/token");
+        let for_us = |aud: &String| *aud == client.name || *aud == endpoint;
+        let claims = bearer.claims;
+        let good = claims.user_id.is_some() && claims.aud.iter().any(for_us);
+        good.then(|| (User::clone(&bearer.user), claims.scope))
     }
 
     /// A new access token for the session of `refresh`, which stays the same: several
@@ -320,7 +354,8 @@ pub fn end_sessions(tx: &mut Tx, user: UserId) {
 fn begin(tx: &mut Tx, user: &User, new: RefreshToken, now: Timestamp) -> Result<(), LoginError> {
     // Who it is was checked against an older state than this one.
     let known = tx.users.get(&user.id);
-    let same = known.is_some_and(|found| found.password_hash == user.password_hash);
+    let same = known
+        .is_some_and(|found| found.password_hash == user.password_hash && !found.profile.inactive);
     let own = new.grant.as_deref() == Some(CLIENT_CREDENTIALS)
         && super::clients::client_of(tx, user.id).is_some();
     if !same && !own {

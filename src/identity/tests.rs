@@ -2,7 +2,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::*;
 use crate::{
-    model::{Metadata, UserId, Username},
+    model::{Metadata, Profile, UserId, Username},
     store::StoreError,
 };
 
@@ -24,6 +24,7 @@ async fn with_user(name: &str, password: &str) -> (Identity, Store) {
         external_id: None,
         password_hash: Some(hash),
         admin: false,
+        profile: Profile::default(),
         metadata: Metadata::default(),
         created_at: NOW,
         updated_at: NOW,

@@ -139,6 +139,8 @@ ids! {
     SidecarId,
     /// A classic buildpack.
     BuildpackId,
+    /// A stack.
+    StackId,
 }
 
 impl From<AppId> for ProcessId {

@@ -37,6 +37,7 @@ mod service;
 mod sidecar;
 mod size;
 mod space;
+mod stack;
 mod task;
 mod timestamp;
 mod user;
@@ -63,7 +64,7 @@ pub use id::{
     DomainId, DropletId, EnvGroupId, EventId, FlagId, GroupId, InstanceId, InvalidId, JobId,
     OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId, PlanId, ProcessId,
     RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId, SegmentId, ServiceId,
-    ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, TaskId, TokenId, UserId,
+    ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, StackId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};
@@ -100,6 +101,7 @@ pub use service::{
 pub use sidecar::{Sidecar, SidecarPlan};
 pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;
+pub use stack::{Stack, StackState};
 pub use task::{Task, TaskState};
 pub use timestamp::Timestamp;
-pub use user::{RefreshToken, User};
+pub use user::{Profile, RefreshToken, User};

@@ -21,12 +21,53 @@ pub struct User {
     pub password_hash: Option<String>,
     /// May do everything (`cloud_controller.admin`).
     pub admin: bool,
+    /// What else UAA's part knows of them.
+    #[serde(default, skip_serializing_if = "Profile::is_empty")]
+    pub profile: Profile,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// What people say of themselves, and what UAA's part says of them (SCIM 1.1, User Schema).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Profile {
+    /// The given name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub given_name: Option<String>,
+    /// The family name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_name: Option<String>,
+    /// The address; none where it is the user name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    /// The telephone number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub phone: Option<String>,
+    /// Whether an admin has shut them out.
+    pub inactive: bool,
+    /// Grows with every change through SCIM.
+    pub version: u32,
+}
+
+impl Profile {
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl User {
+    /// Where mail reaches them, as far as that is known.
+    #[must_use]
+    pub fn email(&self) -> &str {
+        self.profile.email.as_deref().unwrap_or(&self.username)
+    }
 }
 
 impl std::fmt::Debug for User {

@@ -239,6 +239,7 @@ impl Indexes {
             // Found by their keys alone.
             Record::Seed(_)
             | Record::Buildpack(_)
+            | Record::Stack(_)
             | Record::FeatureFlag(_)
             | Record::EnvGroup(_) => {}
             Record::Event(event) => {

@@ -14,7 +14,7 @@ use crate::model::{
     PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
     Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
     Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId,
-    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    Space, SpaceId, SpaceQuota, SpaceQuotaId, Stack, StackId, Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -216,6 +216,7 @@ records! {
     revisions: Revision(RevisionId) = "revision",
     deployments: Deployment(DeploymentId) = "deployment",
     buildpacks: Buildpack(BuildpackId) = "buildpack",
+    stacks: Stack(StackId) = "stack",
     events: Event(EventId) = "event",
     jobs: Job(JobId) = "job",
 }

@@ -13,7 +13,7 @@ use crate::model::{
     PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
     Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
     Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId,
-    Space, SpaceId, SpaceQuota, SpaceQuotaId, Task, TaskId, TokenId, User, UserId,
+    Space, SpaceId, SpaceQuota, SpaceQuotaId, Stack, StackId, Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -97,6 +97,8 @@ pub struct State {
     pub deployments: Table<DeploymentId, Deployment>,
     /// Classic buildpacks.
     pub buildpacks: Table<BuildpackId, Buildpack>,
+    /// Stacks that somebody made or changed.
+    pub stacks: Table<StackId, Stack>,
     /// Audit events.
     pub events: Table<EventId, Event>,
     /// Jobs.

@@ -126,6 +126,11 @@ pub fn present(app: &App, base: &Base) -> Value {
             .to("tasks", &format!("{path}/tasks"))
             .action("start", &format!("{path}/actions/start"), "POST")
             .action("stop", &format!("{path}/actions/stop"), "POST")
+            .action(
+                "clear_buildpack_cache",
+                &format!("{path}/actions/clear_buildpack_cache"),
+                "POST",
+            )
             .to("revisions", &format!("{path}/revisions"))
             .to("deployed_revisions", &format!("{path}/revisions/deployed"))
             .to("features", &format!("{path}/features"))

@@ -47,6 +47,9 @@ pub fn present(build: &Build, base: &Base) -> Value {
         "state": state(&build.state),
         "error": error,
         "staging_memory_in_mb": build.memory.map(|memory| memory.0),
+        // The disk is the platform's to choose, and what a build logs is not limited.
+        "staging_disk_in_mb": null,
+        "staging_log_rate_limit_bytes_per_second": -1,
         "lifecycle": app::lifecycle(&build.lifecycle),
         "package": { "guid": build.package.to_string() },
         "droplet": droplet,

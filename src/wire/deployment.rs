@@ -78,9 +78,15 @@ pub struct Step {
     pub instance_weight: i64,
 }
 
-/// One deployment; `with_revision` tells whether the app keeps revisions.
+/// One deployment; `with_revision` tells whether the app keeps revisions, `error` what stands in
+/// its way.
 #[must_use]
-pub fn present(deployment: &Deployment, with_revision: bool, base: &Base) -> Value {
+pub fn present(
+    deployment: &Deployment,
+    with_revision: bool,
+    error: Option<String>,
+    base: &Base,
+) -> Value {
     let path = format!("/v3/deployments/{}", deployment.id);
     let (value, reason) = status(deployment.state);
     let mut status = json!({
@@ -91,6 +97,9 @@ pub fn present(deployment: &Deployment, with_revision: bool, base: &Base) -> Val
             "last_status_change": deployment.state_at.to_string(),
         },
     });
+    if let Some(error) = error {
+        status["details"]["error"] = Value::String(error);
+    }
     let asked = &deployment.options;
     let mut options = json!({ "max_in_flight": asked.max_in_flight });
     let maybe = [

@@ -91,7 +91,7 @@ mod tests {
             let mut text = format!("names=a%252Cb&per_page={per_page}");
             let mut seen = Vec::new();
             loop {
-                let query = Query::parse(&text, &["names"]).unwrap();
+                let query = Query::list(&text, &["names"]).unwrap();
                 let page = paginate(&query, (0..total).collect()).unwrap();
                 let document = page.json(&base, "/v3/x", &query, None, |item| json!(item));
                 prop_assert_eq!(&document["pagination"]["total_results"], &json!(total));

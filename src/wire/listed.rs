@@ -4,11 +4,15 @@ use std::{cmp::Ordering, collections::HashSet, ops::Deref};
 
 use uuid::Uuid;
 
-use super::{Error, Query, select::Selector};
+use super::{
+    Error, Query,
+    query::{quoted, sentence, wrong},
+    select::Selector,
+};
 use crate::model::{
     App, Binding, Broker, Build, Deployment, Domain, Droplet, Event, IsolationSegment, Metadata,
     Offering, Org, OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding,
-    SecurityGroup, Service, ServiceUsage, Sidecar, Space, SpaceQuota, Task, Timestamp, User,
+    SecurityGroup, Service, ServiceUsage, Sidecar, Space, SpaceQuota, Stack, Task, Timestamp, User,
 };
 
 /// Something that stands in lists.
@@ -55,6 +59,7 @@ listed! {
     OrgQuota updated_at |x| Some(&x.name), |_| None;
     SpaceQuota updated_at |x| Some(&x.name), |_| None;
     Space updated_at |x| Some(&x.name), |x| Some(&x.metadata);
+    Stack updated_at |x| Some(&x.name), |x| Some(&x.metadata);
     User updated_at |_| None, |x| Some(&x.metadata);
     Role created_at |_| None, |_| None;
     Domain updated_at |_| None, |x| Some(&x.metadata);
@@ -79,14 +84,28 @@ listed! {
     Binding updated_at |x| Some(x.name.as_deref().unwrap_or_default()), |x| Some(&x.metadata);
 }
 
+/// An order that a list can be put in beside those by time, with its name.
+pub type Order<T> = (&'static str, fn(&T, &T) -> Ordering);
+
+/// The order by name.
+#[must_use]
+pub const fn by_name<T: Listed>() -> Order<T> {
+    ("name", |a, b| a.name().cmp(&b.name()))
+}
+
 /// Narrows `items` to what `guids`, `label_selector`, `created_ats` and `updated_ats` select,
-/// and puts them in the order of `order_by`: oldest first where nothing is said.
+/// and puts them in the order of `order_by`, which may be one of `orders`: oldest first where
+/// nothing is said.
 ///
 /// # Errors
 /// [`Error::bad_query_parameter`] where one of these has a value that makes no sense.
-pub fn arrange<P>(query: &Query, items: &mut Vec<P>) -> Result<(), Error>
+pub fn arrange<P, T: Listed>(
+    query: &Query,
+    items: &mut Vec<P>,
+    orders: &[Order<T>],
+) -> Result<(), Error>
 where
-    P: Deref<Target: Listed>,
+    P: Deref<Target = T>,
 {
     let guids = query.filter("guids");
     let selector = query
@@ -96,7 +115,7 @@ where
     let created = Times::parse(query, "created_ats")?;
     let updated = Times::parse(query, "updated_ats")?;
     items.retain(|item| {
-        (guids.is_open() || guids.passes(&item.guid().to_string()))
+        (guids.is_open() || guids.passes_id(item.guid()))
             && created.pass(item.created_at())
             && updated.pass(item.updated_at())
             && selector.as_ref().is_none_or(|selector| {
@@ -104,22 +123,25 @@ where
                     .is_some_and(|metadata| selector.selects(&metadata.labels))
             })
     });
-    let named = items.first().is_none_or(|item| item.name().is_some());
     let order = query.get("order_by").unwrap_or("created_at");
-    let (key, descending) = order
-        .strip_prefix('-')
-        .map_or((order.trim_start_matches('+'), false), |key| (key, true));
-    let compare: fn(&P::Target, &P::Target) -> Ordering = match key {
-        "created_at" | "id" => |a, b| a.created_at().cmp(&b.created_at()),
-        "updated_at" => |a, b| a.updated_at().cmp(&b.updated_at()),
-        "name" if named => |a, b| a.name().cmp(&b.name()),
-        _ => {
-            let name = if named { "name, " } else { "" };
-            return Err(Error::bad_query_parameter(format!(
-                "The query parameter is invalid: Order by can only be: {name}created_at, \
-                 updated_at"
-            )));
-        }
+    let (key, descending) = match order.strip_prefix('-') {
+        Some(key) => (key, true),
+        None => (order.strip_prefix('+').unwrap_or(order), false),
+    };
+    let compare = match key {
+        "created_at" => |a: &T, b: &T| a.created_at().cmp(&b.created_at()),
+        "updated_at" => |a: &T, b: &T| a.updated_at().cmp(&b.updated_at()),
+        _ => match orders.iter().find(|(name, _)| *name == key) {
+            Some((_, compare)) => *compare,
+            None => {
+                let own = orders.iter().map(|(name, _)| *name);
+                let valid: Vec<&str> = ["created_at", "updated_at"]
+                    .into_iter()
+                    .chain(own)
+                    .collect();
+                return Err(wrong(format!("Order by can only be: {}", quoted(&valid))));
+            }
+        },
     };
     items.sort_by(|a, b| {
         let order = compare(a, b).then_with(|| a.guid().cmp(&b.guid()));
@@ -130,29 +152,40 @@ where
 
 /// The values that a filter lets pass.
 #[derive(Debug, Clone)]
-pub struct Filter(Option<HashSet<String>>);
+pub struct Filter {
+    /// None where nobody asked for the filter.
+    values: Option<HashSet<String>>,
+    /// The same in lower case, made once for many names.
+    lower: HashSet<String>,
+}
 
 impl Filter {
     pub(super) fn new(values: Option<Vec<String>>) -> Self {
-        Self(values.map(HashSet::from_iter))
+        let lower = values.iter().flatten().map(|value| value.to_lowercase());
+        Self {
+            lower: lower.collect(),
+            values: values.map(HashSet::from_iter),
+        }
     }
 
     /// Whether everything passes, since nobody asked for the filter.
     #[must_use]
     pub const fn is_open(&self) -> bool {
-        self.0.is_none()
+        self.values.is_none()
     }
 
     /// Whether `value` passes.
     #[must_use]
     pub fn passes(&self, value: &str) -> bool {
-        self.0.as_ref().is_none_or(|values| values.contains(value))
+        self.values
+            .as_ref()
+            .is_none_or(|values| values.contains(value))
     }
 
     /// Whether the guid, or whatever `value` shows as, passes.
     #[must_use]
     pub fn passes_id(&self, value: impl std::fmt::Display) -> bool {
-        self.0
+        self.values
             .as_ref()
             .is_none_or(|values| values.contains(&value.to_string()))
     }
@@ -166,11 +199,15 @@ impl Filter {
     /// Whether the name passes, whatever its case.
     #[must_use]
     pub fn passes_name(&self, name: &str) -> bool {
-        self.0.as_ref().is_none_or(|values| {
-            let name = name.to_lowercase();
-            values.iter().any(|value| value.to_lowercase() == name)
-        })
+        self.is_open() || self.lower.contains(&name.to_lowercase())
     }
+}
+
+/// The seconds of a time as the API shows times, which is the one form that it reads.
+fn seconds(text: &str) -> Option<u64> {
+    let whole = text.len() == "YYYY-MM-DDThh:mm:ssZ".len() && text.ends_with('Z');
+    let at = Timestamp::parse(text).filter(|_| whole)?;
+    Some(at.seconds())
 }
 
 /// Points in time to compare with, in whole seconds as the API shows times.
@@ -187,18 +224,33 @@ impl Times {
             ("[lt]", |a, b| a < b),
             ("[lte]", |a, b| a <= b),
         ];
+        if let Some(operator) = query.operators(key).find(|given| {
+            let known = |(suffix, _): &(&str, Compare)| suffix == given;
+            !operators.iter().any(known)
+        }) {
+            return Err(wrong(format!(
+                "{} Invalid relational operator: '{}'",
+                sentence(key),
+                operator.trim_matches(['[', ']'])
+            )));
+        }
         let mut bounds = Vec::new();
         for (suffix, compare) in operators {
             let Some(values) = query.values(&format!("{key}{suffix}")) else {
                 continue;
             };
-            let times = values
-                .iter()
-                .map(|value| Timestamp::parse(value).map(Timestamp::seconds));
+            if !suffix.is_empty() && values.len() > 1 {
+                return Err(wrong(format!(
+                    "{} only accepts one value when using a relational operator",
+                    sentence(key)
+                )));
+            }
+            let times = values.iter().map(|value| seconds(value));
             let times = times.collect::<Option<Vec<_>>>().ok_or_else(|| {
-                Error::bad_query_parameter(format!(
-                    "The query parameter is invalid: {key} has an invalid timestamp format. \
-                     Timestamps should be formatted as 'YYYY-MM-DDThh:mm:ssZ'"
+                wrong(format!(
+                    "{} has an invalid timestamp format. Timestamps should be formatted as \
+                     'YYYY-MM-DDThh:mm:ssZ'",
+                    sentence(key)
                 ))
             })?;
             bounds.push((compare, times));
@@ -244,8 +296,8 @@ mod tests {
             org("a", 3, &[("env", "test")]),
         ];
         let mut items: Vec<&Org> = orgs.iter().collect();
-        let query = Query::parse(text, &["guids"]).unwrap();
-        arrange(&query, &mut items).unwrap();
+        let query = Query::list(text, &["label_selector"]).unwrap();
+        arrange(&query, &mut items, &[by_name()]).unwrap();
         let names: Vec<_> = items.iter().map(|org| org.name.as_str()).collect();
         assert_eq!(names, expected, "{text}");
     }
@@ -265,11 +317,18 @@ mod tests {
     #[test]
     fn nonsense_is_refused() {
         let orgs = [org("a", 1, &[])];
-        for text in ["order_by=colour", "created_ats[gt]=now", "label_selector="] {
-            let query = Query::parse(text, &[]).unwrap();
+        for text in [
+            "order_by=name",
+            "created_ats[gt]=now",
+            "created_ats[gt]=2026-01-02T03:04:05Z,2026-01-02T03:04:05Z",
+            "created_ats[eq]=2026-01-02T03:04:05Z",
+            "created_ats=2026-01-02T03:04:05.1Z",
+            "label_selector=",
+        ] {
+            let query = Query::list(text, &["label_selector"]).unwrap();
             let mut items: Vec<&Org> = orgs.iter().collect();
             assert_eq!(
-                arrange(&query, &mut items).unwrap_err().code,
+                arrange(&query, &mut items, &[]).unwrap_err().code,
                 10005,
                 "{text}"
             );

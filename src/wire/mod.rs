@@ -40,13 +40,14 @@ pub mod service_usage;
 pub mod shared;
 pub mod sidecar;
 pub mod space;
+pub mod stack;
 pub mod stats;
 pub mod task;
 pub mod user;
 
 pub use error::Error;
 pub use list::{Page, included, paginate};
-pub use listed::{Filter, Listed, arrange};
+pub use listed::{Filter, Listed, Order, arrange, by_name};
 pub use query::Query;
 pub use select::Selector;
 pub use shared::{Base, Links, MetadataPatch, Relationship, ToMany, ToOne};

@@ -1,7 +1,6 @@
-//! What the platform says about itself: discovery documents, and the resources that every
-//! Cloud Foundry has and that are fixed here.
+//! What the platform says about itself: discovery documents.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{Base, Links};
 use crate::model::Timestamp;
@@ -9,14 +8,12 @@ use crate::model::Timestamp;
 /// The version of Cloud Foundry's API that is spoken. From 3.211.0 on clients expect
 /// `embed=process_instances`.
 pub const API_VERSION: &str = "3.210.0";
-/// The guid of the one stack.
-pub const STACK: &str = "00000000-0000-4000-8000-000000000003";
-/// The name of the one stack.
+/// The name of the stack that every platform has.
 pub const STACK_NAME: &str = "cflinuxfs4";
 /// The client of UAA that codes for `cf ssh` are for.
 pub const SSH_CLIENT: &str = "ssh-proxy";
-/// When the fixed resources say that they were made: 2026-01-01.
-const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
+/// When what comes with the platform says that it was made: 2026-01-01.
+pub const EPOCH: Timestamp = Timestamp::from_millis(1_767_225_600_000);
 
 /// The names under `/v3` that its root document links.
 const RESOURCES: [&str; 32] = [
@@ -145,36 +142,6 @@ pub fn info(base: &Base) -> Value {
         },
         "links": { "self": base.link("/v3/info"), "support": { "href": "" } },
     })
-}
-
-/// A resource that is fixed: guid, name, times, links and what else `more` says.
-fn fixed(guid: &str, name: &str, path: &str, base: &Base, more: Value) -> Value {
-    let mut document = Map::new();
-    document.insert("guid".to_owned(), json!(guid));
-    document.insert("created_at".to_owned(), json!(EPOCH.to_string()));
-    document.insert("updated_at".to_owned(), json!(EPOCH.to_string()));
-    document.insert("name".to_owned(), json!(name));
-    if let Value::Object(more) = more {
-        document.extend(more);
-    }
-    let links = Links::new(base).to("self", &format!("{path}/{guid}"));
-    document.insert("links".to_owned(), links.json());
-    Value::Object(document)
-}
-
-/// The one stack.
-#[must_use]
-pub fn stack(base: &Base) -> Value {
-    let more = json!({
-        "description": "The host's own toolchains and libraries",
-        "state": "ACTIVE",
-        "state_reason": null,
-        "default": true,
-        "build_rootfs_image": STACK_NAME,
-        "run_rootfs_image": STACK_NAME,
-        "metadata": { "labels": {}, "annotations": {} },
-    });
-    fixed(STACK, STACK_NAME, "/v3/stacks", base, more)
 }
 
 #[cfg(test)]

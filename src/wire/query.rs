@@ -12,19 +12,21 @@ pub struct Query {
 }
 
 /// Parameters that every list takes.
-const LIST: [&str; 7] = [
+const LIST: [&str; 6] = [
     "page",
     "per_page",
     "order_by",
-    "label_selector",
-    "include",
     "created_ats",
     "updated_ats",
+    "guids",
 ];
 
+/// Parameters whose keys go on in brackets: `fields[space]`, `created_ats[gt]`.
+const BRACKETED: [&str; 4] = ["fields", "created_ats", "updated_ats", "target_guids"];
+
 impl Query {
-    /// The parameters of `query` (without `?`), of which only `valid` and those of every list
-    /// may be there; keys with brackets (`fields[x]`, `created_ats[gt]`) go by what is before them.
+    /// The parameters of `query` (without `?`), of which only `valid` may be there; keys with
+    /// brackets go by what is before them.
     ///
     /// # Errors
     /// [`Error::bad_query_parameter`] names what is unknown and what is valid.
@@ -34,28 +36,35 @@ impl Query {
             .filter(|pair| !pair.is_empty())
             .map(pair)
             .collect();
-        let known = |key: &str| {
-            let stem = key.split('[').next().unwrap_or(key);
-            valid.contains(&stem) || LIST.contains(&stem)
-        };
-        let unknown: Vec<String> = parameters
+        let unknown: Vec<&str> = parameters
             .keys()
-            .filter(|key| !known(key))
-            .map(|key| format!("'{key}'"))
+            .map(|key| stem(key))
+            .filter(|stem| !valid.contains(stem))
             .collect();
-        if unknown.is_empty() {
-            return Ok(Self { parameters });
+        if !unknown.is_empty() {
+            return Err(wrong(format!(
+                "Unknown query parameter(s): {}. Valid parameters are: {}",
+                quoted(&unknown),
+                quoted(valid)
+            )));
         }
-        let valid: Vec<String> = valid
-            .iter()
-            .chain(&LIST)
-            .map(|name| format!("'{name}'"))
-            .collect();
-        Err(Error::bad_query_parameter(format!(
-            "The query parameter is invalid: Unknown query parameter(s): {}. Valid parameters are: {}",
-            unknown.join(", "),
-            valid.join(", ")
-        )))
+        let hash = parameters
+            .keys()
+            .find(|key| key.contains('[') && !BRACKETED.contains(&stem(key)));
+        if let Some(key) = hash {
+            return Err(wrong(format!("{} must be an array", sentence(stem(key)))));
+        }
+        Ok(Self { parameters })
+    }
+
+    /// The same for a list, which takes `filters` and what every list does.
+    ///
+    /// # Errors
+    /// As [`Query::parse`].
+    pub fn list(query: &str, filters: &[&str]) -> Result<Self, Error> {
+        let own = filters.iter().filter(|filter| !LIST.contains(filter));
+        let valid: Vec<&str> = LIST.iter().chain(own).copied().collect();
+        Self::parse(query, &valid)
     }
 
     /// The value of `key`, if it was given, be it empty.
@@ -70,13 +79,35 @@ impl Query {
     #[must_use]
     pub fn values(&self, key: &str) -> Option<Vec<String>> {
         let value = self.get(key)?;
-        Some(value.split(',').map(|piece| decode(piece, false)).collect())
+        let mut pieces = value.split(',');
+        let first = pieces.next().unwrap_or_default();
+        // Cloud Foundry, app/messages/base_message.rb: white space after a comma does not count.
+        let rest = pieces.map(str::trim_start);
+        Some(
+            std::iter::once(first)
+                .chain(rest)
+                .map(|piece| decode(piece, false))
+                .collect(),
+        )
     }
 
     /// The filter `key`, made once for many items.
     #[must_use]
     pub fn filter(&self, key: &str) -> super::Filter {
         super::Filter::new(self.values(key))
+    }
+
+    /// What stands in brackets after `key`, with the brackets; empty where it stands alone.
+    pub(super) fn operators<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
+        self.parameters
+            .keys()
+            .filter_map(move |given| given.strip_prefix(key))
+    }
+
+    /// The one of them that says what is not plainly equal, if there is one.
+    #[must_use]
+    pub fn only_operator<'a>(&'a self, key: &'a str) -> Option<&'a str> {
+        self.operators(key).max()
     }
 
     /// Whether `value` passes the filter `key`: it is among the values, or there is no filter.
@@ -93,31 +124,96 @@ impl Query {
             .is_some_and(|values| values.iter().any(|value| value == item))
     }
 
-    /// Passes where `include` names only what is in `valid`.
+    /// Passes where `include` names only what is in `valid`, and nothing twice.
     ///
     /// # Errors
     /// [`Error::bad_query_parameter`] names what is not.
     pub fn check_include(&self, valid: &[&str]) -> Result<(), Error> {
-        let wrong = self
-            .values("include")
-            .unwrap_or_default()
-            .into_iter()
-            .find(|item| !valid.contains(&item.as_str()));
-        match wrong {
-            None => Ok(()),
-            Some(_) if valid.is_empty() => Err(Error::bad_query_parameter(
-                "The query parameter is invalid: Unknown query parameter(s): 'include'",
-            )),
-            Some(wrong) => Err(Error::bad_query_parameter(format!(
-                "The query parameter is invalid: Invalid included resource: '{wrong}'. Valid \
-                 included resources are: {}",
-                valid
-                    .iter()
-                    .map(|name| format!("'{name}'"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            ))),
+        self.check_names("include", "included", valid)
+    }
+
+    /// The same for another parameter, whose items are `kind` resources.
+    ///
+    /// # Errors
+    /// [`Error::bad_query_parameter`] names what is not.
+    pub fn check_names(&self, key: &str, kind: &str, valid: &[&str]) -> Result<(), Error> {
+        let mut seen = Vec::new();
+        for item in self.values(key).unwrap_or_default() {
+            if !valid.contains(&item.as_str()) {
+                return Err(wrong(format!(
+                    "Invalid {kind} resource: '{item}'. Valid {kind} resources are: {}",
+                    quoted(valid)
+                )));
+            }
+            if seen.contains(&item) {
+                return Err(wrong(format!("Duplicate {kind} resource: '{item}'")));
+            }
+            seen.push(item);
         }
+        Ok(())
+    }
+
+    /// Passes where `fields[resource]` asks only for what is in `valid`.
+    ///
+    /// # Errors
+    /// [`Error::bad_query_parameter`] says what may be asked for.
+    pub fn check_fields(&self, valid: &[(&str, &[&str])]) -> Result<(), Error> {
+        for key in self.parameters.keys() {
+            if stem(key) != "fields" {
+                continue;
+            }
+            let resource = key
+                .strip_prefix("fields[")
+                .and_then(|key| key.strip_suffix(']'))
+                .ok_or_else(|| wrong("Fields must be an object"))?;
+            let known = valid.iter().find(|(name, _)| *name == resource);
+            let Some((_, fields)) = known else {
+                let resources: Vec<&str> = valid.iter().map(|(name, _)| *name).collect();
+                return Err(wrong(format!(
+                    "Fields [{resource}] valid resources are: {}",
+                    quoted(&resources)
+                )));
+            };
+            let asked = self.values(key).unwrap_or_default();
+            if !asked.iter().all(|field| fields.contains(&field.as_str())) {
+                return Err(wrong(format!(
+                    "Fields valid keys for '{resource}' are: {}",
+                    quoted(fields)
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Passes where `key` is one of `valid`, or not there.
+    ///
+    /// # Errors
+    /// [`Error::bad_query_parameter`] says what it may be.
+    pub fn check_one_of(&self, key: &str, valid: &[&str]) -> Result<(), Error> {
+        match self.get(key) {
+            Some(value) if !valid.contains(&value) => Err(wrong(format!(
+                "{} must be one of {}",
+                sentence(key),
+                quoted(valid)
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Passes where each of `keys` is `true` or `false`, or not there.
+    ///
+    /// # Errors
+    /// [`Error::bad_query_parameter`] names the one that is not.
+    pub fn check_switches(&self, keys: &[&str]) -> Result<(), Error> {
+        for key in keys {
+            if !matches!(self.get(key), None | Some("true" | "false")) {
+                return Err(wrong(format!(
+                    "{} must be 'true' or 'false'",
+                    sentence(key)
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// Whether a parameter says `true`.
@@ -136,8 +232,13 @@ impl Query {
         };
         match value.parse() {
             Ok(number) if (1..=max).contains(&number) => Ok(number),
-            _ => Err(Error::bad_query_parameter(format!(
-                "The query parameter is invalid: {key} must be between 1 and {max}"
+            Ok(number) if number > max => Err(wrong(format!(
+                "{} must be between 1 and {max}",
+                sentence(key)
+            ))),
+            _ => Err(wrong(format!(
+                "{} must be a positive integer",
+                sentence(key)
             ))),
         }
     }
@@ -156,6 +257,31 @@ impl Query {
         }
         text
     }
+}
+
+/// What is before the bracket in a key.
+fn stem(key: &str) -> &str {
+    key.split('[').next().unwrap_or(key)
+}
+
+/// The error about a query, in Cloud Foundry's frame.
+pub(super) fn wrong(what: impl std::fmt::Display) -> Error {
+    Error::bad_query_parameter(format!("The query parameter is invalid: {what}"))
+}
+
+/// A parameter's name at the start of a sentence: `per_page` is `Per page`.
+pub(super) fn sentence(key: &str) -> String {
+    let mut words = key.replace('_', " ");
+    if let Some(first) = words.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    words
+}
+
+/// The names between quotes, with commas.
+pub(super) fn quoted(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+    quoted.join(", ")
 }
 
 /// The key and value of one `key=value` of a form or query string, decoded.
@@ -188,7 +314,7 @@ mod tests {
 
     #[test]
     fn empty_filters_and_encoded_commas_are_values() {
-        let query = Query::parse("hosts=&names=a%252Cb,c&page=2", &["hosts", "names"]).unwrap();
+        let query = Query::list("hosts=&names=a%252Cb,+c&page=2", &["hosts", "names"]).unwrap();
         assert_eq!(query.values("hosts"), Some(vec![String::new()]));
         assert_eq!(
             query.values("names"),
@@ -199,18 +325,66 @@ mod tests {
         assert!(!query.selects("hosts", "x"));
         assert_eq!(
             query.with_page(3, 50),
-            "page=3&per_page=50&hosts=&names=a%252Cb%2Cc"
+            "page=3&per_page=50&hosts=&names=a%252Cb%2C%20c"
         );
+    }
+
+    /// What Cloud Foundry says to a query string.
+    fn complaint(text: &str) -> String {
+        let query = match Query::list(text, &["names", "available", "type", "fields", "include"]) {
+            Ok(query) => query,
+            Err(error) => return error.detail,
+        };
+        let checks = [
+            query.check_include(&["app", "space"]),
+            query.check_fields(&[("space", &["name", "guid"])]),
+            query.check_one_of("type", &["app", "key"]),
+            query.check_switches(&["available"]),
+            query.number("page", 1, usize::MAX).map(drop),
+            query.number("per_page", 50, 5000).map(drop),
+        ];
+        checks.into_iter().find_map(Result::err).unwrap().detail
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_in_cloud_foundrys_words() {
+        for (text, expected) in [
+            ("per_page=0", "Per page must be a positive integer"),
+            ("per_page=5001", "Per page must be between 1 and 5000"),
+            ("page=x", "Page must be a positive integer"),
+            (
+                "include=app,org",
+                "Invalid included resource: 'org'. Valid included resources are: 'app', 'space'",
+            ),
+            ("include=app,app", "Duplicate included resource: 'app'"),
+            ("fields=name", "Fields must be an object"),
+            (
+                "fields[org]=name",
+                "Fields [org] valid resources are: 'space'",
+            ),
+            (
+                "fields[space]=name,url",
+                "Fields valid keys for 'space' are: 'name', 'guid'",
+            ),
+            ("type=x", "Type must be one of 'app', 'key'"),
+            ("available=yes", "Available must be 'true' or 'false'"),
+            ("names[a]=b", "Names must be an array"),
+        ] {
+            let expected = format!("The query parameter is invalid: {expected}");
+            assert_eq!(complaint(text), expected, "{text}");
+        }
     }
 
     #[test]
     fn an_unknown_parameter_is_refused_by_name() {
-        let error = Query::parse("colour=red&fields%5Bspace%5D=name", &["fields"]).unwrap_err();
+        let error = Query::list("colour=red&fields%5Bspace%5D=name", &["fields"]).unwrap_err();
         assert!(
-            error
-                .detail
-                .contains("Unknown query parameter(s): 'colour'"),
+            error.detail.contains(
+                "Unknown query parameter(s): 'colour'. Valid parameters are: 'page', 'per_page'"
+            ),
             "{error}"
         );
+        let query = Query::parse("guids=x", &["include"]);
+        assert!(query.is_err());
     }
 }

@@ -230,12 +230,17 @@ fn one(rest: &mut &[Token], depth: usize) -> Option<Filter> {
 }
 
 /// What filters of users may ask about, in lower case.
-pub const USER_ATTRIBUTES: [&str; 9] = [
+pub const USER_ATTRIBUTES: [&str; 14] = [
     "id",
     "username",
     "origin",
     "emails.value",
     "email",
+    "name.givenname",
+    "givenname",
+    "name.familyname",
+    "familyname",
+    "phonenumbers.value",
     "active",
     "verified",
     "meta.created",
@@ -247,9 +252,16 @@ pub const USER_ATTRIBUTES: [&str; 9] = [
 pub fn user_values(user: &User, attribute: &str) -> Vec<String> {
     vec![match attribute {
         "id" => user.id.to_string(),
-        "username" | "email" | "emails.value" => user.username.to_string(),
+        "username" => user.username.to_string(),
+        "email" | "emails.value" => user.email().to_owned(),
+        "name.givenname" | "givenname" => return user.profile.given_name.iter().cloned().collect(),
+        "name.familyname" | "familyname" => {
+            return user.profile.family_name.iter().cloned().collect();
+        }
+        "phonenumbers.value" => return user.profile.phone.iter().cloned().collect(),
         "origin" => user.origin.clone(),
-        "active" | "verified" => "true".to_owned(),
+        "active" => (!user.profile.inactive).to_string(),
+        "verified" => "true".to_owned(),
         "meta.created" => user.created_at.to_string(),
         "meta.lastmodified" => user.updated_at.to_string(),
         _ => return Vec::new(),

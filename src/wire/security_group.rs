@@ -142,7 +142,9 @@ pub fn rules(value: &Value) -> Result<Vec<SecurityRule>, Vec<String>> {
     }
     let (mut rules, mut errors) = (Vec::new(), Vec::new());
     let mut destinations = 0_usize;
-    for (index, item) in items.iter().enumerate() {
+    // Cloud Foundry passes over `null`, which Terraform's provider sends for no rules.
+    let given = items.iter().enumerate().filter(|(_, item)| !item.is_null());
+    for (index, item) in given {
         match rule(item) {
             Ok(rule) => {
                 destinations += rule.destination.split(',').count();

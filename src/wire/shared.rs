@@ -106,7 +106,23 @@ pub struct Relationship {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToOne {
     /// The other object, if any.
+    #[serde(default, deserialize_with = "some_guid")]
     pub data: Option<Relationship>,
+}
+
+/// Reads `{"guid": null}`, which Cloud Foundry takes and Terraform's provider sends, as `null`.
+fn some_guid<'de, D>(deserializer: D) -> Result<Option<Relationship>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+{
+    #[derive(Deserialize)]
+    struct Given {
+        guid: Option<String>,
+    }
+    let given: Option<Given> = Option::deserialize(deserializer)?;
+    Ok(given
+        .and_then(|given| given.guid)
+        .map(|guid| Relationship { guid }))
 }
 
 /// `{"data": [{"guid": "..."}]}`.

@@ -269,6 +269,15 @@ fn a_deployment_that_cannot_start_leaves_the_app_alone_and_gives_way_to_the_next
             .contains("app.crash")
             .then_some(())
     });
+    let told = eventually("the deployment to say so", || {
+        let shown = api.get(&format!("/v3/deployments/{bad}")).expect(200);
+        let error = shown["status"]["details"]["error"].as_str();
+        error.map(str::to_owned)
+    });
+    assert!(
+        told.starts_with("Instance 0 of the new version crashed"),
+        "{told}"
+    );
     assert_eq!(daemon.get_ok("sick"), "v1 plain");
     let next = deploy(good.as_str());
     let next = api.send("POST", "/v3/deployments", &next).guid();

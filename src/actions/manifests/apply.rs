@@ -8,7 +8,7 @@ use crate::{
         ActionError, Actions, Caller, Feature, app_env, apps, bindings, deployments, lifecycle,
         process_rules, processes,
         quotas::{self, Before},
-        sidecars,
+        sidecars, stacks,
     },
     model::{App, AppId, LifecycleKind, Metadata, Process, ProcessType, SpaceId, Timestamp},
     store::Tx,
@@ -60,7 +60,7 @@ impl Apply<'_> {
                 None => errors.push(format!("Features: there is no feature '{name}'")),
             }
         }
-        self.lifecycle(&mut app, &manifest)
+        self.lifecycle(&mut app, &manifest, new)
             .unwrap_or_else(|error| errors.push(error));
         app_env::apply(&mut app.env, manifest.env.0).unwrap_or_else(|wrong| errors.extend(wrong));
         manifest
@@ -104,19 +104,21 @@ impl Apply<'_> {
         }
     }
 
-    fn lifecycle(self, app: &mut App, manifest: &AppManifest) -> Result<(), String> {
+    fn lifecycle(self, app: &mut App, manifest: &AppManifest, is_new: bool) -> Result<(), String> {
         lifecycle::stays(app.lifecycle.kind, manifest.lifecycle())
             .map_err(|error| error.to_string())?;
         if app.lifecycle.kind == LifecycleKind::Docker {
             return Ok(());
         }
+        let known = self.actions.known_buildpacks();
         if let Some(buildpacks) = &manifest.buildpacks {
-            lifecycle::check_buildpacks(&self.actions.known_buildpacks(), buildpacks)?;
+            lifecycle::check_buildpacks(&known, buildpacks)?;
             app.lifecycle.buildpacks.clone_from(buildpacks);
         }
-        if let Some(stack) = &manifest.stack {
-            lifecycle::check_stack(stack)?;
-            app.lifecycle.stack = Some(stack.clone());
+        let stack = manifest.stack.as_ref();
+        if is_new || stack.is_some_and(|stack| app.lifecycle.stack.as_ref() != Some(stack)) {
+            stacks::check(&known.stacks, stack.map(String::as_str), true)?;
+            app.lifecycle.stack = stack.cloned();
         }
         Ok(())
     }

@@ -50,6 +50,22 @@ impl Actions {
     pub fn service(&self, caller: &Caller, id: ServiceId) -> Result<Arc<Service>, ActionError> {
         find(&self.store.state(), caller, Verb::ReadSpace, id)
     }
+
+    /// The service instance, if the caller may see the space that it is of: whom it is shared
+    /// with is not told those whom it is shared with.
+    ///
+    /// # Errors
+    /// [`ActionError::NotFound`].
+    pub fn owned_service(
+        &self,
+        caller: &Caller,
+        id: ServiceId,
+    ) -> Result<Arc<Service>, ActionError> {
+        let state = self.store.state();
+        let found = find(&state, caller, Verb::ReadSpace, id)?;
+        caller.need_in_space(&state, Verb::ReadSpace, found.space, "Service instance")?;
+        Ok(found)
+    }
 }
 
 /// Whether the caller sees an instance.

@@ -9,10 +9,11 @@ use super::{
 };
 
 /// What every list takes, by the names of the components.
-pub(super) const LIST_PARAMETERS: [&str; 14] = [
+pub(super) const LIST_PARAMETERS: [&str; 15] = [
     "page",
     "per_page",
     "order_by",
+    "guids",
     "label_selector",
     "created_ats",
     "created_ats.gt",
@@ -154,6 +155,10 @@ fn list_parameters() -> Value {
             "order_by" => (
                 json!({ "type": "string" }),
                 "created_at, updated_at or, where there are names, name; with - the other way.",
+            ),
+            "guids" => (
+                json!({ "type": "array", "items": { "type": "string", "format": "uuid" } }),
+                "Identifiers, of which each result has one.",
             ),
             "label_selector" => (
                 json!({ "type": "string" }),

@@ -82,10 +82,11 @@ impl Operation {
         self.guids = true;
     }
 
-    /// It answers with a page of a list.
-    pub(in crate::api) fn lists(&mut self) {
+    /// It answers with a page of a list, which is narrowed by labels or not.
+    pub(in crate::api) fn lists(&mut self, by_labels: bool) {
         self.lists = true;
-        for name in super::document::LIST_PARAMETERS {
+        let all = super::document::LIST_PARAMETERS.into_iter();
+        for name in all.filter(|name| by_labels || *name != "label_selector") {
             let reference = format!("#/components/parameters/{name}");
             self.parameters.push(json!({ "$ref": reference }));
         }

@@ -97,6 +97,7 @@ async fn openid(Base(base): Base) -> Json<Value> {
         "code_challenge_methods_supported": ["S256"],
         "grant_types_supported": [
             "password", "refresh_token", "authorization_code", "client_credentials",
+            "urn:ietf:params:oauth:grant-type:jwt-bearer",
         ],
         "response_types_supported": ["code"],
         "subject_types_supported": ["public"],

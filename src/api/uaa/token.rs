@@ -51,7 +51,7 @@ fields! {
     /// What asks for a token.
     Grant(true): "grant_type", "username", "password", "passcode", "login_hint", "refresh_token",
         "code", "code_verifier", "redirect_uri", "scope", "client_id", "client_secret",
-        "response_type", "token_format";
+        "response_type", "token_format", "assertion";
 
     /// What asks about a token.
     Question(true): "token", "client_id", "client_secret";
@@ -118,6 +118,19 @@ async fn grant(
                 .start(&user(&api, person.user)?, start, issuer, now)
                 .await?
         }
+        JWT_BEARER => {
+            let assertion = form.need("assertion")?;
+            let known = identity.asserted(assertion, &client, issuer, now);
+            let (user, scopes) = known.ok_or_else(|| {
+                Refusal::new(
+                    StatusCode::UNAUTHORIZED,
+                    "invalid_grant",
+                    "The assertion is not a valid token of this platform for this client.",
+                )
+            })?;
+            let start = start.within(scopes);
+            identity.start(&user, start, issuer, now).await?
+        }
         _ => {
             let scope = form.get("scope");
             identity.client_token(&client, scope, issuer, now).await?
@@ -126,8 +139,12 @@ async fn grant(
     Ok(answer(&tokens))
 }
 
+/// The grant by a token that speaks of somebody (RFC 7523, 2.1).
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+
 /// Grants that there are.
-const GRANTS: [&str; 4] = [
+const GRANTS: [&str; 5] = [
+    JWT_BEARER,
     "password",
     "refresh_token",
     "authorization_code",
@@ -272,14 +289,21 @@ async fn userinfo(
     let (user, _) = bearer_of(&headers)
         .and_then(|token| inspect(&api, token))
         .ok_or_else(Refusal::invalid_token)?;
+    let profile = &user.profile;
+    let [given, family] = [&profile.given_name, &profile.family_name].map(Option::as_deref);
+    let name = match (given, family) {
+        (None, None) => user.username.to_string(),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (Some(given), Some(family)) => format!("{given} {family}"),
+    };
     Ok(Json(json!({
         "sub": user.id.to_string(),
         "user_id": user.id.to_string(),
         "user_name": user.username,
-        "name": user.username,
-        "given_name": user.username,
-        "family_name": user.username,
-        "email": user.username,
+        "name": name,
+        "given_name": given.unwrap_or(&user.username),
+        "family_name": family.unwrap_or(&user.username),
+        "email": user.email(),
         "email_verified": false,
         "phone_number": null,
         "previous_logon_time": null,

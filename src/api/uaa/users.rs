@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{FromRequestParts, Path, State},
-    http::{StatusCode, request::Parts},
+    http::{StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,15 +15,15 @@ use crate::{
         Api,
         answer::{Created, Unkept},
         extract::{bearer_of, client_of, read},
-        openapi::{Operation, Router, Security, Takes, get, put},
+        openapi::{Operation, Router, Security, Takes, get, patch as patch_at, put},
         raw::Unread,
     },
     identity::{LoginError, Password, WeakPassword},
-    model::{User, UserId},
+    model::{Profile, User, UserId},
     wire::{
         Query,
         scim::{self, Filter, USER_ATTRIBUTES, user_values},
-        user::{self, PasswordChange, ScimCreate},
+        user::{self, PasswordChange, Scim, Status},
     },
 };
 
@@ -33,8 +33,12 @@ const MAX_COUNT: usize = 500;
 pub(super) fn router() -> Router {
     Router::new()
         .route("/Users", get(list).post(create))
-        .route("/Users/{id}", get(show).delete(remove))
+        .route(
+            "/Users/{id}",
+            get(show).put(replace).patch(patch).delete(remove),
+        )
         .route("/Users/{id}/password", put(change_password))
+        .route("/Users/{id}/status", patch_at(set_status))
 }
 
 /// The caller, refused in UAA's form.
@@ -163,10 +167,14 @@ async fn list(
 async fn create(
     State(api): State<Api>,
     Auth(caller): Auth,
-    request: Unread<ScimCreate>,
+    request: Unread<Scim>,
 ) -> Result<Created, Refusal> {
     caller.need_admin()?;
-    let new: ScimCreate = body(request).await?;
+    let new: Scim = body(request).await?;
+    let username = new.username.clone().unwrap_or_default();
+    let profile = new
+        .whole(&Profile::default(), &username)
+        .map_err(|text| Refusal::new(StatusCode::BAD_REQUEST, "invalid_scim_resource", text))?;
     let weak = |error: WeakPassword| {
         Refusal::new(
             StatusCode::BAD_REQUEST,
@@ -188,7 +196,7 @@ async fn create(
     };
     let user = api
         .actions
-        .create_login(&caller, &new.username, new.origin.as_deref(), hash)
+        .create_login(&caller, &username, new.origin.as_deref(), hash, profile)
         .await?;
     Ok(Created(present(&api, &user)))
 }
@@ -213,6 +221,62 @@ async fn show(
     Ok(Json(present(&api, &user)))
 }
 
+async fn replace(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+    request: Unread<Scim>,
+) -> Result<Json<Value>, Refusal> {
+    change(&api, &caller, &id, request, true).await
+}
+
+async fn patch(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+    request: Unread<Scim>,
+) -> Result<Json<Value>, Refusal> {
+    change(&api, &caller, &id, request, false).await
+}
+
+async fn change(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    request: Unread<Scim>,
+    is_whole: bool,
+) -> Result<Json<Value>, Refusal> {
+    caller.need_admin()?;
+    let wanted = parse(id)?;
+    // The version, where the client wants to change that one and no later one.
+    let version = match request.0.headers().get(header::IF_MATCH) {
+        None => None,
+        Some(value) => match value.to_str().unwrap_or_default().trim_matches('"') {
+            "*" => None,
+            text => Some(text.parse().map_err(|_| {
+                Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    "scim_resource",
+                    format!("Invalid If-Match value: {text}"),
+                )
+            })?),
+        },
+    };
+    let body: Scim = body(request).await?;
+    let changed = api
+        .actions
+        .update_login(caller, wanted, body, is_whole, version)
+        .await?;
+    let user = changed.ok_or_else(|| {
+        Refusal::new(
+            StatusCode::PRECONDITION_FAILED,
+            "scim_resource",
+            format!("Attempt to update a user ({id}) with wrong version"),
+        )
+    })?;
+    Ok(Json(present(api, &user)))
+}
+
 async fn remove(
     State(api): State<Api>,
     Auth(caller): Auth,
@@ -224,6 +288,36 @@ async fn remove(
         || json!({ "id": id }),
         |user| present(&api, &user),
     )))
+}
+
+/// `PATCH /Users/:id/status`, as `uaac user unlock` uses it.
+async fn set_status(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Path(id): Path<String>,
+    request: Unread<Status>,
+) -> Result<Json<Value>, Refusal> {
+    caller.need_admin()?;
+    let status: Status = body(request).await?;
+    let user = api
+        .actions
+        .user(&caller, parse(&id)?)
+        .map_err(|_| Refusal::no_user(&id))?;
+    match status.locked {
+        Some(false) => api.identity.unlock(&user),
+        Some(true) => {
+            return Err(Refusal::invalid_request(
+                "Cannot set user account to locked. User accounts only become locked through \
+                 exceeding the allowed failed login attempts.",
+            ));
+        }
+        None => {
+            return Err(Refusal::invalid_request(
+                "Of a user's status 'locked' alone can be set.",
+            ));
+        }
+    }
+    Ok(Json(json!({ "locked": false })))
 }
 
 async fn change_password(

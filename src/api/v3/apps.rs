@@ -18,7 +18,7 @@ use crate::{
         openapi::{Router, get, post},
     },
     model::{App, AppId},
-    wire::{Query, app, included, platform::STACK_NAME},
+    wire::{Error, Order, Query, app, by_name, included, platform::STACK_NAME},
 };
 
 pub(super) fn router() -> Router {
@@ -38,14 +38,16 @@ impl Resource for App {
     const PATH: &'static str = "/v3/apps";
     const FILTERS: &'static [&'static str] = &[
         "names",
-        "guids",
         "space_guids",
         "organization_guids",
         "stacks",
         "lifecycle_type",
     ];
-    const INCLUDES: &'static [&'static str] =
-        &["space", "space.organization", "org", "organization"];
+    const INCLUDES: &'static [&'static str] = &["space", "org", "space.organization"];
+    const ORDERS: &'static [Order<Self>] = &[
+        by_name(),
+        ("state", |a, b| app::state(a.state).cmp(app::state(b.state))),
+    ];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.apps(caller)
@@ -53,6 +55,15 @@ impl Resource for App {
 
     fn find(actions: &Actions, caller: &Caller, id: AppId) -> Result<Arc<Self>, ActionError> {
         actions.app(caller, id)
+    }
+
+    fn check(query: &Query) -> Result<(), Error> {
+        match query.get("lifecycle_type") {
+            None | Some("buildpack" | "cnb" | "docker") => Ok(()),
+            Some(other) => Err(Error::bad_query_parameter(format!(
+                "The query parameter is invalid: Invalid lifecycle_type: '{other}'"
+            ))),
+        }
     }
 
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
@@ -78,8 +89,8 @@ impl Resource for App {
         query.get("include")?;
         let spaces = || items.iter().map(|app| app.space);
         let mut parts = Vec::new();
-        // All three words ask for the organization by way of the space.
-        let wants_orgs = ["space.organization", "org", "organization"]
+        // Both words ask for the organization by way of the space.
+        let wants_orgs = ["space.organization", "org"]
             .iter()
             .any(|name| query.names("include", name));
         if wants_orgs || query.names("include", "space") {

@@ -18,7 +18,7 @@ use crate::{
         openapi::{Router, get},
     },
     model::{Binding, BindingId},
-    wire::{Query, app, binding, included, package},
+    wire::{Error, Order, Query, app, binding, by_name, included, package},
 };
 
 pub(super) fn router() -> Router {
@@ -38,7 +38,6 @@ impl Resource for Binding {
     type Id = BindingId;
     const PATH: &'static str = "/v3/service_credential_bindings";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "names",
         "type",
         "app_guids",
@@ -51,6 +50,7 @@ impl Resource for Binding {
         "service_offering_names",
     ];
     const INCLUDES: &'static [&'static str] = &["app", "service_instance"];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.bindings(caller)
@@ -58,6 +58,10 @@ impl Resource for Binding {
 
     fn find(actions: &Actions, caller: &Caller, id: BindingId) -> Result<Arc<Self>, ActionError> {
         actions.binding(caller, id)
+    }
+
+    fn check(query: &Query) -> Result<(), Error> {
+        query.check_one_of("type", &["app", "key"])
     }
 
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {

@@ -15,7 +15,7 @@ use crate::{
         openapi::{Router, get},
     },
     model::{Broker, BrokerId},
-    wire::{Query, broker},
+    wire::{Order, Query, broker, by_name},
 };
 
 pub(super) fn router() -> Router {
@@ -30,7 +30,8 @@ pub(super) fn router() -> Router {
 impl Resource for Broker {
     type Id = BrokerId;
     const PATH: &'static str = "/v3/service_brokers";
-    const FILTERS: &'static [&'static str] = &["names", "guids", "space_guids"];
+    const FILTERS: &'static [&'static str] = &["names", "space_guids"];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.service_brokers(caller)

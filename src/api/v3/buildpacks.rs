@@ -17,8 +17,8 @@ use crate::{
         openapi::{Router, get, post},
         raw::Multipart,
     },
-    model::{Buildpack, BuildpackId},
-    wire::{self, Selector, buildpack, paginate, platform::STACK_NAME},
+    model::{Buildpack, BuildpackId, Timestamp},
+    wire::{self, Query, Selector, buildpack, paginate, platform::STACK_NAME},
 };
 
 pub(super) fn router() -> Router {
@@ -57,6 +57,21 @@ impl Entry {
         match self {
             Self::Own(own) => own.stack.as_deref().unwrap_or_default(),
             Self::Runtime { .. } => STACK_NAME,
+        }
+    }
+
+    /// What comes with the platform was always there.
+    fn created_at(&self) -> Timestamp {
+        match self {
+            Self::Own(own) => own.created_at,
+            Self::Runtime { .. } => Timestamp::default(),
+        }
+    }
+
+    fn updated_at(&self) -> Timestamp {
+        match self {
+            Self::Own(own) => own.updated_at,
+            Self::Runtime { .. } => Timestamp::default(),
         }
     }
 
@@ -107,28 +122,52 @@ async fn list(
     query: RawQuery<All>,
 ) -> Result<Json<Value>, Failure> {
     let query = query.parse()?;
+    query.check_one_of("lifecycle", &["buildpack", "cnb"])?;
     let selector = match query.get("label_selector") {
         Some(text) => Some(Selector::parse(text)?),
         None => None,
     };
     let mut found = all(&api);
+    let guids = query.filter("guids");
     found.retain(|entry| {
         let labels = match entry {
             Entry::Own(own) => own.metadata.labels.clone(),
             Entry::Runtime { .. } => std::collections::BTreeMap::default(),
         };
-        query.selects("names", entry.name())
+        guids.passes(&entry.guid())
+            && query.selects("names", entry.name())
             && query.selects("stacks", entry.stack())
             && query.selects("lifecycle", "buildpack")
             && selector
                 .as_ref()
                 .is_none_or(|selector| selector.selects(&labels))
     });
+    order(&query, &mut found)?;
     let page = paginate(&query, found)?;
     let document = page.json(&base, "/v3/buildpacks", &query, None, |entry| {
         entry.present(&base)
     });
     Ok(Json(document))
+}
+
+/// Puts buildpacks in the order that is asked for: by their position where nothing is said.
+fn order(query: &Query, found: &mut [Entry]) -> Result<(), wire::Error> {
+    let order = query.get("order_by").unwrap_or("position");
+    match order.trim_start_matches(['-', '+']) {
+        "position" | "lifecycle" => {}
+        "created_at" => found.sort_by_key(Entry::created_at),
+        "updated_at" => found.sort_by_key(Entry::updated_at),
+        _ => {
+            return Err(wire::Error::bad_query_parameter(
+                "The query parameter is invalid: Order by can only be: 'created_at', \
+                 'updated_at', 'position', 'lifecycle'",
+            ));
+        }
+    }
+    if order.starts_with('-') {
+        found.reverse();
+    }
+    Ok(())
 }
 
 async fn show(

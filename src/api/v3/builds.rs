@@ -29,14 +29,13 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list of an app's takes.
-    OfApp(true): "guids", "states";
+    OfApp(true): "states";
 }
 
 impl Resource for Build {
     type Id = BuildId;
     const PATH: &'static str = "/v3/builds";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "states",
         "app_guids",
         "package_guids",

@@ -14,7 +14,7 @@ use crate::{
         extract::{Auth, Id},
         openapi::{Router, get, post},
     },
-    model::{Deployment, DeploymentId},
+    model::{Deployment, DeploymentId, InstanceState, Observed},
     wire::{Query, deployment, package},
 };
 
@@ -31,13 +31,8 @@ pub(super) fn router() -> Router {
 impl Resource for Deployment {
     type Id = DeploymentId;
     const PATH: &'static str = "/v3/deployments";
-    const FILTERS: &'static [&'static str] = &[
-        "guids",
-        "app_guids",
-        "states",
-        "status_reasons",
-        "status_values",
-    ];
+    const FILTERS: &'static [&'static str] =
+        &["app_guids", "states", "status_reasons", "status_values"];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.deployments(caller)
@@ -67,8 +62,23 @@ impl Resource for Deployment {
         let app = view.state.apps.get(&self.app);
         let kept = Feature::named("revisions").zip(app);
         let kept = kept.is_some_and(|(feature, app)| feature.is_on(app));
-        deployment::present(self, kept, view.base)
+        deployment::present(self, kept, crash(self, &view.observed), view.base)
     }
+}
+
+/// Why the instances that a deployment waits for do not come up, where they crash.
+fn crash(deployment: &Deployment, observed: &Observed) -> Option<String> {
+    let process = deployment
+        .process
+        .filter(|_| deployment.state.is_active())?;
+    let mut slots = observed.processes.get(&process)?.iter();
+    let crashed = slots.find(|slot| slot.state == InstanceState::Crashed)?;
+    let details = crashed.details.as_deref();
+    Some(format!(
+        "Instance {} of the new version crashed{}",
+        crashed.index,
+        details.map_or(String::new(), |details| format!(": {details}"))
+    ))
 }
 
 verbs!(

@@ -48,7 +48,7 @@ pub(super) fn sees(caller: &Caller) -> impl Fn(OrgId) -> bool {
 impl Resource for Domain {
     type Id = DomainId;
     const PATH: &'static str = "/v3/domains";
-    const FILTERS: &'static [&'static str] = &["names", "guids", "organization_guids"];
+    const FILTERS: &'static [&'static str] = &["names", "organization_guids"];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.domains(caller)

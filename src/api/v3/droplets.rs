@@ -34,7 +34,7 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list of an app's takes.
-    OfApp(true): "guids", "states", "current";
+    OfApp(true): "states", "current";
 
     /// What is copied.
     Source(false): "source_guid";
@@ -43,13 +43,8 @@ parameters! {
 impl Resource for Droplet {
     type Id = DropletId;
     const PATH: &'static str = "/v3/droplets";
-    const FILTERS: &'static [&'static str] = &[
-        "guids",
-        "states",
-        "app_guids",
-        "space_guids",
-        "organization_guids",
-    ];
+    const FILTERS: &'static [&'static str] =
+        &["states", "app_guids", "space_guids", "organization_guids"];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.droplets(caller)

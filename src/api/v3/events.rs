@@ -9,7 +9,7 @@ use crate::{
     actions::{ActionError, Actions, Caller},
     api::openapi::{Router, get},
     model::{Event, EventId},
-    wire::{Query, event},
+    wire::{Error, Query, event},
 };
 
 pub(super) fn router() -> Router {
@@ -21,13 +21,9 @@ pub(super) fn router() -> Router {
 impl Resource for Event {
     type Id = EventId;
     const PATH: &'static str = "/v3/audit_events";
-    const FILTERS: &'static [&'static str] = &[
-        "guids",
-        "types",
-        "target_guids",
-        "space_guids",
-        "organization_guids",
-    ];
+    const FILTERS: &'static [&'static str] =
+        &["types", "target_guids", "space_guids", "organization_guids"];
+    const LABELS: bool = false;
 
     /// Those of the targets that are asked for: there are too many to look at all.
     fn all(actions: &Actions, caller: &Caller, query: &Query) -> Vec<Arc<Self>> {
@@ -43,11 +39,24 @@ impl Resource for Event {
         actions.event(caller, id)
     }
 
+    fn check(query: &Query) -> Result<(), Error> {
+        // Cloud Foundry, app/messages/validators.rb: `not` is the one operator.
+        match query.only_operator("target_guids") {
+            None | Some("" | "[not]") => Ok(()),
+            Some(_) => Err(Error::bad_query_parameter(
+                "The query parameter is invalid: Target guids target_guids has an invalid \
+                 operator",
+            )),
+        }
+    }
+
     fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
+        let others = query.values("target_guids[not]").unwrap_or_default();
         let [types, spaces, orgs] =
             ["types", "space_guids", "organization_guids"].map(|key| query.filter(key));
         items.retain(|event| {
             types.passes(&event.kind)
+                && !others.contains(&event.target.guid)
                 && spaces.passes_maybe(event.space)
                 && orgs.passes_maybe(event.org)
         });

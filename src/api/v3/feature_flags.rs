@@ -29,7 +29,7 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list takes.
-    Plain(true):;
+    Plain(true, labels: false):;
 }
 
 fn document(api: &Api, flag: Flag, base: &wire::Base) -> Value {
@@ -38,8 +38,21 @@ fn document(api: &Api, flag: Flag, base: &wire::Base) -> Value {
 }
 
 async fn list(State(api): State<Api>, _: Auth, Base(base): Base, query: RawQuery<Plain>) -> Answer {
+    let query = query.parse()?;
     let all = Flag::ALL.iter().map(|flag| document(&api, *flag, &base));
-    page(all.collect(), &query.parse()?, &base, "/v3/feature_flags")
+    let mut all: Vec<Value> = all.collect();
+    // They are in the order of their names.
+    match query.get("order_by").unwrap_or("name") {
+        "name" | "+name" => {}
+        "-name" => all.reverse(),
+        _ => {
+            return Err(Error::bad_query_parameter(
+                "The query parameter is invalid: Order by can only be: 'name'",
+            )
+            .into());
+        }
+    }
+    page(all, &query, &base, "/v3/feature_flags")
 }
 
 fn find(name: &str) -> Result<Flag, Failure> {

@@ -16,7 +16,7 @@ use crate::{
     },
     authz::Verb,
     model::{IsolationSegment, Org, OrgId, SegmentId, SpaceId},
-    wire::{Query, ToMany, ToOne, isolation_segment},
+    wire::{Order, Query, ToMany, ToOne, by_name, isolation_segment},
 };
 
 pub(super) fn router() -> Router {
@@ -55,13 +55,14 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list of organizations takes.
-    Orgs(true): "names", "guids";
+    Orgs(true): "names";
 }
 
 impl Resource for IsolationSegment {
     type Id = SegmentId;
     const PATH: &'static str = "/v3/isolation_segments";
-    const FILTERS: &'static [&'static str] = &["guids", "names", "organization_guids"];
+    const FILTERS: &'static [&'static str] = &["names", "organization_guids"];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.isolation_segments(caller)

@@ -35,6 +35,7 @@ mod services;
 mod sidecars;
 mod space_quotas;
 mod spaces;
+mod stacks;
 mod tasks;
 mod upload;
 mod users;
@@ -75,6 +76,7 @@ pub(super) fn router() -> Router {
         .merge(space_quotas::router())
         .merge(sidecars::router())
         .merge(spaces::router())
+        .merge(stacks::router())
         .merge(tasks::router())
         .merge(users::router())
 }

@@ -19,7 +19,7 @@ use crate::{
         openapi::{Router, get},
     },
     model::{Offering, OfferingId},
-    wire::{Query, included, offering, package},
+    wire::{Error, Order, Query, by_name, included, offering, package},
 };
 
 pub(super) fn router() -> Router {
@@ -39,16 +39,16 @@ impl Resource for Offering {
     const PATH: &'static str = "/v3/service_offerings";
     const FILTERS: &'static [&'static str] = &[
         "names",
-        "guids",
         "available",
         "broker_catalog_ids",
         "service_broker_guids",
         "service_broker_names",
         "space_guids",
         "organization_guids",
-        "fields",
     ];
-    const PARAMETERS: &'static [&'static str] = &["fields"];
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] =
+        &[("service_broker", &["guid", "name"])];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.service_offerings(caller)
@@ -56,6 +56,10 @@ impl Resource for Offering {
 
     fn find(actions: &Actions, caller: &Caller, id: OfferingId) -> Result<Arc<Self>, ActionError> {
         actions.service_offering(caller, id)
+    }
+
+    fn check(query: &Query) -> Result<(), Error> {
+        query.check_switches(&["available"])
     }
 
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {

@@ -38,7 +38,8 @@ pub(super) fn router() -> Router {
 impl Resource for OrgQuota {
     type Id = OrgQuotaId;
     const PATH: &'static str = "/v3/organization_quotas";
-    const FILTERS: &'static [&'static str] = &["guids", "names", "organization_guids"];
+    const FILTERS: &'static [&'static str] = &["names", "organization_guids"];
+    const LABELS: bool = false;
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.org_quotas(caller)

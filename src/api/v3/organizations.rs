@@ -17,7 +17,7 @@ use crate::{
         openapi::{Router, get},
     },
     model::{Domain, Org, OrgId},
-    wire::{Query, domain, organization, quota},
+    wire::{Order, Query, by_name, domain, organization, quota},
 };
 
 pub(super) fn router() -> Router {
@@ -34,7 +34,8 @@ pub(super) fn router() -> Router {
 impl Resource for Org {
     type Id = OrgId;
     const PATH: &'static str = "/v3/organizations";
-    const FILTERS: &'static [&'static str] = &["names", "guids"];
+    const FILTERS: &'static [&'static str] = &["names"];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.organizations(caller)

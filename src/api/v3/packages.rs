@@ -43,20 +43,19 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list of an app's takes.
-    OfApp(true): "guids", "states", "types";
+    OfApp(true): "states", "types";
 
     /// What is copied.
     Source(false): "source_guid";
 
     /// What the list of a package's droplets takes.
-    Droplets(true): "guids", "states";
+    Droplets(true): "states";
 }
 
 impl Resource for Package {
     type Id = PackageId;
     const PATH: &'static str = "/v3/packages";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "states",
         "types",
         "app_guids",

@@ -24,7 +24,7 @@ use crate::{
     model::{Flag, Org, Plan, PlanId, SpaceId},
     store,
     wire::{
-        Error, Query, included,
+        Error, Order, Query, by_name, included,
         offering::{self, Visibility},
         package,
     },
@@ -73,7 +73,6 @@ impl Resource for Plan {
     const PATH: &'static str = "/v3/service_plans";
     const FILTERS: &'static [&'static str] = &[
         "names",
-        "guids",
         "available",
         "broker_catalog_ids",
         "service_broker_guids",
@@ -83,10 +82,11 @@ impl Resource for Plan {
         "service_instance_guids",
         "space_guids",
         "organization_guids",
-        "fields",
     ];
     const INCLUDES: &'static [&'static str] = &["space.organization", "service_offering"];
-    const PARAMETERS: &'static [&'static str] = &["fields"];
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] =
+        &[("service_offering.service_broker", &["guid", "name"])];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.service_plans(caller)
@@ -94,6 +94,10 @@ impl Resource for Plan {
 
     fn find(actions: &Actions, caller: &Caller, id: PlanId) -> Result<Arc<Self>, ActionError> {
         actions.service_plan(caller, id)
+    }
+
+    fn check(query: &Query) -> Result<(), Error> {
+        query.check_switches(&["available"])
     }
 
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
@@ -209,7 +213,6 @@ async fn show(
     query: RawQuery<One<Plan>>,
 ) -> Answer {
     let query = query.parse()?;
-    query.check_include(Plan::INCLUDES)?;
     let found = api.actions.service_plan(&caller, id)?;
     let view = View::new(&api, &caller, &base);
     Ok(Json(view.one(&query, &found)))

@@ -22,6 +22,9 @@ use crate::{
     wire::{self, Query, arrange, paginate, process, stats},
 };
 
+/// What a process is shown with, where one asks.
+const EMBEDDED: [&str; 1] = ["process_instances"];
+
 pub(super) fn router() -> Router {
     // A process goes by its own guid, or by its app's and its type.
     const PLACES: [&str; 2] = ["/processes/{guid}", "/apps/{guid}/processes/{type}"];
@@ -45,10 +48,13 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list takes.
-    All(true): "guids", "types", "app_guids", "space_guids", "organization_guids", "embed";
+    All(true): "types", "app_guids", "space_guids", "organization_guids", "embed";
 
     /// What the list of an app's takes.
-    OfApp(true): "guids", "types", "embed";
+    OfApp(true): "types", "embed";
+
+    /// What one takes.
+    One(false): "embed";
 }
 
 /// The process that a path is about, and who asks.
@@ -149,6 +155,7 @@ fn page(
     mut all: Vec<Arc<Process>>,
     path: &str,
 ) -> Result<Json<Value>, Failure> {
+    query.check_names("embed", "embedded", &EMBEDDED)?;
     let state = api.actions.store.state();
     let (types, apps) = (query.filter("types"), query.filter("app_guids"));
     let (spaces, orgs) = (
@@ -160,7 +167,7 @@ fn page(
             && (apps.is_open() || apps.passes_id(process.app))
             && super::place::passes(&state, process.app, &spaces, &orgs)
     });
-    arrange(query, &mut all)?;
+    arrange(query, &mut all, &[])?;
     let embed = query.names("embed", "process_instances");
     let observed = api.observed.borrow().clone();
     let now = api.actions.now();
@@ -180,9 +187,23 @@ async fn show(
     State(api): State<Api>,
     Base(base): Base,
     target: Target,
+    query: RawQuery<One>,
 ) -> Result<Json<Value>, Failure> {
-    let (_, found) = api.actions.process(&target.caller, target.id)?;
-    Ok(Json(present(&api, &target.caller, &found, &base)))
+    let query = query.parse()?;
+    query.check_names("embed", "embedded", &EMBEDDED)?;
+    let (app, found) = api.actions.process(&target.caller, target.id)?;
+    let mut document = present(&api, &target.caller, &found, &base);
+    if query.names("embed", "process_instances") {
+        let observed = api.observed.borrow().clone();
+        let slots = observed.processes.get(&found.id);
+        document["process_instances"] = stats::instances(
+            &app,
+            &found,
+            slots.map_or(&[], Vec::as_slice),
+            api.actions.now(),
+        );
+    }
+    Ok(Json(document))
 }
 
 async fn update(

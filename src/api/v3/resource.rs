@@ -15,9 +15,9 @@ use crate::{
         answer::{Accepted, Created, accepted},
         extract::{Auth, Base, Body, Id, Parameters, RawQuery},
     },
-    model::Job,
+    model::{Job, Observed},
     store,
-    wire::{self, Listed, Query, arrange, paginate},
+    wire::{self, Listed, Order, Query, arrange, paginate},
 };
 
 /// What handlers answer with.
@@ -28,6 +28,8 @@ pub(super) struct View<'a> {
     pub(super) state: Arc<store::State>,
     pub(super) caller: &'a Caller,
     pub(super) base: &'a wire::Base,
+    /// What runs at this moment.
+    pub(super) observed: Arc<Observed>,
 }
 
 impl<'a> View<'a> {
@@ -36,6 +38,7 @@ impl<'a> View<'a> {
             state: api.actions.store.state(),
             caller,
             base,
+            observed: Arc::clone(&api.observed.borrow()),
         }
     }
 
@@ -55,9 +58,9 @@ impl<'a> View<'a> {
         mut items: Vec<Arc<R>>,
         path: &str,
     ) -> Answer {
-        query.check_include(R::INCLUDES)?;
+        R::check(query)?;
         R::narrow(query, self, &mut items);
-        arrange(query, &mut items)?;
+        arrange(query, &mut items, R::ORDERS)?;
         let page = paginate(query, items)?;
         let included = R::include(query, self, &page.items);
         let document = page.json(self.base, path, query, included, |item| item.present(self));
@@ -75,14 +78,23 @@ pub(super) trait Resource: Listed + Sized + Send + Sync + 'static {
     const FILTERS: &'static [&'static str];
     /// What may be included.
     const INCLUDES: &'static [&'static str] = &[];
-    /// What else may be asked of one.
-    const PARAMETERS: &'static [&'static str] = &[];
+    /// Of which resources around it single fields may be asked for, and which.
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] = &[];
+    /// What its list can be ordered by beside times.
+    const ORDERS: &'static [Order<Self>] = &[];
+    /// Whether its list is narrowed by labels.
+    const LABELS: bool = true;
 
     /// Those that the caller may see. What `query` narrows may be left to [`Resource::narrow`].
     fn all(actions: &Actions, caller: &Caller, query: &Query) -> Vec<Arc<Self>>;
 
     /// The one with this identifier, if the caller may see it.
     fn find(actions: &Actions, caller: &Caller, id: Self::Id) -> Result<Arc<Self>, ActionError>;
+
+    /// Passes where the filters of its own make sense.
+    fn check(_: &Query) -> Result<(), wire::Error> {
+        Ok(())
+    }
 
     /// Leaves those that pass the filters of its own.
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>);
@@ -99,7 +111,9 @@ pub(super) trait Resource: Listed + Sized + Send + Sync + 'static {
 impl<R: Resource> Parameters for R {
     const NAMES: &'static [&'static str] = R::FILTERS;
     const INCLUDES: &'static [&'static str] = R::INCLUDES;
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] = R::FIELDS;
     const LISTS: bool = true;
+    const LABELS: bool = R::LABELS;
 }
 
 /// What the query of one resource may say.
@@ -107,8 +121,9 @@ impl<R: Resource> Parameters for R {
 pub(super) struct One<R>(PhantomData<R>);
 
 impl<R: Resource> Parameters for One<R> {
-    const NAMES: &'static [&'static str] = R::PARAMETERS;
+    const NAMES: &'static [&'static str] = &[];
     const INCLUDES: &'static [&'static str] = R::INCLUDES;
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] = R::FIELDS;
     const LISTS: bool = false;
 }
 
@@ -212,13 +227,7 @@ pub(super) async fn show<R: Resource>(
     Id(id): Id<R::Id>,
     query: RawQuery<One<R>>,
 ) -> Answer {
-    // As Cloud Foundry does, parameters are looked at where there are any.
-    let query = if R::INCLUDES.is_empty() && R::PARAMETERS.is_empty() {
-        Query::default()
-    } else {
-        query.parse()?
-    };
-    query.check_include(R::INCLUDES)?;
+    let query = query.parse()?;
     let found = R::find(&api.actions, &caller, id)?;
     Ok(Json(View::new(&api, &caller, &base).one(&query, &found)))
 }

@@ -29,7 +29,7 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What a list without filters of its own takes.
-    Plain(true):;
+    Plain(true, labels: false):;
 }
 
 impl Resource for Revision {

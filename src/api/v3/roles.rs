@@ -8,7 +8,7 @@ use crate::{
     api::{
         Api, Failure,
         answer::{Accepted, Created, accepted},
-        extract::{Auth, Base, Body, Id, Parameters as _, RawQuery, parameters},
+        extract::{Auth, Base, Body, Id, RawQuery, parameters},
         openapi::{Router, get},
     },
     model::{OrgId, Role, RoleId, RoleScope, SpaceId},
@@ -24,7 +24,7 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list takes.
-    All(true): "guids", "organization_guids", "space_guids", "user_guids", "types"
+    All(true, labels: false): "organization_guids", "space_guids", "user_guids", "types"
         => "user", "organization", "space";
 
     /// What one takes.
@@ -75,7 +75,6 @@ async fn list(
     query: RawQuery<All>,
 ) -> Result<Json<Value>, Failure> {
     let query = query.parse()?;
-    query.check_include(All::INCLUDES)?;
     let [orgs, spaces] = ["organization_guids", "space_guids"].map(|key| query.filter(key));
     let [users, types] = ["user_guids", "types"].map(|key| query.filter(key));
     let mut roles = api.actions.roles(&caller);
@@ -85,7 +84,7 @@ async fn list(
             && orgs.passes_maybe(org_of(role))
             && spaces.passes_maybe(space_of(role))
     });
-    arrange(&query, &mut roles)?;
+    arrange(&query, &mut roles, &[])?;
     let page = paginate(&query, roles)?;
     let on_page: Vec<_> = page.items.iter().map(AsRef::as_ref).collect();
     let included = include(&query, &api.actions.store.state(), &on_page, &base);
@@ -106,7 +105,6 @@ async fn show(
     query: RawQuery<One>,
 ) -> Result<Json<Value>, Failure> {
     let query = query.parse()?;
-    query.check_include(One::INCLUDES)?;
     let found = api.actions.role(&caller, id)?;
     let mut document = role::present(&found, &base);
     if let Some(included) = include(&query, &api.actions.store.state(), &[&found], &base) {

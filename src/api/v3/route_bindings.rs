@@ -37,7 +37,6 @@ impl Resource for RouteBinding {
     type Id = RouteBindingId;
     const PATH: &'static str = "/v3/service_route_bindings";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "service_instance_guids",
         "service_instance_names",
         "route_guids",

@@ -53,7 +53,6 @@ impl Resource for Route {
     type Id = RouteId;
     const PATH: &'static str = "/v3/routes";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "app_guids",
         "space_guids",
         "organization_guids",

@@ -16,7 +16,7 @@ use crate::{
     },
     authz::Verb,
     model::{SecurityGroup, SecurityGroupId, SpaceId, Workload},
-    wire::{Query, ToMany, security_group},
+    wire::{Error, Order, Query, ToMany, by_name, security_group},
 };
 
 pub(super) fn router() -> Router {
@@ -56,20 +56,22 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the lists of a space take.
-    OfSpace(true): "guids", "names";
+    OfSpace(true, labels: false): "names";
 }
 
 impl Resource for SecurityGroup {
     type Id = SecurityGroupId;
     const PATH: &'static str = "/v3/security_groups";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "names",
         "globally_enabled_running",
         "globally_enabled_staging",
         "running_space_guids",
         "staging_space_guids",
     ];
+    // More than Cloud Foundry takes; our own client asks for it.
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
+    const LABELS: bool = false;
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.security_groups(caller)
@@ -81,6 +83,10 @@ impl Resource for SecurityGroup {
         id: SecurityGroupId,
     ) -> Result<Arc<Self>, ActionError> {
         actions.security_group(caller, id)
+    }
+
+    fn check(query: &Query) -> Result<(), Error> {
+        query.check_switches(&["globally_enabled_running", "globally_enabled_staging"])
     }
 
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {

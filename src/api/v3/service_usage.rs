@@ -22,11 +22,11 @@ impl Resource for ServiceUsage {
     type Id = ServiceUsageId;
     const PATH: &'static str = "/v3/service_usage_events";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "after_guid",
         "service_instance_types",
         "service_offering_guids",
     ];
+    const LABELS: bool = false;
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.service_usage(caller)

@@ -22,7 +22,7 @@ use crate::{
     },
     authz::Verb,
     model::{Service, ServiceId},
-    wire::{self, Error, Query, ToMany, included, offering, service},
+    wire::{self, Error, Order, Query, ToMany, by_name, included, offering, service},
 };
 
 pub(super) fn router() -> Router {
@@ -53,15 +53,36 @@ impl Resource for Service {
     const PATH: &'static str = "/v3/service_instances";
     const FILTERS: &'static [&'static str] = &[
         "names",
-        "guids",
         "type",
         "space_guids",
         "organization_guids",
         "service_plan_guids",
         "service_plan_names",
-        "fields",
     ];
-    const PARAMETERS: &'static [&'static str] = &["fields"];
+    const FIELDS: &'static [(&'static str, &'static [&'static str])] = &[
+        ("space", &["guid", "name", "relationships.organization"]),
+        ("space.organization", &["guid", "name"]),
+        (
+            "service_plan",
+            &["guid", "name", "relationships.service_offering"],
+        ),
+        (
+            "service_plan.service_offering",
+            &[
+                "guid",
+                "name",
+                "description",
+                "documentation_url",
+                "tags",
+                "relationships.service_broker",
+            ],
+        ),
+        (
+            "service_plan.service_offering.service_broker",
+            &["guid", "name"],
+        ),
+    ];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.services(caller)
@@ -69,6 +90,10 @@ impl Resource for Service {
 
     fn find(actions: &Actions, caller: &Caller, id: ServiceId) -> Result<Arc<Self>, ActionError> {
         actions.service(caller, id)
+    }
+
+    fn check(query: &Query) -> Result<(), Error> {
+        query.check_one_of("type", &["managed", "user-provided"])
     }
 
     fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
@@ -252,7 +277,8 @@ async fn shared_spaces(
     query: RawQuery<Fields>,
 ) -> Answer {
     let query = query.parse()?;
-    let found = api.actions.service(&caller, id)?;
+    query.check_fields(&Service::FIELDS[..2])?;
+    let found = api.actions.owned_service(&caller, id)?;
     Ok(shared(&View::new(&api, &caller, &base), &query, &found))
 }
 
@@ -286,7 +312,7 @@ async fn usage_summary(
     Base(base): Base,
     Id(id): Id<ServiceId>,
 ) -> Answer {
-    let found = api.actions.service(&caller, id)?;
+    let found = api.actions.owned_service(&caller, id)?;
     let state = api.actions.store.state();
     let summary: Vec<_> = found
         .shared_with

@@ -31,7 +31,7 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the lists take.
-    Plain(true):;
+    Plain(true, labels: false):;
 }
 
 impl Resource for Sidecar {
@@ -39,6 +39,7 @@ impl Resource for Sidecar {
     // There is no list of all.
     const PATH: &'static str = "/v3/sidecars";
     const FILTERS: &'static [&'static str] = &[];
+    const LABELS: bool = false;
 
     fn all(_: &Actions, _: &Caller, _: &Query) -> Vec<Arc<Self>> {
         Vec::new()

@@ -37,8 +37,8 @@ pub(super) fn router() -> Router {
 impl Resource for SpaceQuota {
     type Id = SpaceQuotaId;
     const PATH: &'static str = "/v3/space_quotas";
-    const FILTERS: &'static [&'static str] =
-        &["guids", "names", "organization_guids", "space_guids"];
+    const FILTERS: &'static [&'static str] = &["names", "organization_guids", "space_guids"];
+    const LABELS: bool = false;
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.space_quotas(caller)

@@ -19,7 +19,7 @@ use crate::{
     },
     model::{Space, SpaceId},
     store,
-    wire::{self, Error, Query, included, space},
+    wire::{self, Error, Order, Query, by_name, included, space},
 };
 
 pub(super) fn router() -> Router {
@@ -43,8 +43,9 @@ parameters! {
 impl Resource for Space {
     type Id = SpaceId;
     const PATH: &'static str = "/v3/spaces";
-    const FILTERS: &'static [&'static str] = &["names", "guids", "organization_guids"];
+    const FILTERS: &'static [&'static str] = &["names", "organization_guids"];
     const INCLUDES: &'static [&'static str] = &["organization", "org"];
+    const ORDERS: &'static [Order<Self>] = &[by_name()];
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
         actions.spaces(caller)

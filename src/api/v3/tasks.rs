@@ -33,14 +33,13 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What the list of an app's takes.
-    OfApp(true): "guids", "names", "states", "sequence_ids";
+    OfApp(true): "names", "states", "sequence_ids";
 }
 
 impl Resource for Task {
     type Id = TaskId;
     const PATH: &'static str = "/v3/tasks";
     const FILTERS: &'static [&'static str] = &[
-        "guids",
         "names",
         "states",
         "app_guids",

@@ -13,7 +13,7 @@ use crate::{
     },
     model::{OrgId, RoleScope, SpaceId, User, UserId},
     store,
-    wire::{self, arrange, paginate, user},
+    wire::{self, Query, arrange, paginate, user},
 };
 
 pub(super) fn router() -> Router {
@@ -24,7 +24,7 @@ pub(super) fn router() -> Router {
 
 parameters! {
     /// What lists of users take.
-    Users(true): "guids", "usernames", "partial_usernames", "origins";
+    Users(true): "usernames", "partial_usernames", "origins";
 }
 
 async fn list(
@@ -64,7 +64,7 @@ fn list_where(
     is_wanted: impl Fn(&User) -> bool,
 ) -> Result<Json<Value>, Failure> {
     let query = query.parse()?;
-    query.check_include(&[])?;
+    check(&query)?;
     let [names, origins] = ["usernames", "origins"].map(|key| query.filter(key));
     let parts = query.values("partial_usernames");
     let mut users = api.actions.users(caller);
@@ -77,11 +77,26 @@ fn list_where(
                 .is_none_or(|parts| parts.iter().any(|part| name.contains(&part.to_lowercase())))
             && is_wanted(user)
     });
-    arrange(&query, &mut users)?;
+    arrange(&query, &mut users, &[])?;
     let page = paginate(&query, users)?;
     Ok(Json(page.json(base, path, &query, None, |item| {
         user::present(item, base)
     })))
+}
+
+/// Passes where the filters by name go together.
+fn check(query: &Query) -> Result<(), wire::Error> {
+    let given = |key| query.get(key).is_some();
+    let what = if given("usernames") && given("partial_usernames") {
+        "Usernames filter cannot be provided with both usernames and partial_usernames filter."
+    } else if given("origins") && !given("usernames") && !given("partial_usernames") {
+        "Origins filter cannot be provided without usernames or partial_usernames filter."
+    } else {
+        return Ok(());
+    };
+    Err(wire::Error::bad_query_parameter(format!(
+        "The query parameter is invalid: {what}"
+    )))
 }
 
 async fn show(

@@ -21,7 +21,7 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 18] = [
+const SINCE_V3: [Kind; 19] = [
     Kind::OrgQuota,
     Kind::SpaceQuota,
     Kind::Sidecar,
@@ -40,6 +40,7 @@ const SINCE_V3: [Kind; 18] = [
     Kind::Group,
     Kind::IsolationSegment,
     Kind::Revision,
+    Kind::Stack,
 ];
 
 #[test]

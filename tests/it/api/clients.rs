@@ -417,3 +417,37 @@ async fn clients_that_make_no_sense_are_refused() {
         assert!(text.contains(words), "{text}");
     }
 }
+
+#[tokio::test]
+async fn a_token_vouches_for_its_user_at_the_client_that_it_is_for() {
+    let platform = Platform::start().await;
+    platform.user("ann").await;
+    let bearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    for (name, grants) in [
+        ("portal", json!(["password", bearer])),
+        ("other", json!([bearer])),
+    ] {
+        let body = json!({
+            "client_id": name, "client_secret": "s3cret", "authorized_grant_types": grants,
+            "scope": ["openid", "cloud_controller.*"],
+        });
+        make(&platform, body).await;
+    }
+    let form = format!(
+        "grant_type=password&username=ann&{PASSWORD_FIELD}&scope=openid+cloud_controller.read"
+    );
+    let first = access(token(&platform, "portal:s3cret", &form).await);
+    let form = format!("grant_type={bearer}&assertion={first}&response_type=token");
+    let tokens = token(&platform, "portal:s3cret", &form).await.expect(200);
+    // No more than the assertion was good for.
+    assert_eq!(tokens["scope"], "openid cloud_controller.read");
+    let second = tokens["access_token"].as_str().unwrap();
+    let shown = platform.call(second, "GET", "/userinfo", Value::Null).await;
+    assert_eq!(shown.expect(200)["user_name"], "ann");
+    // It is for nobody else, and the command line may not make a session last by it.
+    token(&platform, "other:s3cret", &form).await.expect(401);
+    token(&platform, "cf:", &form).await.expect(401);
+    let forged = format!("grant_type={bearer}&assertion={first}x");
+    let answer = token(&platform, "portal:s3cret", &forged).await;
+    assert_eq!(answer.expect(401)["error"], "invalid_grant");
+}

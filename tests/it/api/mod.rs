@@ -20,4 +20,5 @@ mod routing;
 mod rules;
 mod security_groups;
 mod services;
+mod terraform;
 mod upload;

@@ -1,6 +1,9 @@
 //! Logging in, users and roles.
 
-use axum::http::header;
+use axum::{
+    body::Body,
+    http::{Request, header},
+};
 use serde_json::{Value, json};
 
 use super::harness::{PASSWORD, Platform, all, guid, to_one};
@@ -300,4 +303,120 @@ async fn a_code_for_ssh_comes_in_a_redirection() {
     let path = "/oauth/authorize?client_id=ssh-proxy&response_type=code";
     let refused = platform.call("a.b.c", "GET", path, Value::Null).await;
     assert_eq!(refused.expect(401)["error"], "invalid_token");
+}
+
+#[tokio::test]
+async fn scim_changes_who_people_are() {
+    let platform = Platform::start().await;
+    let new = json!({
+        "userName": "ann", "password": PASSWORD,
+        "name": { "givenName": "Ann", "familyName": "Kim" },
+        "emails": [{ "value": "ann@uni.kr", "primary": true }],
+    });
+    let made = platform.make("/Users", new).await;
+    assert_eq!(
+        made["name"],
+        json!({ "givenName": "Ann", "familyName": "Kim" })
+    );
+    assert_eq!(made["emails"][0]["value"], "ann@uni.kr");
+    let path = format!("/Users/{}", made["id"].as_str().unwrap());
+    let token = platform.log_in("ann", PASSWORD).await;
+    let info = platform.call(&token, "GET", "/userinfo", Value::Null).await;
+    let info = info.expect(200);
+    assert_eq!(
+        (&info["name"], &info["email"]),
+        (&json!("Ann Kim"), &json!("ann@uni.kr"))
+    );
+
+    // As Terraform's provider does: no name any more, another address and name to log in by.
+    let put = json!({
+        "userName": "anna", "name": {}, "origin": "uaa",
+        "emails": [{ "value": "anna@uni.kr", "primary": true }],
+    });
+    let changed = platform
+        .call(&platform.admin, "PUT", &path, put)
+        .await
+        .expect(200);
+    assert_eq!(
+        (&changed["userName"], &changed["name"]),
+        (&json!("anna"), &json!({}))
+    );
+    assert_eq!(changed["meta"]["version"], 1);
+    platform.log_in("anna", PASSWORD).await;
+    let filter = "/Users?filter=emails.value+eq+%22anna@uni.kr%22";
+    assert_eq!(platform.get(filter).await["totalResults"], 1);
+
+    // Of another version nothing is changed.
+    let send = async |version: &str, body: &str| {
+        let request = Request::patch(&path)
+            .header(header::HOST, "api.apps.test")
+            .header(header::AUTHORIZATION, format!("bearer {}", platform.admin))
+            .header(header::IF_MATCH, version);
+        platform
+            .send(request.body(Body::from(body.to_owned())).unwrap())
+            .await
+    };
+    send("0", r#"{"active":false}"#).await.expect(412);
+    let shown = send("1", r#"{"active":false}"#).await.expect(200);
+    assert_eq!(
+        (&shown["active"], &shown["userName"]),
+        (&json!(false), &json!("anna"))
+    );
+    // Who is shut out is logged out, and stays out until somebody lets them in.
+    platform
+        .call(&token, "GET", "/userinfo", Value::Null)
+        .await
+        .expect(401);
+    let form = format!(
+        "grant_type=password&username=anna&password={}",
+        PASSWORD.replace(' ', "+")
+    );
+    platform.form("/oauth/token", &form).await.expect(401);
+    send("*", r#"{"active":true}"#).await.expect(200);
+    platform.form("/oauth/token", &form).await.expect(200);
+
+    for (body, status, error) in [
+        (
+            json!({ "userName": "admin" }),
+            409,
+            "scim_resource_already_exists",
+        ),
+        (json!({ "name": {} }), 400, "invalid_scim_resource"),
+        (
+            json!({ "userName": "anna", "origin": "ldap" }),
+            400,
+            "invalid_scim_resource",
+        ),
+    ] {
+        let answer = platform.call(&platform.admin, "PUT", &path, body).await;
+        assert_eq!(answer.expect(status)["error"], error);
+    }
+    let me =
+        platform.get("/Users?filter=userName+eq+%22admin%22").await["resources"][0]["id"].clone();
+    let own = format!("/Users/{}", me.as_str().unwrap());
+    let out = json!({ "active": false });
+    platform
+        .call(&platform.admin, "PATCH", &own, out)
+        .await
+        .expect(400);
+}
+
+#[tokio::test]
+async fn an_admin_lets_those_in_again_who_forgot_their_password() {
+    let platform = Platform::start().await;
+    let (ann, _) = platform.user("ann").await;
+    let right = format!(
+        "grant_type=password&username=ann&password={}",
+        PASSWORD.replace(' ', "+")
+    );
+    for _ in 0..5 {
+        let wrong = "grant_type=password&username=ann&password=wrong";
+        platform.form("/oauth/token", wrong).await.expect(401);
+    }
+    platform.form("/oauth/token", &right).await.expect(401);
+    let path = format!("/Users/{ann}/status");
+    let set = async |body: Value| platform.call(&platform.admin, "PATCH", &path, body).await;
+    set(json!({ "locked": true })).await.expect(400);
+    set(json!({ "locked": false })).await.expect(200);
+    platform.form("/oauth/token", &right).await.expect(200);
 }

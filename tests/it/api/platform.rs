@@ -387,3 +387,88 @@ async fn groups_give_and_take_rights() {
         .await
         .expect(400);
 }
+
+#[tokio::test]
+async fn stacks_are_made_and_shut() {
+    let platform = Platform::start().await;
+    let (_, space) = platform.home().await;
+    let change = async |method: &str, path: &str, body: Value| {
+        platform.call(&platform.admin, method, path, body).await
+    };
+    let body = json!({ "name": "next", "description": "to try", "metadata": {
+        "labels": { "year": "2027" },
+    } });
+    let made = platform.make("/v3/stacks", body.clone()).await;
+    assert_eq!(
+        (&made["state"], &made["default"]),
+        (&json!("ACTIVE"), &json!(false))
+    );
+    let again = change("POST", "/v3/stacks", body).await;
+    assert_eq!(again.refusal(422), "Name must be unique");
+    let wrong = change(
+        "POST",
+        "/v3/stacks",
+        json!({ "name": "x", "state": "OPEN" }),
+    )
+    .await;
+    let text = "State must be one of ACTIVE, RESTRICTED, DEPRECATED, DISABLED";
+    assert_eq!(wrong.refusal(422), text);
+    let names = async |query: &str| {
+        super::harness::all(&platform.get(&format!("/v3/stacks?{query}")).await, "name")
+    };
+    assert_eq!(names("order_by=-name").await, ["next", "cflinuxfs4"]);
+    assert_eq!(names("default=true").await, ["cflinuxfs4"]);
+    assert_eq!(names("label_selector=year").await, ["next"]);
+
+    let stack = format!("/v3/stacks/{}", made["guid"].as_str().unwrap());
+    let app = |name: &str| {
+        json!({
+            "name": name, "lifecycle": { "type": "buildpack", "data": { "stack": "next" } },
+            "relationships": { "space": super::harness::to_one(&space) },
+        })
+    };
+    let kept = platform.make("/v3/apps", app("kept")).await;
+    assert_eq!(
+        platform.get(&format!("{stack}/apps")).await["resources"][0]["name"],
+        "kept"
+    );
+    let shut = json!({ "state": "RESTRICTED", "state_reason": "Use cflinuxfs4." });
+    change("PATCH", &stack, shut).await.expect(200);
+    let refused = change("POST", "/v3/apps", app("late")).await;
+    assert_eq!(
+        refused.refusal(422),
+        "ERROR: Staging failed. The stack 'next' is 'RESTRICTED' and cannot be used for staging. \
+         Use cflinuxfs4."
+    );
+    let refused = change("DELETE", &stack, Value::Null).await;
+    assert!(
+        refused
+            .refusal(422)
+            .contains("apps are currently using the stack")
+    );
+    let path = format!("/v3/apps/{}", kept["guid"].as_str().unwrap());
+    change("DELETE", &path, Value::Null).await.expect(202);
+    change("DELETE", &stack, Value::Null).await.expect(204);
+    change("GET", &stack, Value::Null).await.expect(404);
+
+    // The platform's own changes, and stays.
+    let own = format!(
+        "/v3/stacks/{}",
+        platform.get("/v3/stacks").await["resources"][0]["guid"]
+            .as_str()
+            .unwrap()
+    );
+    change(
+        "PATCH",
+        &own,
+        json!({ "metadata": { "labels": { "a": "b" } } }),
+    )
+    .await
+    .expect(200);
+    assert_eq!(
+        platform.get(&own).await["metadata"]["labels"],
+        json!({ "a": "b" })
+    );
+    let refused = change("DELETE", &own, Value::Null).await;
+    assert!(refused.refusal(422).contains("default of new apps"));
+}

@@ -128,8 +128,8 @@ async fn lists_are_paged_and_unknown_parameters_refused() {
     assert_eq!(names, ["dev", "o1", "o2", "o3", "o4"]);
     for (query, what) in [
         ("colour=red", "colour"),
-        ("per_page=0", "per_page"),
-        ("page=x", "page"),
+        ("per_page=0", "Per page must be a positive integer"),
+        ("page=x", "Page must be a positive integer"),
         ("order_by=colour", "Order by"),
         ("include=space", "include"),
         ("label_selector=a%20b", "label_selector"),

@@ -5,6 +5,7 @@ mod hostile;
 mod later;
 mod life;
 mod places;
+mod sharing;
 
 use serde_json::{Value, json};
 
