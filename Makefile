@@ -3,7 +3,7 @@
 # Where the tests find the stock Cloud Foundry command line.
 export PASTINA_TEST_CF ?= $(CURDIR)/target/tools/cf
 
-.PHONY: bench-lists bench-network demo test check it e2e vm bench fmt prerequisites
+.PHONY: bench-lists bench-network demo fuzz test check it e2e vm bench fmt prerequisites
 
 demo: ## starts the platform, pushes every example, stays until Ctrl-C (DEMO_ONCE=1, RELEASE=1)
 	scripts/demo
@@ -40,6 +40,10 @@ bench-network: ## the way out of a sandbox beside slirp4netns and pasta, as root
 vm: ## boots a Debian 12 of its own in QEMU and tries units and walls there; the first time needs root (SHORT=1)
 	scripts/install-prerequisites vm
 	tests/vm/run
+
+fuzz: ## requests and hostile input by chance, for minutes instead of seconds (PASTINA_TEST_FUZZ_SECONDS)
+	PASTINA_TEST_FUZZ_SECONDS=$${PASTINA_TEST_FUZZ_SECONDS:-600} cargo test --test it -- --nocapture \
+	  api::fuzz api::parsers
 
 fmt:
 	cargo fmt

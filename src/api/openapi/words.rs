@@ -16,6 +16,9 @@ pub(super) fn id(method: &Method, path: &str) -> String {
         id.push('_');
         id.push_str(part.trim_matches(['{', '}']));
     }
+    if path.ends_with('/') {
+        id.push_str("_root");
+    }
     id
 }
 

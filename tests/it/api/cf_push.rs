@@ -21,7 +21,7 @@ use super::{
 use crate::support::stock_cf;
 
 /// Ends builds and says that what should run runs, until it is dropped.
-async fn reconcile(actions: Actions, observed: watch::Sender<Arc<Observed>>) {
+pub(super) async fn reconcile(actions: Actions, observed: watch::Sender<Arc<Observed>>) {
     let mut changes = actions.store.watch();
     loop {
         let now = actions.now();

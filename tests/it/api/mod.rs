@@ -3,12 +3,16 @@
 
 mod apps;
 mod cf;
+mod cf_commands;
 mod cf_network;
 mod cf_push;
 mod clients;
+mod fuzz;
 mod harness;
 mod manifests;
 mod network_policies;
+mod openapi;
+mod parsers;
 mod people;
 mod permissions;
 mod places;
@@ -20,5 +24,6 @@ mod routing;
 mod rules;
 mod security_groups;
 mod services;
+mod surface;
 mod terraform;
 mod upload;

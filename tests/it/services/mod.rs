@@ -1,6 +1,7 @@
 //! Managed services over the Open Service Broker API: with the stock command line through the
 //! whole life of an instance, and with brokers that mean no good.
 
+mod commands;
 mod hostile;
 mod later;
 mod life;

@@ -249,7 +249,7 @@ async fn what_one_may_not_see_is_in_no_list() {
 }
 
 /// Makes the state again what it was.
-async fn restore(store: &Store, before: &State) {
+pub(super) async fn restore(store: &Store, before: &State) {
     if store.state().revision == before.revision {
         return;
     }
