@@ -7,7 +7,7 @@ use axum::{
 
 use crate::api::openapi::{Answers, Operation, escaped};
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:24rem;margin:4rem auto;\
+const STYLE: &str = "body{word-break:keep-all;font:16px/1.5 system-ui,sans-serif;max-width:24rem;margin:4rem auto;\
 padding:0 1rem;color:#222;background:#fff}label{display:block;margin:.8rem 0}input{font:inherit;\
 width:100%;box-sizing:border-box;padding:.4rem}button{font:inherit;padding:.5rem 1.2rem}\
 .button{display:block;text-align:center;border:1px solid;border-radius:.3rem;padding:.5rem;\

@@ -1,6 +1,11 @@
 //! Shortens how long instances wait for each other (see [`turns`]).
 
-use std::{collections::BTreeMap, fs, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::task::spawn_blocking;
 
@@ -31,15 +36,14 @@ impl Drivers {
     pub(super) async fn take_turns(&self) {
         let mut machine = Machine::default();
         let mut seen = BTreeMap::new();
+        let mut looked_at = BTreeSet::new();
         loop {
             tokio::time::sleep(turns::EVERY).await;
             let now = fs::read_to_string("/proc/stat").ok();
             let Some(now) = now.as_deref().and_then(Machine::parse) else {
                 return;
             };
-            if !now.is_busy_since(std::mem::replace(&mut machine, now)) {
-                continue;
-            }
+            let busy = now.is_busy_since(std::mem::replace(&mut machine, now));
             let running: Vec<Each> = {
                 let table = self.table();
                 let each = table.iter();
@@ -48,6 +52,12 @@ impl Drivers {
                 })
                 .collect()
             };
+            // Whoever has just started takes long turns until the first look.
+            let ids: BTreeSet<_> = running.iter().map(|(id, ..)| *id).collect();
+            if !busy && ids.is_subset(&looked_at) {
+                continue;
+            }
+            looked_at = ids;
             let now = self.inner.clock.now();
             let looked = spawn_blocking(move || look(&running, &seen, now));
             seen = looked.await.unwrap_or_default();

@@ -120,6 +120,17 @@ fn chain(error: &SandboxError) -> String {
     format!("{error}{}", source.unwrap_or_default())
 }
 
+/// Turns of what starts: it uses all the processor that it can get, an app for a moment and a
+/// build for as long as it runs. The daemon, which finds an app's processes by their group, gives
+/// it short ones soon after.
+const fn first_turns(kind: Kind, grouped: bool) -> Turns {
+    match kind {
+        Kind::Build => Turns::Long,
+        Kind::Process | Kind::Wasm if grouped => Turns::Long,
+        Kind::Process | Kind::Wasm => Turns::Short,
+    }
+}
+
 /// What asks the command to stop. Signals of real time have no names here.
 fn stop_signal(spec: &Spec) -> Signal {
     let number = spec.root.as_ref().and_then(|root| root.stop_signal);
@@ -129,6 +140,7 @@ fn stop_signal(spec: &Spec) -> Signal {
 
 /// Everything up to where the command can be started.
 fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<SignalFd, SandboxError> {
+    let grouped = parts.group.is_some();
     // Only now: the group that init is in at this moment becomes the root of the namespace.
     unshare(CloneFlags::CLONE_NEWCGROUP).doing(|| "make a cgroup namespace".to_owned())?;
     nix::unistd::sethostname(&spec.hostname).doing(|| "set the host name".to_owned())?;
@@ -164,11 +176,7 @@ fn prepare(spec: &Spec, parts: rootfs::Parts, channel: &Channel) -> Result<Signa
     sys::lock_securebits(capabilities != 0).doing(|| "lock the securebits".to_owned())?;
     prctl::set_no_new_privs().doing(|| "set no_new_privs".to_owned())?;
     // Where it is refused, everything takes turns as long as the kernel likes.
-    let turns = match spec.kind {
-        Kind::Build => Turns::Long,
-        Kind::Process | Kind::Wasm => Turns::Short,
-    };
-    let _ = turns.take();
+    let _ = first_turns(spec.kind, grouped).take();
     seccomp::apply().doing(|| "set the system-call filter".to_owned())?;
     prctl::set_dumpable(false).doing(|| "hide init's memory".to_owned())?;
     Ok(signals)
