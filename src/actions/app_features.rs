@@ -5,7 +5,7 @@ use serde_json::json;
 use super::{ActionError, Actions, Caller, apps};
 use crate::{
     authz::Verb,
-    model::{App, AppId},
+    model::{App, AppId, FILE_BASED_VCAP_SERVICES, SERVICE_BINDING_K8S},
 };
 
 /// A switch that an app has.
@@ -32,12 +32,12 @@ impl Feature {
             default: true,
         },
         Self {
-            name: "service-binding-k8s",
+            name: SERVICE_BINDING_K8S,
             description: "Enable k8s service bindings for the app",
             default: false,
         },
         Self {
-            name: "file-based-vcap-services",
+            name: FILE_BASED_VCAP_SERVICES,
             description: "Enable file-based VCAP service bindings for the app",
             default: false,
         },
@@ -69,7 +69,7 @@ impl Actions {
     /// Turns a switch of an app on or off.
     ///
     /// # Errors
-    /// Where the caller may not.
+    /// Where the caller may not, or another switch that is on excludes it.
     pub async fn set_app_feature(
         &self,
         caller: &Caller,
@@ -82,6 +82,7 @@ impl Actions {
             .commit(move |tx| {
                 let mut app = App::clone(&*apps::find(tx, caller, Verb::WriteApps, id)?);
                 feature.set(&mut app, enabled);
+                exclude(&app)?;
                 app.updated_at = now;
                 tx.put(app.clone());
                 let data = json!({ "request": { "feature": feature.name, "enabled": enabled } });
@@ -90,4 +91,19 @@ impl Actions {
             })
             .await
     }
+}
+
+/// An app is told what it is bound to in one way.
+pub(super) fn exclude(app: &App) -> Result<(), ActionError> {
+    let both = [FILE_BASED_VCAP_SERVICES, SERVICE_BINDING_K8S];
+    if both
+        .iter()
+        .all(|name| app.features.get(*name) == Some(&true))
+    {
+        let [one, other] = both;
+        return Err(ActionError::Unprocessable(format!(
+            "'{one}' and '{other}' features cannot be enabled at the same time."
+        )));
+    }
+    Ok(())
 }

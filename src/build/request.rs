@@ -10,7 +10,7 @@ use crate::{
         App, BuildId, DropletBuildpack, DropletId, DropletKind, Image, ImageSource, Launch,
         Lifecycle, Megabytes, NetworkPolicy, ProcessType,
     },
-    sandbox::Ids,
+    sandbox::{Files, Ids},
 };
 
 /// What is staged.
@@ -49,6 +49,8 @@ pub struct Request {
     /// Whether the app's web process has a start command of its own, so that none has to be
     /// found in the package.
     pub own_command: bool,
+    /// What the app is bound to, where that is told in files.
+    pub files: Option<Files>,
     /// What the build may reach, also when that changes while it runs.
     pub network: watch::Receiver<NetworkPolicy>,
     /// Where its memory is from.

@@ -127,6 +127,7 @@ pub(super) async fn run(
         },
         disk: Some(folder.disk().spec().clone()),
         volumes: cache.map(Cache::volume).into_iter().collect(),
+        files: request.files.clone(),
         log_bytes: LOG_BYTES,
         ..Spec::new(id, folder.sandbox(), argv)
     };

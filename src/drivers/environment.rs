@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{
-    Version,
+    Version, bindings,
     config::{FILES, Platform},
 };
 use crate::{
@@ -299,7 +299,7 @@ fn common(env: &mut BTreeMap<String, String>, subject: &Subject<'_>, memory: Meg
     set(
         env,
         [
-            ("VCAP_SERVICES", subject.services.to_string()),
+            bindings::variable(subject.app, subject.services),
             ("MEMORY_LIMIT", format!("{}m", memory.0)),
             (
                 "CF_SYSTEM_CERT_PATH",

@@ -4,6 +4,7 @@
 //! table and asks for starts and stops; what becomes of them shows in the table. What is in an
 //! instance's folder lets the next daemon take it over.
 
+pub mod bindings;
 mod config;
 pub mod environment;
 #[cfg(test)]

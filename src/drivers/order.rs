@@ -5,8 +5,9 @@ use std::{fmt, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 use super::{Slot, Version};
-use crate::model::{
-    App, Droplet, DropletKind, InstanceId, NetworkPolicy, Process, SidecarPlan, TaskId,
+use crate::{
+    model::{App, Droplet, DropletKind, InstanceId, NetworkPolicy, Process, SidecarPlan, TaskId},
+    sandbox::Files,
 };
 
 /// An instance to start.
@@ -28,6 +29,8 @@ pub struct Order {
     pub droplet: Arc<Droplet>,
     /// The whole environment.
     pub env: Vec<(String, String)>,
+    /// What it is bound to, where that is told in files; or why it cannot be.
+    pub files: Result<Option<Files>, String>,
     /// What it may reach at first.
     pub network: NetworkPolicy,
     /// What runs beside it.

@@ -74,6 +74,7 @@ impl Processes {
         let mut spec = spec(&self.config, order, (dir.join(SANDBOX), home), ids, command);
         spec.root = root;
         spec.sidecars = sidecars;
+        spec.files = order.files.clone()?;
         let (folder, disks) = (spec.dir.clone(), self.config.disks.clone());
         let bytes = order.process.disk.bytes();
         let disk = spawn_blocking(move || {

@@ -83,6 +83,38 @@ pub struct App {
     pub updated_at: Timestamp,
 }
 
+/// How an app is told what it is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BindingForm {
+    /// In the variable `VCAP_SERVICES`.
+    Variable,
+    /// In a file with the same content.
+    VcapFile,
+    /// In a folder for each binding, with a file for each value.
+    Folders,
+}
+
+/// The app feature for [`BindingForm::VcapFile`].
+pub const FILE_BASED_VCAP_SERVICES: &str = "file-based-vcap-services";
+
+/// The app feature for [`BindingForm::Folders`].
+pub const SERVICE_BINDING_K8S: &str = "service-binding-k8s";
+
+impl App {
+    /// How the app is told what it is bound to, by its features.
+    #[must_use]
+    pub fn binding_form(&self) -> BindingForm {
+        let on = |feature: &str| self.features.get(feature) == Some(&true);
+        if on(SERVICE_BINDING_K8S) {
+            BindingForm::Folders
+        } else if on(FILE_BASED_VCAP_SERVICES) {
+            BindingForm::VcapFile
+        } else {
+            BindingForm::Variable
+        }
+    }
+}
+
 // The environment often holds secrets.
 impl std::fmt::Debug for App {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -42,7 +42,10 @@ mod task;
 mod timestamp;
 mod user;
 
-pub use app::{App, AppState, Lifecycle, LifecycleKind};
+pub use app::{
+    App, AppState, BindingForm, FILE_BASED_VCAP_SERVICES, Lifecycle, LifecycleKind,
+    SERVICE_BINDING_K8S,
+};
 pub use broker::{
     Broker, BrokerChange, BrokerLogin, BrokerState, BrokerSync, Change, Errand, MaintenanceInfo,
     Offering, OfferingTerms, Orphan, Plan, PlanTerms, Schemas, ServiceUsage, Stage, UsageState,

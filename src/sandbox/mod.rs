@@ -48,8 +48,8 @@ pub use owners::shows_owners;
 pub use probe::{Capabilities, Finding, Verdict, probe};
 pub use spawn::{set_executable, spawn};
 pub use spec::{
-    Bind, Ceiling, Disk, Ids, Image, Kind, Limits, Network, Quota, RANGE, SPEC_VERSION, Spec, VCAP,
-    Volume,
+    Bind, Ceiling, Disk, Files, Ids, Image, Kind, Limits, Network, Quota, RANGE, SPEC_VERSION,
+    Spec, VCAP, Volume,
 };
 pub use status::{SandboxError, Status, Traffic, Usage};
 pub use trial::trial;

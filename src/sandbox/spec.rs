@@ -1,7 +1,7 @@
 //! What the daemon tells a shim: plain data, versioned, since a shim may be older than the
 //! daemon that speaks to it.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -71,6 +71,9 @@ pub struct Spec {
     /// Folders that outlast the sandbox, each with a limit of its own.
     #[serde(default)]
     pub volumes: Vec<Volume>,
+    /// Small files that only this sandbox has.
+    #[serde(default)]
+    pub files: Option<Files>,
     /// Bytes that its log files may take together; older lines go first.
     pub log_bytes: u64,
     /// Most bytes a second that it may write to its log; lines beyond that are dropped, and one
@@ -105,6 +108,7 @@ impl Spec {
             limits: Limits::default(),
             disk: None,
             volumes: Vec::new(),
+            files: None,
             log_bytes: LOG_BYTES,
             log_rate: None,
         }
@@ -128,6 +132,25 @@ impl std::fmt::Debug for Spec {
             .field("limits", &self.limits)
             .field("disk", &self.disk)
             .finish_non_exhaustive()
+    }
+}
+
+/// A folder of small files that are made for a sandbox and are read-only inside. They are kept
+/// in memory, and may be secret.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Files {
+    /// Where the folder is inside.
+    pub folder: PathBuf,
+    /// Their contents, by their paths in it.
+    pub files: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Files")
+            .field("folder", &self.folder)
+            .field("files", &self.files.keys())
+            .finish()
     }
 }
 

@@ -5,6 +5,7 @@ mod api;
 mod build;
 mod dependencies;
 mod e2e_bad_input;
+mod e2e_bindings;
 mod e2e_buildpacks;
 mod e2e_cf;
 mod e2e_deployments;

@@ -5,8 +5,9 @@ use serde_json::json;
 use super::routes;
 use crate::{
     actions::{
-        ActionError, Actions, Caller, Feature, app_env, apps, bindings, deployments, lifecycle,
-        process_rules, processes,
+        ActionError, Actions, Caller, Feature, app_env,
+        app_features::exclude,
+        apps, bindings, deployments, lifecycle, process_rules, processes,
         quotas::{self, Before},
         sidecars, stacks,
     },
@@ -59,6 +60,9 @@ impl Apply<'_> {
                 Some(feature) => feature.set(&mut app, *enabled),
                 None => errors.push(format!("Features: there is no feature '{name}'")),
             }
+        }
+        if let Err(error) = exclude(&app) {
+            errors.push(format!("Features: {error}"));
         }
         self.lifecycle(&mut app, &manifest, new)
             .unwrap_or_else(|error| errors.push(error));

@@ -12,7 +12,7 @@ use tokio::{
 use super::plan::plan;
 use crate::{
     build::{Classic, Request, Room, Source, Staged},
-    drivers::environment,
+    drivers::{bindings, environment},
     images::Lease,
     model::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
@@ -161,6 +161,7 @@ async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Giv
         memory: build.memory,
         disk: disk(&state, app.id),
         env: env.unwrap_or_default(),
+        files: bindings::files(app, &state.vcap_services(app.id)).map_err(failed)?,
         own_command: state
             .process_by_type(app.id, "web")
             .is_some_and(|web| web.command.is_some()),

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{plan::Action, wanted::Wanted};
 use crate::{
-    drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, environment},
+    drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, bindings, environment},
     model::{
         Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Process, SidecarPlan,
         Timestamp,
@@ -123,6 +123,7 @@ fn order(
         version,
         crashes,
         network: network::plan::starting(state, instances, bandwidth, app.id),
+        files: bindings::files(&app, &state.vcap_services(app.id)),
         app,
         process,
         droplet: droplet.clone(),

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use super::plan::{self, Action, Limits, Plan, Seen};
 use crate::{
-    drivers::{Drivers, Instance, Order, Slot, TaskMark, Version, environment},
+    drivers::{Drivers, Instance, Order, Slot, TaskMark, Version, bindings, environment},
     model::{
         HealthCheck, InstanceId, Metadata, Process, ProcessId, ProcessType, ReadinessCheck, Task,
         TaskId, TaskState, Timestamp,
@@ -141,6 +141,7 @@ fn order(
         process: Arc::new(process),
         droplet: Arc::clone(droplet),
         env,
+        files: bindings::files(app, &state.vcap_services(app.id)),
         network: network::plan::starting(state, instances, bandwidth, app.id),
         sidecars: Vec::new(),
         task: Some(TaskMark {

@@ -8,6 +8,7 @@
 mod cgroup;
 mod dev;
 mod etc;
+mod files;
 mod home;
 pub(super) mod image;
 mod proc;
@@ -238,6 +239,9 @@ pub(super) fn compose(spec: &Spec, sources: &Sources) -> Result<Vec<String>, San
     };
     for (target, piece, attributes) in &sources.binds {
         piece.attach(target, *attributes)?;
+    }
+    if let Some(files) = &spec.files {
+        files::compose(files)?;
     }
     // An image may be changed: what is written goes to the private layer.
     if !spec.is_image() {

@@ -173,6 +173,7 @@ impl Place {
             memory: None,
             disk: Megabytes(1024),
             env: BTreeMap::new(),
+            files: None,
             own_command: self.own_command,
             ids: self.ids,
             network: watch::channel(internet()).1,
