@@ -39,6 +39,7 @@ use crate::{
     images::Images,
     logs::{self, Logs},
     model::{OrgName, SpaceName},
+    net::Verify,
     reconcile::{self, Reconciler},
     routing::RouteTable,
     runtimes::Catalog,
@@ -410,7 +411,11 @@ fn gateway_config(
             setting: "listen.tcp_ports".into(),
             changed: tables,
         }),
-        route_services: Some(gateway::RouteServices::try_new(seal, &limits)?),
+        route_services: Some(gateway::RouteServices::try_new(
+            seal,
+            &limits,
+            &Verify::System,
+        )?),
         limits,
         ..gateway::Config::new(tokio::runtime::Handle::current(), platform)
     })

@@ -22,7 +22,7 @@ use crate::{
         site,
         worker::Worker,
     },
-    net::{self, Client, Lookup, NetError},
+    net::{self, Client, Lookup, NetError, Verify},
     routing::{Entry, RouteService, Target},
 };
 
@@ -49,15 +49,15 @@ impl fmt::Debug for RouteServices {
 }
 
 impl RouteServices {
-    /// Ones that trust the machine's certificate authorities and have as long to answer as an
-    /// instance has.
+    /// Ones that are trusted as `verify` says and have as long to answer as an instance has.
     ///
     /// # Errors
     /// Where TLS cannot be set up.
-    pub fn try_new(seal: Seal, limits: &Limits) -> Result<Self, NetError> {
+    pub fn try_new(seal: Seal, limits: &Limits, verify: &Verify) -> Result<Self, NetError> {
         let lookup = Lookup::default();
         let client = |lookup: Lookup| {
             let config = net::Config {
+                verify: verify.clone(),
                 connect_timeout: limits.connect,
                 idle_timeout: limits.response,
                 ..net::Config::default()

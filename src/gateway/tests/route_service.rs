@@ -6,16 +6,18 @@ use super::bed::{Bed, Origin, entry};
 use crate::{
     gateway::{Limits, RouteServices, Seal},
     model::AppProtocol,
+    net::Verify,
     routing::{Entry, RouteService},
 };
 
-fn services() -> Option<RouteServices> {
-    let seal = Seal::of(&[7; 32]).unwrap();
-    Some(RouteServices::try_new(seal, &Limits::default()).unwrap())
+fn bed(entries: Vec<Entry>) -> Bed {
+    trusting(&Verify::System, entries)
 }
 
-fn bed(entries: Vec<Entry>) -> Bed {
-    Bed::with(entries, |config| config.route_services = services())
+fn trusting(verify: &Verify, entries: Vec<Entry>) -> Bed {
+    let seal = Seal::of(&[7; 32]).unwrap();
+    let services = RouteServices::try_new(seal, &Limits::default(), verify).unwrap();
+    Bed::with(entries, |config| config.route_services = Some(services))
 }
 
 /// The route, bound to what is at `url`.
@@ -97,6 +99,26 @@ async fn a_request_goes_to_the_service_and_with_its_signature_to_the_app() {
         );
     }
     assert_eq!((app.count(), service.count()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_service_is_asked_over_tls_where_its_certificate_is_trusted() {
+    let (app, gate) = (Origin::echo().await, Origin::echo().await);
+    // Another gateway stands for the server.
+    let far = Bed::new(vec![gate.at("gate.localhost")]);
+    let url = format!("https://gate.localhost:{}/x", far.https.port());
+    let route = || through(app.at("a.test"), &url, true);
+    let near = trusting(
+        &Verify::With(far.certs.ca_pem_path().to_owned()),
+        vec![route()],
+    );
+    let answer = near.talk(&get("a.test", "/", "")).await;
+    assert!(answer.contains("GET /x HTTP/1.1\n"), "{answer}");
+    assert_eq!(header(&answer, "x-forwarded-proto"), Some("https"));
+    let stranger = bed(vec![route()]);
+    let answer = stranger.talk(&get("a.test", "/", "")).await;
+    assert!(answer.starts_with("HTTP/1.1 526"), "{answer}");
+    assert_eq!((app.count(), gate.count()), (0, 1));
 }
 
 #[tokio::test]

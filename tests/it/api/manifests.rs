@@ -206,3 +206,61 @@ async fn two_pushes_at_once_both_end_cleanly() {
         1
     );
 }
+
+#[tokio::test]
+async fn a_manifest_maps_tcp_routes() {
+    let platform = Platform::start().await;
+    let group = guid(&platform.get("/routing/v1/router_groups").await[0]);
+    let domain = json!({ "name": "tcp.test", "router_group": { "guid": group } });
+    platform.make("/v3/domains", domain).await;
+    let game = |routes: &str| {
+        format!("applications: [{{name: game, no-route: false, routes: [{routes}]}}]")
+    };
+    let routed = async || {
+        let app = app(&platform, "game").await;
+        let routes = platform.get(&format!("/v3/apps/{app}/routes")).await;
+        let mut urls = all(&routes, "url");
+        urls.sort();
+        (urls, routes["resources"][0]["destinations"][0].clone())
+    };
+    let yaml = game("{route: 'tcp.test:61002'}");
+    for _ in 0..2 {
+        apply(&platform, &yaml).await.expect(202);
+        let (urls, destination) = routed().await;
+        assert_eq!(urls, ["tcp.test:61002"]);
+        assert_eq!(destination["protocol"], "tcp");
+    }
+    // Without a port the one that the app has is good enough.
+    apply(&platform, &game("{route: tcp.test}"))
+        .await
+        .expect(202);
+    assert_eq!(routed().await.0, ["tcp.test:61002"]);
+    for (routes, words) in [
+        (
+            "{route: 'tcp.test:1024'}",
+            "Port '1024' is not available. Try a different port or use a different domain.",
+        ),
+        (
+            "{route: 'game.apps.test:61000'}",
+            "Routes with protocol 'http' do not support ports.",
+        ),
+        (
+            "{route: 'tcp.test:61001', protocol: http2}",
+            "Cannot use 'http2' protocol for tcp routes",
+        ),
+        (
+            "{route: game.apps.test, options: {loadbalancing: luck}}",
+            "Cannot use loadbalancing value 'luck' for Route 'game.apps.test'; Valid values are: \
+             'round-robin, least-connection'",
+        ),
+        (
+            "{route: game.apps.test, options: {colour: red}}",
+            "Route 'game.apps.test' contains invalid route option 'colour'. Valid keys: \
+             'loadbalancing'",
+        ),
+    ] {
+        let text = apply(&platform, &game(routes)).await.refusal(422);
+        assert!(text.contains(words), "{routes}: {text}");
+    }
+    assert_eq!(routed().await.0, ["tcp.test:61002"]);
+}
