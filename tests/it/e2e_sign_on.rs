@@ -249,6 +249,67 @@ fn people_sign_on_with_the_account_that_they_have() {
     assert_eq!(info["user_name"], "ann");
 }
 
+/// An ID token of the provider about `name`, as another program of the school's would get one.
+fn id_token(provider: &Provider, daemon: &Daemon, browser: &Browser, name: &str) -> String {
+    // The SHA-256 of forty-three times "a".
+    let (verifier, challenge) = (
+        "a".repeat(43),
+        "ZtNPunH49FD35FWYhT5Tv8I7vRKQJ8uxMaL0_9eHjNA",
+    );
+    let back = format!("{}/login/callback/school", daemon.https());
+    let page = browser.open(&format!(
+        "{}/auth?client_id=pastina&response_type=code&scope=openid+profile&redirect_uri={back}&\
+         code_challenge={challenge}&code_challenge_method=S256",
+        provider.issuer
+    ));
+    // The platform does not take it, since nobody left from there.
+    let page = browser.sign_on(provider, name, page);
+    assert_eq!(page.status, 400, "{}: {}", page.url, page.text);
+    let code = page.url.split("code=").nth(1).unwrap();
+    let output = Command::new("curl")
+        .args(["-s", "-u", "pastina:a%20secret%20%2F%20with%20%2B%20signs"])
+        .args(["-d", "grant_type=authorization_code"])
+        .args(["-d", &format!("code={}", code.split('&').next().unwrap())])
+        .args(["-d", &format!("code_verifier={verifier}")])
+        .args(["--data-urlencode", &format!("redirect_uri={back}")])
+        .arg(format!("{}/token", provider.issuer))
+        .output()
+        .unwrap();
+    let tokens: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let token = tokens["id_token"].as_str();
+    token.unwrap_or_else(|| panic!("{tokens}")).to_owned()
+}
+
+#[test]
+fn an_id_token_is_an_assertion() {
+    let (provider, dir) = (Provider::start(), tempfile::tempdir().unwrap());
+    let daemon = daemon(&provider, dir.path(), "");
+    let (api, browser) = (Api::login(&daemon), Browser::new());
+    let bearer = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+    let client = json!({
+        "client_id": "pipeline", "client_secret": "s3cret", "authorized_grant_types": [bearer],
+        "scope": ["openid", "cloud_controller.read"],
+    });
+    api.send("POST", "/oauth/clients", &client).expect(201);
+    let grant = |token: &str| {
+        let form = format!("grant_type={bearer}&assertion={token}");
+        let arguments = ["-u", "pipeline:s3cret", "-d", &form];
+        api.with_token("").curl("POST", "/oauth/token", &arguments)
+    };
+    let token = id_token(&provider, &daemon, &browser, "ann");
+    // The provider's tokens do not say what people are called, so it has to be known.
+    grant(&token).expect(401);
+    let start = format!("{}/login/provider/school?", daemon.https());
+    passcode(&browser.sign_on(&provider, "ann", browser.open(&start)));
+    let access = grant(&token).expect(200)["access_token"].clone();
+    let info = api.with_token(access.as_str().unwrap()).get("/userinfo");
+    assert_eq!(info.expect(200)["user_name"], "ann");
+    let forged = format!("{}x", &token[..token.len() - 4]);
+    for wrong in [forged.as_str(), "a.b.c", ""] {
+        grant(wrong).expect(401);
+    }
+}
+
 #[test]
 fn nobody_is_signed_on_whom_the_operator_does_not_want() {
     let (provider, dir) = (Provider::start(), tempfile::tempdir().unwrap());

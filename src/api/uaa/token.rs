@@ -23,6 +23,7 @@ use crate::{
     api::{
         Api,
         answer::Unkept,
+        error::chain,
         extract::{Base, bearer_of, client_of},
         openapi::{Router, delete, get, post},
     },
@@ -120,15 +121,10 @@ async fn grant(
         }
         JWT_BEARER => {
             let assertion = form.need("assertion")?;
-            let known = identity.asserted(assertion, &client, issuer, now);
-            let (user, scopes) = known.ok_or_else(|| {
-                Refusal::new(
-                    StatusCode::UNAUTHORIZED,
-                    "invalid_grant",
-                    "The assertion is not a valid token of this platform for this client.",
-                )
-            })?;
-            let start = start.within(scopes);
+            let (user, start) = match identity.asserted(assertion, &client, issuer, now) {
+                Some((user, scopes)) => (user, start.within(scopes)),
+                None => (vouched(&api, assertion).await?, start),
+            };
             identity.start(&user, start, issuer, now).await?
         }
         _ => {
@@ -150,6 +146,24 @@ const GRANTS: [&str; 5] = [
     "authorization_code",
     "client_credentials",
 ];
+
+/// Of whom an assertion speaks that another identity provider made.
+async fn vouched(api: &Api, assertion: &str) -> Result<User, Refusal> {
+    let refused = |why: &str| Refusal::new(StatusCode::UNAUTHORIZED, "invalid_grant", why);
+    match api.identity.vouched(assertion, api.actions.now()).await {
+        None => Err(refused(
+            "The assertion is not a valid token for this client.",
+        )),
+        Some(Err(error)) => {
+            tracing::info!(error = chain(&error), "an assertion was not believed");
+            Err(refused(&error.to_string()))
+        }
+        Some(Ok(arrival)) => {
+            let user = api.actions.sign_on(arrival).await;
+            user.map_err(|error| refused(&error.to_string()))
+        }
+    }
+}
 
 fn user(api: &Api, id: UserId) -> Result<User, Refusal> {
     let state = api.actions.store.state();

@@ -175,6 +175,37 @@ impl Identity {
     }
 }
 
+impl Identity {
+    /// Of whom an ID token speaks that was shown as an assertion (RFC 7523, 3); none where it is
+    /// no provider's that is known here.
+    pub async fn vouched(
+        &self,
+        assertion: &str,
+        now: Timestamp,
+    ) -> Option<Result<Arrival, SignOnError>> {
+        let issuer = id_token::issuer(assertion)?;
+        let mut relations = self.shared.sign_on.relations.iter();
+        let relation = relations.find(|relation| relation.provider.issuer == issuer)?;
+        let provider = &relation.provider;
+        let state = self.shared.store.state();
+        let known = |subject: &str| {
+            let mut users = state.users.values();
+            let user = users.find(|user| {
+                user.origin == provider.origin && user.external_id.as_deref() == Some(subject)
+            });
+            user.map(|user| user.username.to_string())
+        };
+        let person = relation.asserted(assertion, known, now).await;
+        Some(person.map(|person| Arrival {
+            origin: provider.origin.clone(),
+            subject: person.subject,
+            username: person.username,
+            creates_user: provider.creates_users,
+            purpose: String::new(),
+        }))
+    }
+}
+
 /// 256 bits that nobody can guess, in the letters of base64url.
 fn random() -> String {
     URL_SAFE_NO_PAD.encode(rand::rng().random::<[u8; 32]>())
