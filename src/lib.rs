@@ -12,6 +12,7 @@ pub mod model;
 // Level 2: pure rules over the model, and small tools.
 pub mod authz;
 pub mod net;
+pub mod promql;
 pub mod routing;
 pub mod runtimes;
 pub mod wire;
@@ -28,6 +29,7 @@ pub mod wasm;
 
 // Level 4: effects put together for one purpose.
 pub mod build;
+pub mod drains;
 pub mod drivers;
 pub mod identity;
 

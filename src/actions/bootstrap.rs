@@ -59,6 +59,7 @@ impl Actions {
         identity: &Identity,
         first: Bootstrap,
     ) -> Result<bool, BootstrapError> {
+        self.store.set_witness(super::app_usage::witness);
         let fresh = self.store.state().users.is_empty();
         let hash = if fresh {
             let password = match &first.password {

@@ -8,7 +8,7 @@ use crate::{
     identity::covers,
     model::{
         ADMIN, ADMIN_READ_ONLY, Actor, GLOBAL_AUDITOR, Metadata, OrgId, Profile, RoleScope,
-        SpaceId, Timestamp, User, UserId, Username,
+        SpaceId, Timestamp, User, UserId, Username, WATCHERS,
     },
     store::State,
 };
@@ -28,6 +28,7 @@ impl Caller {
     pub fn new(state: &State, user: Arc<User>) -> Self {
         let mut grants = Grants {
             admin: user.admin,
+            watcher: user.admin,
             ..Grants::default()
         };
         for group in state.groups_of(user.id) {
@@ -38,6 +39,7 @@ impl Caller {
             };
             // Of two the one counts that sees more.
             grants.reader = grants.reader.max(reader);
+            grants.watcher |= WATCHERS.contains(&group.name.as_str());
         }
         let mut roles: BTreeMap<RoleScope, Vec<_>> = BTreeMap::new();
         for role in state.roles_of_user(user.id) {
@@ -92,6 +94,8 @@ impl Caller {
         } else {
             self.grants.reader.min(reader)
         };
+        let watches = WATCHERS.iter().any(|scope| has(scope));
+        self.grants.watcher = watches && (own || self.grants.watcher);
         self.grants.admin &= has(ADMIN);
         self.grants.read_only = !self.grants.admin && !has("cloud_controller.write");
         let reads = has("cloud_controller.read") || has("cloud_controller.write");
@@ -131,6 +135,12 @@ impl Caller {
                 },
             )
         })
+    }
+
+    /// Whether the caller may read the logs and metrics of everything at once.
+    #[must_use]
+    pub fn may_watch(&self) -> bool {
+        may(&self.grants, Verb::ReadAllLogs, Place::Platform)
     }
 
     /// Whether the caller may do `verb` in `org`.

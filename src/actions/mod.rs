@@ -4,6 +4,7 @@
 mod app_env;
 mod app_features;
 mod app_state;
+mod app_usage;
 mod apps;
 mod bindings;
 mod bootstrap;

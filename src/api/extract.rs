@@ -18,7 +18,7 @@ use super::{
     Api, Client, Failure, Tls,
     openapi::{Operation, Security, Takes},
 };
-use crate::{actions::Caller, wire};
+use crate::{actions::Caller, store::State, wire};
 
 /// Largest JSON or YAML body, in bytes.
 const MAX_BODY: usize = 4 * 1024 * 1024;
@@ -66,13 +66,9 @@ impl FromRequestParts<Api> for Auth {
         let token = bearer_of(&parts.headers)
             .ok_or_else(|| wire::Error::not_authenticated("Authentication error"))?;
         let state = api.actions.store.state();
-        let bearer = api
-            .identity
-            .bearer(&state, token, api.actions.now())
+        let caller = caller_of(api, &state, token)
             .ok_or_else(|| wire::Error::invalid_auth_token("Invalid Auth Token"))?;
-        Ok(Self(
-            Caller::new(&state, bearer.user).limited(bearer.limit.as_deref()),
-        ))
+        Ok(Self(caller))
     }
 }
 
@@ -80,6 +76,12 @@ impl Takes for Auth {
     fn describe(operation: &mut Operation) {
         operation.secure(Security::Bearer);
     }
+}
+
+/// Whose valid access token this is, with what it is good for.
+pub(super) fn caller_of(api: &Api, state: &State, token: &str) -> Option<Caller> {
+    let bearer = api.identity.bearer(state, token, api.actions.now())?;
+    Some(Caller::new(state, bearer.user).limited(bearer.limit.as_deref()))
 }
 
 /// The token of `Authorization: bearer ...`, whatever the case of the scheme (RFC 9110, 11.1).
@@ -175,6 +177,7 @@ pub(super) fn resource(path: &str) -> &'static str {
         "service_brokers" => "Service broker",
         "service_offerings" => "Service offering",
         "service_plans" => "Service plan",
+        "app_usage_events" => "App usage event",
         "service_usage_events" => "Service usage event",
         _ => "Resource",
     }
@@ -219,6 +222,11 @@ pub(super) use parameters;
 pub(super) struct RawQuery<P>(String, PhantomData<P>);
 
 impl<P: Parameters> RawQuery<P> {
+    /// What was sent, where it is not to be refused for what it says besides.
+    pub(super) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The parameters, of which only those of `P` may be there, and in a list those of every
     /// list. As Cloud Foundry does, they are looked at where there are any.
     pub(super) fn parse(&self) -> Result<wire::Query, Failure> {

@@ -13,11 +13,13 @@ mod root;
 mod router_groups;
 mod runtimes;
 mod service;
+mod streams;
 mod uaa;
 mod v3;
 
 pub use error::Failure;
 pub use service::{ResponseBody, Service};
+pub use streams::Streams;
 
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ pub struct Api {
     pub observed: watch::Receiver<Arc<Observed>>,
     /// Where wishes to replace single instances go.
     pub restarts: mpsc::Sender<InstanceRestart>,
+    /// Streams that several readers share.
+    pub streams: Streams,
     /// How to reach instances by SSH, where that is offered.
     pub ssh: Option<Ssh>,
 }
@@ -63,6 +67,7 @@ fn endpoints() -> openapi::Router {
         .merge(networking::router())
         .merge(router_groups::router())
         .merge(runtimes::router())
+        .merge(streams::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())
 }

@@ -13,6 +13,8 @@ pub struct Grants {
     pub admin: bool,
     /// May see what is everybody's, and change nothing by it.
     pub reader: Option<Reader>,
+    /// May read the logs and metrics of everything.
+    pub watcher: bool,
     /// Changes nothing, whatever else they hold.
     pub read_only: bool,
     /// Roles by where they hold.
@@ -54,8 +56,12 @@ pub enum Verb {
     ReadSecrets,
     /// See credentials of services.
     ReadCredentials,
-    /// See audit events and logs.
+    /// See audit events.
     ReadEvents,
+    /// Read logs and metrics of apps.
+    ReadLogs,
+    /// Read logs and metrics of everything at once.
+    ReadAllLogs,
     /// What only admins may do: organizations, shared domains, users.
     Administer,
 }
@@ -83,6 +89,9 @@ pub fn may(grants: &Grants, verb: Verb, place: Place) -> bool {
         return true;
     }
     let rule = rules::of(verb);
+    if grants.watcher && rule.watched {
+        return true;
+    }
     if grants.read_only && rule.writes {
         return false;
     }

@@ -20,6 +20,8 @@ pub(super) struct Rule {
     pub(super) in_space: &'static [RoleKind],
     /// Whether any role in any space of the organization is enough.
     pub(super) any_space: bool,
+    /// Whether whoever watches everything may it everywhere.
+    pub(super) watched: bool,
     /// Who may it everywhere.
     pub(super) readers: &'static [Reader],
 }
@@ -45,10 +47,11 @@ const NONE: Rule = Rule {
     of_org_in_space: NOBODY,
     in_space: NOBODY,
     any_space: false,
+    watched: false,
     readers: &[],
 };
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 14] = [
     Rule {
         verb: Verb::ReadOrg,
         writes: false,
@@ -125,6 +128,23 @@ const RULES: [Rule; 12] = [
         of_org: MANAGER_AND_AUDITOR,
         in_space: ALL_OF_SPACE,
         readers: BOTH,
+        ..NONE
+    },
+    // Cloud Foundry asks the cloud controller (`/internal/v4/log_access/:guid`), which tells
+    // whether the app's space may be seen.
+    Rule {
+        verb: Verb::ReadLogs,
+        writes: false,
+        of_org_in_space: MANAGER,
+        in_space: ALL_OF_SPACE,
+        watched: true,
+        readers: BOTH,
+        ..NONE
+    },
+    Rule {
+        verb: Verb::ReadAllLogs,
+        writes: false,
+        watched: true,
         ..NONE
     },
     NONE,

@@ -1,6 +1,6 @@
 use super::*;
 
-const VERBS: [Verb; 12] = [
+const VERBS: [Verb; 14] = [
     Verb::ReadOrg,
     Verb::ReadDomains,
     Verb::WriteOrg,
@@ -12,6 +12,8 @@ const VERBS: [Verb; 12] = [
     Verb::ReadSecrets,
     Verb::ReadCredentials,
     Verb::ReadEvents,
+    Verb::ReadLogs,
+    Verb::ReadAllLogs,
     Verb::Administer,
 ];
 
@@ -66,6 +68,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::ReadSpace,
             Verb::ReadRoutes,
             Verb::UpdateSpace,
+            Verb::ReadLogs,
         ],
         R::SpaceDeveloper => &[
             Verb::ReadOrg,
@@ -77,6 +80,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::ReadSecrets,
             Verb::ReadCredentials,
             Verb::ReadEvents,
+            Verb::ReadLogs,
         ],
         R::SpaceAuditor => &[
             Verb::ReadOrg,
@@ -84,6 +88,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::ReadSpace,
             Verb::ReadRoutes,
             Verb::ReadEvents,
+            Verb::ReadLogs,
         ],
         R::SpaceManager => &[
             Verb::ReadOrg,
@@ -92,6 +97,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::ReadRoutes,
             Verb::UpdateSpace,
             Verb::ReadEvents,
+            Verb::ReadLogs,
         ],
         R::SpaceSupporter => &[
             Verb::ReadOrg,
@@ -101,6 +107,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::OperateApps,
             Verb::ReadSecrets,
             Verb::ReadEvents,
+            Verb::ReadLogs,
         ],
     }
 }
@@ -213,10 +220,28 @@ fn who_reads_everywhere_changes_nothing() {
                     | Verb::OperateApps
                     | Verb::Administer
             );
-            let expected = !writes && (reader == Reader::Admin || !secrets.contains(&verb));
+            let expected = !writes
+                && verb != Verb::ReadAllLogs
+                && (reader == Reader::Admin || !secrets.contains(&verb));
             for place in [Place::Platform, Place::Org(world.org), world.here()] {
                 assert_eq!(may(&grants, verb, place), expected, "{reader:?} {verb:?}");
             }
+        }
+    }
+}
+
+#[test]
+fn who_watches_everything_reads_logs_alone() {
+    let world = World::new();
+    let grants = Grants {
+        watcher: true,
+        read_only: true,
+        ..Grants::default()
+    };
+    for verb in VERBS {
+        let expected = matches!(verb, Verb::ReadLogs | Verb::ReadAllLogs);
+        for place in [Place::Platform, world.here()] {
+            assert_eq!(may(&grants, verb, place), expected, "{verb:?}");
         }
     }
 }

@@ -220,11 +220,5 @@ fn unanswered(error: &NetError) -> BrokerError {
         Fault::BadResponse => "The service broker returned an invalid response",
         _ => "The service broker could not be reached",
     };
-    let mut text = format!("{what}: {error}");
-    // Only of an address that nobody is asked at is the cause the user's to know: causes of
-    // others tell of the platform's network.
-    if let NetError::Refused { source, .. } = error {
-        text = format!("{text}: {source}");
-    }
-    BrokerError::new(fault, outcome, text)
+    BrokerError::new(fault, outcome, format!("{what}: {}", error.for_users()))
 }

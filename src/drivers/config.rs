@@ -69,6 +69,8 @@ pub struct Config {
     pub io_ceiling: Ceiling,
     /// Processes and threads of one instance.
     pub pids: u32,
+    /// Processors that an instance is entitled to for each gibibyte of its memory.
+    pub cores_per_gigabyte: f64,
     /// Bytes of an instance's own log files: what is kept while no daemon runs.
     pub log_bytes: u64,
     /// How long an instance that shall stop is left alone for the sake of requests that it is

@@ -43,6 +43,7 @@ impl World {
             disks: crate::sandbox::Disks::of_folders("nothing is written"),
             pids: 10,
             io_ceiling: Ceiling::default(),
+            cores_per_gigabyte: 1.0,
             log_bytes: 1 << 20,
             drain: Duration::from_millis(200),
         };

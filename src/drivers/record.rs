@@ -43,6 +43,12 @@ pub(crate) struct Record {
     /// The port that it listens on.
     #[serde(default = "app_port")]
     pub(crate) port: u16,
+    /// What it may write, in mebibytes; 0 where an earlier release did not say.
+    #[serde(default)]
+    pub(crate) disk_mb: u64,
+    /// Bytes of log that it may write in a second; -1 for any number.
+    #[serde(default = "unlimited")]
+    pub(crate) log_rate_limit: i64,
     /// The layers of images that it runs in: they stay while it does.
     #[serde(default)]
     pub(crate) layers: Vec<LayerId>,
@@ -56,6 +62,10 @@ pub(crate) struct Record {
 
 const fn app_port() -> u16 {
     APP_PORT
+}
+
+const fn unlimited() -> i64 {
+    -1
 }
 
 impl Record {
@@ -86,6 +96,8 @@ impl Record {
             phase,
             reported: false,
             port: droplet.port(),
+            disk_mb: u64::from(process.disk.0),
+            log_rate_limit: process.log_rate_limit,
             layers: droplet.layers().to_vec(),
             sidecars: order.sidecars.iter().map(|one| one.name.clone()).collect(),
             task: order.task.clone(),

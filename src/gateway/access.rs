@@ -15,6 +15,7 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::sync::mpsc;
 
 use crate::{
+    logs,
     model::AppId,
     routing::{Backend, Target},
 };
@@ -23,7 +24,7 @@ use crate::{
 const LONGEST_PART: usize = 2048;
 
 /// One request in gorouter's format.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct AccessRecord {
     /// When the request came, nanoseconds since the Unix epoch.
     pub at_ns: u64,
@@ -33,6 +34,8 @@ pub struct AccessRecord {
     pub index: u32,
     /// The line, without a line end.
     pub line: String,
+    /// What was measured, where it is of a request.
+    pub measured: Option<Box<logs::Measured>>,
 }
 
 /// Takes access lines; clones share it. Never waits: where lines come faster than they are
@@ -113,6 +116,57 @@ pub(super) fn record(asked: &Asked, answered: &Answered<'_>) -> AccessRecord {
         app: answered.backend.app,
         index: answered.backend.index,
         line: line(asked, answered),
+        measured: Some(Box::new(measured(asked, answered))),
+    }
+}
+
+fn measured(asked: &Asked, answered: &Answered<'_>) -> logs::Measured {
+    let backend = answered.backend;
+    let request = request(asked, answered);
+    logs::Measured {
+        at_ns: request.stop_ns,
+        app: backend.app,
+        process: backend.process.clone(),
+        instance: backend.instance,
+        index: backend.index,
+        what: logs::Measure::Request(Box::new(request)),
+    }
+}
+
+fn request(asked: &Asked, answered: &Answered<'_>) -> logs::Request {
+    let text = |value: Option<&HeaderValue>| {
+        let mut text = String::new();
+        part(&mut text, value.map_or(b"", HeaderValue::as_bytes));
+        text
+    };
+    let start_ns = u64::try_from(asked.at.unix_timestamp_nanos()).unwrap_or(0);
+    let took_ns = u64::try_from(answered.total.as_nanos()).unwrap_or(0);
+    let scheme = asked.forwarded_proto.as_ref();
+    let scheme = scheme.map_or("http", |value| {
+        if value.as_bytes() == b"https" {
+            "https"
+        } else {
+            "http"
+        }
+    });
+    let target = asked
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let mut uri = format!("{scheme}://");
+    part(&mut uri, asked.host.as_bytes());
+    part(&mut uri, target.as_bytes());
+    logs::Request {
+        start_ns,
+        stop_ns: start_ns.saturating_add(took_ns),
+        method: asked.method.to_string(),
+        uri,
+        status: answered.status,
+        content_length: answered.sent,
+        request_id: text(asked.request_id.as_ref()),
+        user_agent: text(asked.user_agent.as_ref()),
+        remote: asked.peer.to_string(),
+        forwarded: text(asked.forwarded_for.as_ref()),
     }
 }
 
@@ -227,6 +281,10 @@ mod tests {
         Backend {
             app: "3f0e4ac4-4e33-4d33-b9d5-ca1c5e0e2d11".parse().unwrap(),
             space: SpaceId::random(),
+            process: (
+                crate::model::ProcessId::random(),
+                crate::model::ProcessType::web(),
+            ),
             instance: "0f5a3a43-9d0a-4a43-9b7c-8f5f0f1f2f3f"
                 .parse::<InstanceId>()
                 .unwrap(),
@@ -268,12 +326,20 @@ mod tests {
     #[test]
     fn lines_that_nobody_reads_are_counted() {
         let (log, mut lines) = access_log(1);
-        let record = || AccessRecord {
-            at_ns: 1,
-            app: backend().app,
-            index: 0,
-            line: String::new(),
+        let backend = backend();
+        let answered = Answered {
+            backend: &backend,
+            status: 200,
+            received: 0,
+            sent: 12,
+            total: Duration::from_micros(1500),
+            gateway: Duration::ZERO,
+            error: None,
         };
+        let record = || record(&asked(), &answered);
+        let request = request(&asked(), &answered);
+        assert_eq!(request.uri, "https://app.example.kr/path?q=1");
+        assert_eq!(request.stop_ns - request.start_ns, 1_500_000);
         log.write(record);
         log.write(record);
         assert_eq!((log.dropped(), lines.try_recv().is_ok()), (1, true));

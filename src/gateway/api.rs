@@ -3,9 +3,9 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use futures_util::future::BoxFuture;
-use http::{Request, Response, Uri, header, request::Parts};
+use http::{Request, Response, StatusCode, Uri, header, request::Parts};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
+use hyper::{body::Incoming, upgrade::OnUpgrade};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     headers::{REQUEST_ID, fresh_request_id, strip_hop_by_hop},
     io::ConnState,
     refusal::Refusal,
-    request::Host,
+    request::{self, Host},
     worker::Worker,
 };
 
@@ -37,9 +37,10 @@ pub(super) async fn answer(
     conn: &ConnState,
     host: &Host,
     mut parts: Parts,
-    body: Incoming,
+    (body, upgrade): (Incoming, OnUpgrade),
 ) -> Result<Response<Outgoing>, Refusal> {
-    strip_hop_by_hop(&mut parts.headers, None);
+    let protocol = request::upgrade(&parts);
+    strip_hop_by_hop(&mut parts.headers, protocol.clone());
     parts.headers.insert(header::HOST, host.value().clone());
     let id = fresh_request_id(|| worker.random());
     parts.headers.insert(REQUEST_ID, id.clone());
@@ -49,6 +50,9 @@ pub(super) async fn answer(
         addr: conn.peer,
         tls: conn.tls,
     });
+    if protocol.is_some() {
+        parts.extensions.insert(upgrade);
+    }
     let (body, rest) = Lent::new(body, parts.headers.contains_key(header::EXPECT));
     let answer = (worker.shared.api)(Request::from_parts(parts, body.boxed_unsync()));
     // The client's leaving drops this future, and with it the task.
@@ -57,7 +61,8 @@ pub(super) async fn answer(
         Ok(response) => {
             rest.linger().await;
             let mut response = response.map(|body| Outgoing::new(Source::Api(body)));
-            strip_hop_by_hop(response.headers_mut(), None);
+            let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            strip_hop_by_hop(response.headers_mut(), protocol.filter(|_| switches));
             response.headers_mut().entry(REQUEST_ID).or_insert(id);
             Ok(response)
         }

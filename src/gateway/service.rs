@@ -90,7 +90,7 @@ async fn route(
         let name = host.name();
         if request::is_local_name(&name) || (worker.shared.config.platform)(&name) {
             drop(name);
-            return api::answer(worker, conn, &host, parts, body).await;
+            return api::answer(worker, conn, &host, parts, (body, upgrade)).await;
         }
     }
     let table = worker.shared.table.load();

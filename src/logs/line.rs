@@ -1,8 +1,11 @@
 //! One line, and how lines are asked for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
+use super::Measured;
 use crate::model::{AppId, ProcessId, ProcessType};
 
 /// Where a line was written.
@@ -32,6 +35,52 @@ pub struct Line {
     pub stream: Stream,
     /// The text, without its line end; not always UTF-8.
     pub text: Bytes,
+}
+
+impl Line {
+    /// What it takes in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        // The counts of references, and the room between allocations.
+        let overhead = size_of::<Self>() + 64;
+        self.text.len() + self.source.len() + self.instance.len() + overhead
+    }
+}
+
+/// A line or a measurement.
+#[derive(Debug, Clone)]
+pub enum Entry {
+    /// A line.
+    Line(Arc<Line>),
+    /// A measurement.
+    Measured(Arc<Measured>),
+}
+
+impl Entry {
+    /// Whose it is.
+    #[must_use]
+    pub fn app(&self) -> AppId {
+        match self {
+            Self::Line(line) => line.app,
+            Self::Measured(measured) => measured.app,
+        }
+    }
+
+    /// What it takes in memory, in bytes.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Self::Line(line) => line.weight(),
+            Self::Measured(measured) => measured.weight(),
+        }
+    }
+
+    /// Nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn at_ns(&self) -> u64 {
+        match self {
+            Self::Line(line) => line.at_ns,
+            Self::Measured(measured) => measured.at_ns,
+        }
+    }
 }
 
 /// Which lines to read.

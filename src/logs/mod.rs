@@ -7,6 +7,8 @@
 mod codec;
 mod limits;
 mod line;
+mod live;
+mod measure;
 mod ring;
 mod segments;
 mod shelf;
@@ -16,5 +18,7 @@ mod writer;
 
 pub use codec::Origin;
 pub use limits::Limits;
-pub use line::{Line, Query, Stream};
+pub use line::{Entry, Line, Query, Stream};
+pub use live::{Heard, Interest, Listener};
+pub use measure::{Container, Counter, Kinds, Measure, Measured, Request};
 pub use writer::{Logs, LogsError};

@@ -8,9 +8,6 @@ use std::{
 use super::{Limits, Line, Query};
 use crate::model::AppId;
 
-/// What a line takes in memory beside its text.
-const OVERHEAD: usize = size_of::<Line>() + 64;
-
 /// The newest lines of one app, by time.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
@@ -21,17 +18,13 @@ pub(super) struct Ring {
     used: u64,
 }
 
-fn weight(line: &Line) -> usize {
-    line.text.len() + line.source.len() + line.instance.len() + OVERHEAD
-}
-
 impl Ring {
     /// Adds a line in its place; older ones make room.
     fn add(&mut self, line: Arc<Line>, most: usize) {
         if line.at_ns < self.floor_ns {
             return;
         }
-        self.bytes += weight(&line);
+        self.bytes += line.weight();
         // Nearly every line belongs at the end.
         let mut at = self.lines.len();
         while at > 0 && self.lines[at - 1].at_ns > line.at_ns {
@@ -41,7 +34,7 @@ impl Ring {
         while self.bytes > most
             && let Some(oldest) = self.lines.pop_front()
         {
-            self.bytes -= weight(&oldest);
+            self.bytes -= oldest.weight();
             self.floor_ns = oldest.at_ns.saturating_add(1);
         }
     }

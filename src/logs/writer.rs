@@ -12,7 +12,10 @@ use std::{
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{Limits, Line, Query, codec::Origin, shelf::Shelf};
+use super::{
+    Entry, Interest, Kinds, Limits, Line, Listener, Measured, Query, codec::Origin, live::Live,
+    measure::Measures, shelf::Shelf,
+};
 use crate::model::{AppId, InstanceId};
 
 /// Single lines that may wait for the writer; a burst of access lines fits, some 2 MB.
@@ -56,11 +59,30 @@ struct Shared {
     shelf: Mutex<Shelf>,
     batches: Arc<Semaphore>,
     lost: AtomicU64,
+    measures: Mutex<Measures>,
+    live: Arc<Live>,
 }
 
 impl Shared {
     fn shelf(&self) -> MutexGuard<'_, Shelf> {
         self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn measures(&self) -> MutexGuard<'_, Measures> {
+        self.measures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps lines, and hands them to whoever listens.
+    fn keep(&self, lines: Vec<(Line, Option<Origin>)>) {
+        let heard: Vec<Entry> = lines
+            .iter()
+            .filter(|(line, _)| self.live.is_heard(line.app))
+            .map(|(line, _)| Entry::Line(Arc::new(line.clone())))
+            .collect();
+        self.shelf().add(lines);
+        for entry in &heard {
+            self.live.tell(entry);
+        }
     }
 }
 
@@ -102,6 +124,8 @@ impl Logs {
             shelf: Mutex::new(Shelf::new(dir, limits)),
             batches: Arc::new(Semaphore::new(BATCHES)),
             lost: AtomicU64::new(0),
+            measures: Mutex::default(),
+            live: Arc::default(),
         })
     }
 
@@ -109,7 +133,7 @@ impl Logs {
     /// the writer can't keep up the line is dropped, and counted.
     pub fn append(&self, line: Line) {
         let Some(queue) = &self.queue else {
-            self.shared.shelf().add(vec![(line, None)]);
+            self.shared.keep(vec![(line, None)]);
             return;
         };
         if queue.try_send(Message::Line(line)).is_err() {
@@ -126,7 +150,7 @@ impl Logs {
             .map(|(line, origin)| (line, Some(origin)))
             .collect();
         let Some(queue) = &self.queue else {
-            self.shared.shelf().add(lines);
+            self.shared.keep(lines);
             return;
         };
         let batches = Arc::clone(&self.shared.batches);
@@ -156,15 +180,38 @@ impl Logs {
         self.shared.shelf().read(app, query)
     }
 
+    /// Keeps a measurement, in memory, for a while.
+    pub fn measure(&self, measured: Measured) {
+        let measured = Arc::new(measured);
+        self.shared.measures().add(Arc::clone(&measured));
+        self.shared.live.tell(&Entry::Measured(measured));
+    }
+
+    /// What was measured of `app` that `query` selects, by time.
+    #[must_use]
+    pub fn measured(&self, app: AppId, kinds: Kinds, query: &Query) -> Vec<Arc<Measured>> {
+        self.shared.measures().read(app, kinds, query)
+    }
+
+    /// Hears what comes from now on. Who takes it too slowly misses the oldest of it, and is told
+    /// how much.
+    #[must_use]
+    pub fn listen(&self, interest: Interest) -> Listener {
+        self.shared.live.listen(interest)
+    }
+
     /// Removes everything of `app`. Blocks on the disk.
     pub fn forget(&self, app: AppId) {
+        self.shared.measures().forget(app);
         self.shared.shelf().forget(app);
     }
 
     /// The apps of which anything is kept. Blocks on the disk.
     #[must_use]
     pub fn apps(&self) -> Vec<AppId> {
-        self.shared.shelf().apps()
+        let mut apps = self.shared.shelf().apps();
+        apps.extend(self.shared.measures().apps());
+        apps
     }
 }
 
@@ -186,7 +233,7 @@ fn write(shared: &Shared, mut messages: mpsc::Receiver<Message>) {
             };
             take(message);
         }
-        shared.shelf().add(lines);
+        shared.keep(lines);
         let lost = shared.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             tracing::warn!(lost, "log lines were dropped because they came too fast");

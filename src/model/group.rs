@@ -10,6 +10,8 @@ use super::{GroupId, Timestamp, UserId};
 pub const GLOBAL_AUDITOR: &str = "cloud_controller.global_auditor";
 /// Sees everything.
 pub const ADMIN_READ_ONLY: &str = "cloud_controller.admin_read_only";
+/// Read the logs and metrics of everything: for nozzles, and for readers of log-cache.
+pub const WATCHERS: [&str; 2] = ["doppler.firehose", "logs.admin"];
 /// May do everything.
 pub const ADMIN: &str = "cloud_controller.admin";
 

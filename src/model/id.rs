@@ -141,6 +141,8 @@ ids! {
     BuildpackId,
     /// A stack.
     StackId,
+    /// A usage event.
+    AppUsageId,
 }
 
 impl From<AppId> for ProcessId {

@@ -2,6 +2,7 @@
 //! but the making of fresh identifiers.
 
 mod app;
+mod app_usage;
 mod broker;
 mod build;
 mod buildpack;
@@ -46,6 +47,7 @@ pub use app::{
     App, AppState, BindingForm, FILE_BASED_VCAP_SERVICES, Lifecycle, LifecycleKind,
     SERVICE_BINDING_K8S,
 };
+pub use app_usage::{AppUsage, Named, Step};
 pub use broker::{
     Broker, BrokerChange, BrokerLogin, BrokerState, BrokerSync, Change, Errand, MaintenanceInfo,
     Offering, OfferingTerms, Orphan, Plan, PlanTerms, Schemas, ServiceUsage, Stage, UsageState,
@@ -60,14 +62,14 @@ pub use env_group::EnvGroup;
 pub use event::{Actor, Event, EventTarget};
 pub use flag::{FeatureFlag, Flag};
 pub use grants::{named_by, named_in};
-pub use group::{ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group};
+pub use group::{ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group, WATCHERS};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
-    AppId, BindingId, BrokerId, BuildId, BuildpackId, ClientId, DeploymentId, DestinationId,
-    DomainId, DropletId, EnvGroupId, EventId, FlagId, GroupId, InstanceId, InvalidId, JobId,
-    OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId, PlanId, ProcessId,
-    RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId, SegmentId, ServiceId,
-    ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, StackId, TaskId, TokenId, UserId,
+    AppId, AppUsageId, BindingId, BrokerId, BuildId, BuildpackId, ClientId, DeploymentId,
+    DestinationId, DomainId, DropletId, EnvGroupId, EventId, FlagId, GroupId, InstanceId,
+    InvalidId, JobId, OfferingId, OrgId, OrgQuotaId, OrphanId, PackageId, PeerPolicyId, PlanId,
+    ProcessId, RevisionId, RoleId, RouteBindingId, RouteId, SecurityGroupId, SeedId, SegmentId,
+    ServiceId, ServiceUsageId, SidecarId, SpaceId, SpaceQuotaId, StackId, TaskId, TokenId, UserId,
 };
 pub use image::{Image, ImageSource, InvalidLayer, Launch, LayerId, RegistryLogin};
 pub use instance::{Exit, InstanceRestart, InstanceState, InstanceView, Observed, Usage};

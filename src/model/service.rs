@@ -21,8 +21,9 @@ pub struct Service {
     pub name: ServiceName,
     /// What it is.
     pub kind: ServiceKind,
-    /// Whether its credentials are an admin's word, so that bindings open the addresses that
-    /// they name; else whoever may make a service could open the host to their apps.
+    /// Whether its credentials and the address of its drain are an admin's word, so that bindings
+    /// open the addresses that they name; else whoever may make a service could open the host to
+    /// their apps.
     #[serde(default)]
     pub vouched: bool,
     /// By what apps recognise it.
@@ -283,6 +284,17 @@ impl Service {
         }
     }
 
+    /// Where bound apps' logs go, where the instance itself knows.
+    #[must_use]
+    pub fn syslog_drain_url(&self) -> Option<&str> {
+        match &self.kind {
+            ServiceKind::UserProvided {
+                syslog_drain_url, ..
+            } => syslog_drain_url.as_deref(),
+            ServiceKind::Managed { .. } => None,
+        }
+    }
+
     /// Where requests for bound routes go first, where the instance itself knows.
     #[must_use]
     pub fn route_service_url(&self) -> Option<&str> {
@@ -309,12 +321,9 @@ impl Binding {
     /// Where the bound app's logs go.
     #[must_use]
     pub fn syslog_drain_url<'a>(&'a self, service: &'a Service) -> Option<&'a str> {
-        match &service.kind {
-            ServiceKind::UserProvided {
-                syslog_drain_url, ..
-            } => syslog_drain_url.as_deref(),
-            ServiceKind::Managed { .. } => self.told.as_ref()?.syslog_drain_url.as_deref(),
-        }
+        let told = self.told.as_ref();
+        let told = told.and_then(|told| told.syslog_drain_url.as_deref());
+        told.or_else(|| service.syslog_drain_url())
     }
 
     /// Whether there is something for the app in it: it was made, and nobody is to take it away.

@@ -71,6 +71,27 @@ pub enum NetError {
 }
 
 impl NetError {
+    /// What whoever named the address may know. Causes tell of the platform's network, so there
+    /// is none but of an address that nobody is asked at, and of keys that they gave.
+    #[must_use]
+    pub fn for_users(&self) -> String {
+        match self {
+            Self::Refused { source, .. } => format!("{self}: {source}"),
+            Self::Tls(source) => format!("{self}: {source}"),
+            _ => self.to_string(),
+        }
+    }
+
+    /// The error of a handshake with `server`.
+    pub(super) fn of_handshake(server: String, source: io::Error) -> Self {
+        if certificate_is_at_fault(&source) {
+            let source = source.into();
+            return Self::Certificate { server, source };
+        }
+        let source = source.into();
+        Self::Connect { server, source }
+    }
+
     /// The error of a request to `server` that the HTTP client gave up on.
     pub(super) fn of_request(server: String, source: hyper_util::client::legacy::Error) -> Self {
         if let Some(private) = private_address(&source) {

@@ -154,7 +154,7 @@ impl Lookup {
 }
 
 /// A host without the brackets of an address.
-fn bare(host: &str) -> &str {
+pub(super) fn bare(host: &str) -> &str {
     host.strip_prefix('[')
         .and_then(|rest| rest.strip_suffix(']'))
         .unwrap_or(host)

@@ -6,6 +6,7 @@ mod error;
 mod lookup;
 mod proxy;
 mod public;
+mod stream;
 mod tls;
 
 #[cfg(test)]
@@ -17,4 +18,5 @@ pub use error::NetError;
 pub use lookup::{Lookup, LookupError};
 pub use proxy::Proxies;
 pub use public::is_public;
-pub use tls::{Verify, certificates};
+pub use stream::{Stream, connect};
+pub use tls::{Identity, Verify, certificates};

@@ -121,6 +121,10 @@ mod tests {
         Arc::new(Backend {
             app,
             space: SpaceId::random(),
+            process: (
+                crate::model::ProcessId::random(),
+                crate::model::ProcessType::web(),
+            ),
             instance: InstanceId::random(),
             index,
             weight,

@@ -11,7 +11,7 @@ use std::{
 use http::Uri;
 
 use super::{AddressError, InstanceAddress, index::Index};
-use crate::model::{AppId, AppProtocol, InstanceId, RouteId, SpaceId};
+use crate::model::{AppId, AppProtocol, InstanceId, ProcessId, ProcessType, RouteId, SpaceId};
 
 /// Routes by host and path.
 #[derive(Debug, Default)]
@@ -157,6 +157,8 @@ pub struct Backend {
     pub app: AppId,
     /// The app's space.
     pub space: SpaceId,
+    /// The process and its type.
+    pub process: (ProcessId, ProcessType),
     /// Which start of the slot it is.
     pub instance: InstanceId,
     /// The slot's number.

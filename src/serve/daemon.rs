@@ -33,13 +33,14 @@ use crate::{
     build::{self, Builder},
     certs::{self, Certs, KeyFiles},
     cli::Endpoint,
+    drains::{self, Drains},
     drivers::{self, Drivers},
     gateway::{self, Gateway, access_log},
     identity::{self, Identity},
     images::Images,
     logs::{self, Logs},
     model::{OrgName, SpaceName},
-    net::Verify,
+    net::{Lookup, Verify},
     reconcile::{self, Reconciler},
     routing::RouteTable,
     runtimes::Catalog,
@@ -180,6 +181,11 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let (restarts, wishes) = mpsc::channel(RESTARTS);
     tokio::spawn(control::restart_instances(wishes, reconciler.clone()));
 
+    let drains = Drains::start(drains::Deps {
+        store: store.clone(),
+        logs: logs.clone(),
+        lookup: Lookup::default(),
+    });
     let (access, lines) = access_log(ACCESS_LINES);
     tokio::spawn(control::keep_access_lines(lines, logs.clone()));
     let door = ssh::open(
@@ -197,6 +203,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         identity,
         observed,
         restarts,
+        streams: api::Streams::default(),
         ssh: door.as_ref().map(|door| ssh::offered(&config, door)),
     });
     let gateway = Gateway::start(
@@ -229,6 +236,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
     let _ = fs::remove_file(Endpoint::path(&config.run_dir));
     Report::remove(&config.run_dir);
+    drains.stop().await;
     if let Some(door) = door {
         door.close().await;
     }
@@ -339,9 +347,17 @@ fn drivers_config(
         io_ceiling: config.app_ceiling(disks.are_own()),
         disks,
         pids: config.app_pids.get(),
+        cores_per_gigabyte: cores_per_gigabyte(config),
         log_bytes: INSTANCE_LOG,
         drain: DRAIN,
     }
+}
+
+/// Of the machine's processors what falls to a gibibyte of its memory.
+fn cores_per_gigabyte(config: &Config) -> f64 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = f64::from(u32::try_from(cores).unwrap_or(u32::MAX));
+    cores / (f64::from(config.memory_of_apps().0) / 1024.0).max(1.0)
 }
 
 fn reconcile_config(config: &Config) -> reconcile::Config {

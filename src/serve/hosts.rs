@@ -5,7 +5,15 @@ use std::sync::Arc;
 use crate::model::DomainName;
 
 /// The names before the platform's domain that are its own, as Cloud Foundry has them.
-const SYSTEM: [&str; 6] = ["api", "uaa", "login", "log-cache", "log-stream", "portal"];
+const SYSTEM: [&str; 7] = [
+    "api",
+    "doppler",
+    "uaa",
+    "login",
+    "log-cache",
+    "log-stream",
+    "portal",
+];
 
 /// Whether a host (lower case, no port) is one of the platform's own under `domain`, or the
 /// one in `external` (an URL's origin).

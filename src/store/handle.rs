@@ -12,7 +12,7 @@ use std::{
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Config, Opened, State, StoreError, Tx,
+    Config, Opened, State, StoreError, Tx, Witness,
     disk::{Disk, Folder},
     lock::Lock,
     open,
@@ -103,6 +103,12 @@ impl Store {
         }
     }
 
+    /// Has `witness` see every change from now on, with the state before it, and add to it what
+    /// follows from it. The first one stays.
+    pub fn set_witness(&self, witness: Witness) {
+        let _ = self.shared.witness.set(witness);
+    }
+
     /// The newest durable state. Never waits.
     #[must_use]
     pub fn state(&self) -> Arc<State> {
@@ -146,6 +152,9 @@ impl Store {
         }
         let mut tx = Tx::new(&desk.head);
         let outcome = change(&mut tx)?;
+        if let Some(witness) = self.shared.witness.get() {
+            witness(&desk.head, &mut tx);
+        }
         let (state, changes) = match tx.finish() {
             Some((state, changes)) => (Arc::new(state), changes),
             // It may rest on what is not durable yet.

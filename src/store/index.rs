@@ -238,6 +238,7 @@ impl Indexes {
             }
             // Found by their keys alone.
             Record::Seed(_)
+            | Record::AppUsage(_)
             | Record::Buildpack(_)
             | Record::Stack(_)
             | Record::FeatureFlag(_)

@@ -50,7 +50,7 @@ pub use handle::Store;
 pub use index::Indexes;
 pub use record::{Change, Key, Kind, Record};
 pub use state::{State, Table};
-pub use tx::Tx;
+pub use tx::{Tx, Witness};
 
 /// Milliseconds since the Unix epoch, for what is kept about when things were written.
 /// Nothing is decided by it.

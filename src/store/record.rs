@@ -7,14 +7,15 @@ use uuid::Uuid;
 
 use super::{Indexes, State};
 use crate::model::{
-    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Buildpack, BuildpackId,
-    Client, ClientId, Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, EnvGroup,
-    EnvGroupId, Event, EventId, FeatureFlag, FlagId, Group, GroupId, IsolationSegment, Job, JobId,
-    Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId,
-    PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
-    Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
-    Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId,
-    Space, SpaceId, SpaceQuota, SpaceQuotaId, Stack, StackId, Task, TaskId, TokenId, User, UserId,
+    App, AppId, AppUsage, AppUsageId, Binding, BindingId, Broker, BrokerId, Build, BuildId,
+    Buildpack, BuildpackId, Client, ClientId, Deployment, DeploymentId, Domain, DomainId, Droplet,
+    DropletId, EnvGroup, EnvGroupId, Event, EventId, FeatureFlag, FlagId, Group, GroupId,
+    IsolationSegment, Job, JobId, Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan,
+    OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId,
+    RefreshToken, Revision, RevisionId, Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId,
+    SecurityGroup, SecurityGroupId, Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage,
+    ServiceUsageId, Sidecar, SidecarId, Space, SpaceId, SpaceQuota, SpaceQuotaId, Stack, StackId,
+    Task, TaskId, TokenId, User, UserId,
 };
 
 macro_rules! records {
@@ -217,6 +218,7 @@ records! {
     deployments: Deployment(DeploymentId) = "deployment",
     buildpacks: Buildpack(BuildpackId) = "buildpack",
     stacks: Stack(StackId) = "stack",
+    app_usage: AppUsage(AppUsageId) = "app_usage_event",
     events: Event(EventId) = "event",
     jobs: Job(JobId) = "job",
 }

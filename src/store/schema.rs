@@ -20,7 +20,7 @@ fn second(_: Kind, value: Value) -> Value {
     value
 }
 
-/// Version 3 has sidecars, tasks, revisions, deployments, quotas, service brokers with what belongs
+/// Version 3 has sidecars, tasks, usage events, revisions, deployments, quotas, service brokers with what belongs
 /// to them, classic buildpacks, flags, groups, clients and isolation segments; what version 2 knew
 /// is as it was. It is not released yet: until it is, kinds that are new join it.
 fn third(_: Kind, value: Value) -> Value {

@@ -6,14 +6,15 @@ use imbl::OrdMap;
 
 use super::Indexes;
 use crate::model::{
-    App, AppId, Binding, BindingId, Broker, BrokerId, Build, BuildId, Buildpack, BuildpackId,
-    Client, ClientId, Deployment, DeploymentId, Domain, DomainId, Droplet, DropletId, EnvGroup,
-    EnvGroupId, Event, EventId, FeatureFlag, FlagId, Group, GroupId, IsolationSegment, Job, JobId,
-    Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan, OrphanId, Package, PackageId,
-    PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId, RefreshToken, Revision, RevisionId,
-    Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId, SecurityGroup, SecurityGroupId,
-    Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage, ServiceUsageId, Sidecar, SidecarId,
-    Space, SpaceId, SpaceQuota, SpaceQuotaId, Stack, StackId, Task, TaskId, TokenId, User, UserId,
+    App, AppId, AppUsage, AppUsageId, Binding, BindingId, Broker, BrokerId, Build, BuildId,
+    Buildpack, BuildpackId, Client, ClientId, Deployment, DeploymentId, Domain, DomainId, Droplet,
+    DropletId, EnvGroup, EnvGroupId, Event, EventId, FeatureFlag, FlagId, Group, GroupId,
+    IsolationSegment, Job, JobId, Offering, OfferingId, Org, OrgId, OrgQuota, OrgQuotaId, Orphan,
+    OrphanId, Package, PackageId, PeerPolicy, PeerPolicyId, Plan, PlanId, Process, ProcessId,
+    RefreshToken, Revision, RevisionId, Role, RoleId, Route, RouteBinding, RouteBindingId, RouteId,
+    SecurityGroup, SecurityGroupId, Seed, SeedId, SegmentId, Service, ServiceId, ServiceUsage,
+    ServiceUsageId, Sidecar, SidecarId, Space, SpaceId, SpaceQuota, SpaceQuotaId, Stack, StackId,
+    Task, TaskId, TokenId, User, UserId,
 };
 
 /// Records of one kind by their key. Clones share what did not change.
@@ -99,6 +100,8 @@ pub struct State {
     pub buildpacks: Table<BuildpackId, Buildpack>,
     /// Stacks that somebody made or changed.
     pub stacks: Table<StackId, Stack>,
+    /// Usage events.
+    pub app_usage: Table<AppUsageId, AppUsage>,
     /// Audit events.
     pub events: Table<EventId, Event>,
     /// Jobs.

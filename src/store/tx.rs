@@ -4,6 +4,10 @@ use std::{ops::Deref, sync::Arc};
 
 use super::{Change, Key, Record, State};
 
+/// Sees a change before it is made durable, with the state before it, and may add to it. Runs
+/// under the writer's lock.
+pub type Witness = fn(&State, &mut Tx);
+
 /// The newest state with the changes so far already in it.
 #[derive(Debug)]
 pub struct Tx {
@@ -27,6 +31,11 @@ impl Tx {
     /// Removes a record, if there is one.
     pub fn delete(&mut self, key: impl Into<Key>) {
         self.change(Change::Delete(key.into()));
+    }
+
+    /// The keys of what was put and deleted so far.
+    pub fn changed(&self) -> impl Iterator<Item = Key> + '_ {
+        self.changes.iter().map(Change::key)
     }
 
     pub(super) fn change(&mut self, change: Change) {

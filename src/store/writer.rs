@@ -8,7 +8,7 @@
 use std::{
     mem,
     path::PathBuf,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError},
     thread::JoinHandle,
 };
 
@@ -16,7 +16,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    Change, State, StoreError,
+    Change, State, StoreError, Witness,
     disk::Disk,
     journal::{Entry, Journal},
     keyed::Keyed,
@@ -29,6 +29,8 @@ use super::{
 pub(super) struct Shared {
     pub(super) published: ArcSwap<State>,
     pub(super) revisions: watch::Sender<u64>,
+    /// What is shown every change, and may add to it.
+    pub(super) witness: OnceLock<Witness>,
     desk: Mutex<Desk>,
     wake: Condvar,
 }
@@ -72,6 +74,7 @@ impl Shared {
         Self {
             published: ArcSwap::new(Arc::clone(&head)),
             revisions,
+            witness: OnceLock::new(),
             desk: Mutex::new(Desk {
                 head,
                 gate,

@@ -10,8 +10,8 @@ use super::{
     select::Selector,
 };
 use crate::model::{
-    App, Binding, Broker, Build, Deployment, Domain, Droplet, Event, IsolationSegment, Metadata,
-    Offering, Org, OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding,
+    App, AppUsage, Binding, Broker, Build, Deployment, Domain, Droplet, Event, IsolationSegment,
+    Metadata, Offering, Org, OrgQuota, Package, Plan, Process, Revision, Role, Route, RouteBinding,
     SecurityGroup, Service, ServiceUsage, Sidecar, Space, SpaceQuota, Stack, Task, Timestamp, User,
 };
 
@@ -73,6 +73,7 @@ listed! {
     Task updated_at |_| None, |x| Some(&x.metadata);
     Revision updated_at |_| None, |x| Some(&x.metadata);
     Deployment updated_at |_| None, |x| Some(&x.metadata);
+    AppUsage created_at |_| None, |_| None;
     Event created_at |_| None, |_| None;
     SecurityGroup updated_at |x| Some(&x.name), |_| None;
     Service updated_at |x| Some(&x.name), |x| Some(&x.metadata);

@@ -2,6 +2,7 @@
 //! resources share: lists, links, errors. Pure: strings in, values out.
 
 pub mod app;
+pub mod app_usage;
 pub mod binding;
 pub mod broker;
 pub mod build;

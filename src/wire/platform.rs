@@ -92,7 +92,6 @@ impl Ssh {
 /// `GET /`. Everything is under the address that the client used, which surely reaches us.
 #[must_use]
 pub fn root(base: &Base, ssh: Option<&Ssh>) -> Value {
-    // Log streams are not served; the address is stored by clients and never called.
     let stream = base.as_str().replacen("http", "ws", 1);
     json!({ "links": {
         "self": base.link(""),

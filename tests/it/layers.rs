@@ -9,11 +9,12 @@ use std::{
 };
 
 /// Every folder of `src/` and its level. A module imports only from levels below its own.
-const LEVELS: [(&str, u32); 31] = [
+const LEVELS: [(&str, u32); 33] = [
     ("stdx", 0),
     ("model", 1),
     ("authz", 2),
     ("net", 2),
+    ("promql", 2),
     ("routing", 2),
     ("runtimes", 2),
     ("wire", 2),
@@ -27,6 +28,7 @@ const LEVELS: [(&str, u32); 31] = [
     ("store", 3),
     ("wasm", 3),
     ("build", 4),
+    ("drains", 4),
     ("drivers", 4),
     ("identity", 4),
     ("metering", 4),
@@ -63,7 +65,7 @@ const DOORS: [(&str, &[&str]); 15] = [
 ];
 
 /// Modules that take no clock, file, socket or runtime, besides every `plan.rs`.
-const PURE: [&str; 5] = ["model", "wire", "authz", "routing", "runtimes"];
+const PURE: [&str; 6] = ["model", "wire", "authz", "promql", "routing", "runtimes"];
 
 /// What pure code does not name.
 const IMPURE: [&str; 8] = [

@@ -22,6 +22,7 @@ mod e2e_sidecars;
 mod e2e_sign_on;
 mod e2e_ssh;
 mod e2e_staging;
+mod e2e_streams;
 mod e2e_tasks;
 mod e2e_user;
 mod images;

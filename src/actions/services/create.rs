@@ -105,8 +105,13 @@ pub(super) fn say(
     service: &mut Service,
     settings: Settings,
 ) -> Result<(), ActionError> {
-    if settings.credentials.is_some() {
-        service.vouched = caller.grants.admin;
+    let (credentials, drain) = (&settings.credentials, &settings.syslog_drain_url);
+    if credentials.is_some() || drain.is_some() {
+        // An admin who changes one of them has not looked at a developer's other one.
+        let credentials =
+            credentials.is_some() || service.credentials().is_none_or(|known| known.0.is_empty());
+        let drain = drain.is_some() || service.syslog_drain_url().is_none();
+        service.vouched = caller.grants.admin && (service.vouched || credentials && drain);
     }
     if let ServiceKind::UserProvided {
         route_service_vouched,

@@ -1,6 +1,8 @@
 //! log-cache: how clients read the logs of apps.
 
-mod present;
+mod query;
+
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -8,6 +10,7 @@ use axum::{
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
+use regex::{Regex, RegexBuilder};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,12 +18,20 @@ use super::{
     extract::{Auth, Id},
     openapi::{Answers, Operation, Router, Takes, get},
 };
-use crate::{actions::Caller, authz::Verb, logs::Query, model::AppId};
+use crate::{
+    actions::Caller,
+    api::streams::envelope::{Source, batch, names},
+    authz::Verb,
+    logs::{Entry, Kinds, Logs, Query},
+    model::AppId,
+};
 
 /// The log-cache release whose interface this is; clients choose their paths by it.
 const VERSION: &str = "2.11.4";
 /// Lines where the client does not say.
 const LIMIT: usize = 100;
+/// Bytes that a pattern for names may become.
+const PATTERN: usize = 64 << 10;
 /// Most lines in one answer.
 const MOST: usize = 1000;
 
@@ -29,6 +40,8 @@ pub(super) fn router() -> Router {
     Router::new()
         .route("/info", get(info))
         .route("/meta", get(meta))
+        .route("/query", get(query::at_once))
+        .route("/query_range", get(query::over))
         .route("/read/{guid}", get(read))
 }
 
@@ -50,17 +63,14 @@ async fn read(
         // Readers of this interface look at the status alone.
         Err(text) => return Err(Refused::Words(text)),
     };
-    if !wanted.logs {
-        return Ok(Json(present::batch(&source, [])));
-    }
     let logs = api.actions.logs.clone();
-    let lines = tokio::task::spawn_blocking(move || logs.read(id, &wanted.query))
+    let entries = tokio::task::spawn_blocking(move || wanted.read(&logs, id))
         .await
         .map_err(|_| {
             Refused::Failed(crate::wire::Error::unknown("An unknown error occurred.").into())
         })?;
-    let lines = lines.iter().map(AsRef::as_ref);
-    Ok(Json(present::batch(&source, lines)))
+    let batch = batch(entries.iter().map(|entry| (&*source, entry)));
+    Ok(Json(json!({ "envelopes": batch })))
 }
 
 /// What the query of a read says.
@@ -81,6 +91,10 @@ impl Takes for Asked {
         operation.query("end_time", &number);
         let limit = json!({ "type": "integer", "minimum": 0, "maximum": MOST });
         operation.query("limit", &limit);
+        operation.query(
+            "name_filter",
+            &json!({ "type": "string", "format": "regex" }),
+        );
         operation.query("descending", &json!({ "type": "boolean" }));
         let kinds = ["ANY", "LOG", "COUNTER", "GAUGE", "TIMER", "EVENT"];
         operation.query(
@@ -117,7 +131,7 @@ async fn meta(State(api): State<Api>, Auth(caller): Auth) -> Result<Json<Value>,
     let state = api.actions.store.state();
     let visible = state.apps.values();
     let visible: Vec<AppId> = visible
-        .filter(|app| caller.may_in_space(&state, Verb::ReadEvents, app.space))
+        .filter(|app| caller.may_in_space(&state, Verb::ReadLogs, app.space))
         .map(|app| app.id)
         .collect();
     let logs = api.actions.logs.clone();
@@ -148,27 +162,23 @@ async fn meta(State(api): State<Api>, Auth(caller): Auth) -> Result<Json<Value>,
 }
 
 /// What the tags of an app's lines say, if the caller may read its log.
-fn source(api: &Api, caller: &Caller, id: AppId) -> Option<present::Source> {
+fn source(api: &Api, caller: &Caller, id: AppId) -> Option<Arc<Source>> {
     let state = api.actions.store.state();
     let app = state.apps.get(&id)?;
-    if !caller.may_in_space(&state, Verb::ReadEvents, app.space) {
+    if !caller.may_in_space(&state, Verb::ReadLogs, app.space) {
         return None;
     }
-    let space = state.spaces.get(&app.space)?;
-    let org = state.orgs.get(&space.org)?;
-    Some(present::Source {
-        app: (app.id.to_string(), app.name.to_string()),
-        space: (space.id.to_string(), space.name.to_string()),
-        org: (org.id.to_string(), org.name.to_string()),
-    })
+    Source::of(&state, id)
 }
 
 /// What a read asks for.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Wanted {
     query: Query,
-    /// Whether lines are asked for at all: of the other kinds of envelope there are none.
     logs: bool,
+    kinds: Kinds,
+    /// What the name of a metric has to match; lines have no name.
+    name: Option<Regex>,
 }
 
 impl Wanted {
@@ -181,6 +191,8 @@ impl Wanted {
                 descending: false,
             },
             logs: true,
+            kinds: Kinds::default(),
+            name: None,
         };
         let mut types = Vec::new();
         for (key, value) in query
@@ -201,11 +213,47 @@ impl Wanted {
                 }
                 "descending" => wanted.query.descending = value == "true",
                 "envelope_types" => types.push(value.to_ascii_uppercase()),
+                "name_filter" => {
+                    let (_, pattern) = crate::wire::query::pair(&format!("{key}={value}"));
+                    let pattern = RegexBuilder::new(&pattern).size_limit(PATTERN).build();
+                    wanted.name = Some(pattern.map_err(|_| wrong())?);
+                }
                 _ => {}
             }
         }
-        wanted.logs = types.is_empty() || types.iter().any(|t| t == "LOG" || t == "ANY");
+        let has = |kind: &str| types.is_empty() || types.iter().any(|t| t == kind || t == "ANY");
+        wanted.logs = has("LOG") && wanted.name.is_none();
+        wanted.kinds = Kinds {
+            gauges: has("GAUGE"),
+            counters: has("COUNTER"),
+            timers: has("TIMER"),
+        };
         Ok(wanted)
+    }
+
+    /// What there is of it, by time. Blocks on the disk.
+    fn read(&self, logs: &Logs, app: AppId) -> Vec<Entry> {
+        let mut found = Vec::new();
+        if self.logs {
+            found.extend(logs.read(app, &self.query).into_iter().map(Entry::Line));
+        }
+        let named = Query {
+            // What does not match must not take the place of what does.
+            limit: self.name.as_ref().map_or(self.query.limit, |_| usize::MAX),
+            ..self.query
+        };
+        let measured = logs.measured(app, self.kinds, &named);
+        found.extend(measured.into_iter().map(Entry::Measured).filter(|entry| {
+            let name = self.name.as_ref();
+            name.is_none_or(|name| names(entry).iter().any(|known| name.is_match(known)))
+        }));
+        // Stable, so lines of one time keep the order in which they came.
+        found.sort_by_key(|entry| {
+            let at_ns = i128::from(entry.at_ns());
+            if self.query.descending { -at_ns } else { at_ns }
+        });
+        found.truncate(self.query.limit);
+        found
     }
 }
 
@@ -222,7 +270,10 @@ mod tests {
         assert_eq!(wanted.query.start_ns, -6_795_364_578_871_345_152);
         assert_eq!(wanted.query.limit, 1000);
         assert!(wanted.query.descending && wanted.logs);
-        assert!(!Wanted::parse("envelope_types=GAUGE").unwrap().logs);
+        let gauges = Wanted::parse("envelope_types=GAUGE&name_filter=cpu%7Cmem").unwrap();
+        assert!(!gauges.logs && gauges.kinds.gauges && !gauges.kinds.timers);
+        assert!(gauges.name.unwrap().is_match("memory"));
+        assert!(Wanted::parse("name_filter=(").is_err());
         assert!(Wanted::parse("limit=1001").is_err());
         assert!(Wanted::parse("start_time=now").is_err());
     }

@@ -1,6 +1,7 @@
 //! `/v3`, one file per resource.
 
 mod app_parts;
+mod app_usage;
 mod apps;
 mod bindings;
 mod brokers;
@@ -78,5 +79,6 @@ pub(super) fn router() -> Router {
         .merge(spaces::router())
         .merge(stacks::router())
         .merge(tasks::router())
+        .merge(app_usage::router())
         .merge(users::router())
 }

@@ -1,35 +1,20 @@
-//! What every Cloud Foundry has and is fixed here: what is used, and lists that are empty.
+//! What is used of everything, and lists of what is fixed.
 
-use axum::{
-    Json,
-    extract::{OriginalUri, State},
-};
+use axum::{Json, extract::State};
 use serde_json::Value;
 
 use super::resource::Answer;
 use crate::{
     api::{
         Api, Failure,
-        extract::{Auth, Base, RawQuery, parameters},
+        extract::{Auth, Base},
         openapi::{Router, get},
     },
     wire::{self, Query, paginate},
 };
 
-/// Lists that are empty.
-const EMPTY: [&str; 1] = ["/app_usage_events"];
-
 pub(super) fn router() -> Router {
-    let mut router = Router::new().route("/info/usage_summary", get(usage));
-    for path in EMPTY {
-        router = router.route(path, get(empty));
-    }
-    router
-}
-
-parameters! {
-    /// What may be asked of lists of things that are not there.
-    Empty(true, labels: false): "after_guid";
+    Router::new().route("/info/usage_summary", get(usage))
 }
 
 /// A list of fixed resources, narrowed by `names` and `guids`.
@@ -48,15 +33,6 @@ pub(super) fn page(
     });
     let page = paginate(query, items)?;
     Ok(Json(page.json(base, path, query, None, Value::clone)))
-}
-
-async fn empty(
-    _: Auth,
-    Base(base): Base,
-    query: RawQuery<Empty>,
-    uri: OriginalUri,
-) -> Result<Json<Value>, Failure> {
-    page(Vec::new(), &query.parse()?, &base, uri.path())
 }
 
 async fn usage(State(api): State<Api>, Auth(caller): Auth, Base(base): Base) -> Answer {

@@ -2,20 +2,29 @@
 
 use std::sync::Arc;
 
-use serde_json::Value;
+use axum::{Json, extract::State};
+use serde_json::{Value, json};
 
-use super::resource::{Resource, View, list, show};
+use super::resource::{Answer, Resource, View, show};
 use crate::{
     actions::{ActionError, Actions, Caller},
-    api::openapi::{Router, get},
+    api::{
+        Api, Failure,
+        extract::{Auth, Base, RawQuery},
+        openapi::{Router, get, post},
+    },
     model::{ServiceUsage, ServiceUsageId},
     wire::{Query, service_usage},
 };
 
 pub(super) fn router() -> Router {
     Router::new()
-        .route("/service_usage_events", get(list::<ServiceUsage>))
+        .route("/service_usage_events", get(list))
         .route("/service_usage_events/{guid}", get(show::<ServiceUsage>))
+        .route(
+            "/service_usage_events/actions/destructively_purge_all_and_reseed",
+            post(reseed),
+        )
 }
 
 impl Resource for ServiceUsage {
@@ -29,7 +38,8 @@ impl Resource for ServiceUsage {
     const LABELS: bool = false;
 
     fn all(actions: &Actions, caller: &Caller, _: &Query) -> Vec<Arc<Self>> {
-        actions.service_usage(caller)
+        // Without a guid to be after there is nothing to refuse.
+        actions.service_usage(caller, None).unwrap_or_default()
     }
 
     fn find(
@@ -40,25 +50,34 @@ impl Resource for ServiceUsage {
         actions.one_service_usage(caller, id)
     }
 
-    fn narrow(query: &Query, view: &View<'_>, items: &mut Vec<Arc<Self>>) {
+    fn narrow(query: &Query, _: &View<'_>, items: &mut Vec<Arc<Self>>) {
         let [types, offerings] =
             ["service_instance_types", "service_offering_guids"].map(|key| query.filter(key));
-        let after = query.get("after_guid").map(|guid| {
-            let id: Option<ServiceUsageId> = guid.parse().ok();
-            let found = id.and_then(|id| view.state.service_usage.get(&id));
-            found.map(|usage| (usage.created_at, usage.id))
-        });
         items.retain(|found| {
             let offering = found.offering.as_ref().map(|(guid, _)| guid);
-            types.passes(&found.instance_type)
-                && offerings.passes_maybe(offering)
-                && after.is_none_or(|after| {
-                    after.is_some_and(|after| (found.created_at, found.id) > after)
-                })
+            types.passes(&found.instance_type) && offerings.passes_maybe(offering)
         });
     }
 
     fn present(&self, view: &View<'_>) -> Value {
         service_usage::present(self, view.base)
     }
+}
+
+async fn list(
+    State(api): State<Api>,
+    Auth(caller): Auth,
+    Base(base): Base,
+    query: RawQuery<ServiceUsage>,
+) -> Answer {
+    let query = query.parse()?;
+    let items = api
+        .actions
+        .service_usage(&caller, query.get("after_guid"))?;
+    View::new(&api, &caller, &base).page(&query, items, ServiceUsage::PATH)
+}
+
+async fn reseed(State(api): State<Api>, Auth(caller): Auth) -> Result<Json<Value>, Failure> {
+    api.actions.reseed_service_usage(&caller).await?;
+    Ok(Json(json!({})))
 }

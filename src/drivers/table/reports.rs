@@ -12,7 +12,8 @@ use crate::{
         runtime::{Backend, Running},
         usage,
     },
-    model::InstanceId,
+    logs::{Container, Counter, Measure, Measured},
+    model::{InstanceId, Usage},
     stdx::removal::remove_tree,
 };
 
@@ -106,6 +107,34 @@ impl Drivers {
         }
     }
 
+    /// Tells whoever watches what an instance uses and has done.
+    fn tell(&self, record: &Record, usage: &Usage, counters: [Counter; 2]) {
+        let mebibytes = |count: u64| count.saturating_mul(1 << 20);
+        let config = &self.inner.config;
+        let container = Container {
+            cpu: usage.cpu * 100.0,
+            cpu_entitlement: usage::entitlement(usage.cpu, record.memory_mb, config),
+            memory: usage.memory,
+            memory_quota: mebibytes(record.memory_mb),
+            disk: usage.disk,
+            disk_quota: mebibytes(record.disk_mb),
+            log_rate: usage.log_rate,
+            log_rate_limit: record.log_rate_limit,
+        };
+        let at_ns = self.inner.clock.wall_ns();
+        let counters = counters.map(Measure::Counter);
+        for what in [Measure::Container(container)].into_iter().chain(counters) {
+            self.inner.logs.measure(Measured {
+                at_ns,
+                app: record.app,
+                process: (record.slot.process, record.process_type.clone()),
+                instance: record.instance,
+                index: record.slot.index,
+                what,
+            });
+        }
+    }
+
     /// Samples what every instance uses, again and again.
     pub(super) async fn sample_usage(&self) {
         loop {
@@ -129,8 +158,16 @@ impl Drivers {
             });
             let now = self.inner.clock.now();
             for (id, usage, disk, traffic) in asked.await.unwrap_or_default() {
+                let mut told = None;
                 if let Some(entry) = self.table().get_mut(&id) {
                     entry.sample.take(usage, disk, traffic, now);
+                    if entry.sample.is_told() {
+                        let counters = entry.sample.counters();
+                        told = Some((entry.record.clone(), entry.sample.usage(), counters));
+                    }
+                }
+                if let Some((record, usage, counters)) = told {
+                    self.tell(&record, &usage, counters);
                 }
             }
             self.changed();

@@ -182,6 +182,7 @@ impl Ports {
                          which has other use for it. It is tried again; to have another port, \
                          delete the route and create one anew."
                     ),
+                    measured: None,
                 });
             }
         }

@@ -260,6 +260,10 @@ impl Origin {
         Arc::new(Backend {
             app: self.app,
             space: SpaceId::random(),
+            process: (
+                crate::model::ProcessId::random(),
+                crate::model::ProcessType::web(),
+            ),
             instance: self.instance,
             index,
             weight: None,

@@ -14,6 +14,10 @@ fn site(root: &Path) -> Entry {
     let backend = Backend {
         app: AppId::random(),
         space: SpaceId::random(),
+        process: (
+            crate::model::ProcessId::random(),
+            crate::model::ProcessType::web(),
+        ),
         instance: InstanceId::random(),
         index: 0,
         weight: None,

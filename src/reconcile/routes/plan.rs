@@ -126,6 +126,7 @@ fn backend(state: &State, destination: &Destination, instance: &Instance) -> Opt
     Some(Backend {
         app: destination.app,
         space: state.apps.get(&destination.app)?.space,
+        process: (instance.slot.process, instance.process_type.clone()),
         instance: instance.instance,
         index: instance.slot.index,
         weight: destination.weight,

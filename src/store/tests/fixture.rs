@@ -466,6 +466,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             at: AT,
         }
         .into(),
+        super::usage::of_app(number, app, (space, org_id)).into(),
         event(number, 40).into(),
         Job {
             id: JobId::from_uuid(uuid(14, number)),

@@ -21,7 +21,8 @@ const SINCE_V2: [Kind; 5] = [
 ];
 
 /// Kinds that version 2 did not know.
-const SINCE_V3: [Kind; 19] = [
+const SINCE_V3: [Kind; 20] = [
+    Kind::AppUsage,
     Kind::OrgQuota,
     Kind::SpaceQuota,
     Kind::Sidecar,

@@ -13,3 +13,4 @@ mod power;
 mod runs;
 mod services;
 mod sim;
+mod usage;

@@ -119,6 +119,7 @@ impl Platform {
             identity,
             observed: receiver,
             restarts,
+            streams: pastina::api::Streams::default(),
             ssh: None,
         });
         let mut platform = Self {

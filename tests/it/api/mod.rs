@@ -27,3 +27,4 @@ mod services;
 mod surface;
 mod terraform;
 mod upload;
+mod usage;

@@ -109,6 +109,7 @@ impl Machine {
             disks,
             pids: 256,
             io_ceiling: Ceiling::default(),
+            cores_per_gigabyte: 1.0,
             log_bytes: 1 << 20,
             drain: Duration::from_secs(2),
         };

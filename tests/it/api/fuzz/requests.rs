@@ -19,7 +19,7 @@ pub(super) struct Operation<'a> {
     pub(super) told: &'a Value,
 }
 
-/// Every operation.
+/// Every operation that comes to an end.
 pub(super) fn operations(document: &Value) -> Vec<Operation<'_>> {
     let paths = document["paths"].as_object().unwrap().iter();
     paths
@@ -30,6 +30,10 @@ pub(super) fn operations(document: &Value) -> Vec<Operation<'_>> {
                 path,
                 told,
             })
+        })
+        .filter(|operation| {
+            let answer = &operation.told["responses"]["200"]["content"];
+            answer["text/event-stream"].is_null()
         })
         .collect()
 }

@@ -2,6 +2,7 @@
 //!
 //! The endpoints come from the router itself, so that a new one without a row here fails.
 
+mod streams;
 mod table;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -384,6 +385,8 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
     for (name, id) in records.put(&platform.store).await {
         names.insert(name, id);
     }
+    let usage = platform.get("/v3/app_usage_events").await;
+    names.insert("app_usage", guid(&usage["resources"][0]));
     let path = format!("/v3/audit_events?target_guids={app}&types=audit.app.create");
     let events = platform.get(&path);
     names.insert("event", guid(&events.await["resources"][0]));

@@ -25,7 +25,6 @@ const APP_OPERATE: Access = "yffnnnfyyffn";
 const APP_ADD_BUILD: Access = "yffuuufyyffu";
 const SECRETS: Access = "yyfnnnfyyffn";
 const CREDENTIALS: Access = "yyfnnnfyfffn";
-const LOGS: Access = "yyynnnnyyyyn";
 const EVENT: Access = "yyynnyyyyyyn";
 const ROUTE_SEE: Access = "yyynnyyyyyyn";
 const ROUTE_WRITE: Access = "yffnnffyyffn";
@@ -34,7 +33,7 @@ const DOMAIN_MANAGE: Access = "yffnnfyffffn";
 const ROUTE_OWN: Access = "yffnnffyfffn";
 // The flag is off here.
 const SERVICE_SHARE: Access = "dddddddddddd";
-/// Tried where there are brokers: tests/it/api/services.
+/// Tried where there are brokers, and where answers have no end.
 pub(super) const ELSEWHERE: Access = "elsewhere";
 // Who may see a binding but not what is in it is told that there is none, as in Cloud Foundry.
 const DETAILS: Access = "yynnnnnynnnn";
@@ -261,6 +260,9 @@ pub(super) const ROWS: &[Row] = &[
     ("GET", "/v3/feature_flags/{flag}", ALL, ""),
     ("GET", "/v3/environment_variable_groups/{env_group}", ALL, ""),
     ("GET", "/v3/app_usage_events", ALL, ""),
+    ("GET", "/v3/app_usage_events/{app_usage}", READERS, ""),
+    ("POST", "/v3/app_usage_events/actions/destructively_purge_all_and_reseed", ADMIN, ""),
+    ("POST", "/v3/service_usage_events/actions/destructively_purge_all_and_reseed", ADMIN, ""),
     ("PATCH", "/v3/feature_flags/{flag}", ADMIN, r#"{"enabled":true}"#),
     ("PATCH", "/v3/environment_variable_groups/{env_group}", ADMIN, r#"{"var":{}}"#),
     ("GET", "/v3/service_instances", ALL, ""),
@@ -288,7 +290,14 @@ pub(super) const ROWS: &[Row] = &[
     ("POST", "/networking/v1/external/policies", POLICY, r#"{"policies":[{"source":{"id":"{app}"},"destination":{"id":"{app}","protocol":"tcp","ports":{"start":1,"end":2}}}]}"#),
     ("POST", "/networking/v1/external/policies/delete", POLICY, r#"{"policies":[{"source":{"id":"{app}"},"destination":{"id":"{app}","protocol":"tcp","ports":{"start":1,"end":2}}}]}"#),
     ("GET", "/api/v1/meta", ALL, ""),
-    ("GET", "/api/v1/read/{app}", LOGS, ""),
+    ("GET", "/api/v1/read/{app}", SPACE_SEE, ""),
+    ("GET", "/api/v1/query?query=cpu{source_id=%22{app}%22}", SPACE_SEE, ""),
+    ("GET", "/api/v1/query_range?query=cpu{source_id=%22{app}%22}&start=1&end=2&step=1", SPACE_SEE, ""),
+    ("GET", "/v2/read", ELSEWHERE, ""),
+    ("GET", "/apps/{app}/stream", ELSEWHERE, ""),
+    ("GET", "/apps/{app}/recentlogs", SPACE_SEE, ""),
+    ("GET", "/apps/{app}/containermetrics", SPACE_SEE, ""),
+    ("GET", "/firehose/{subscription}", ELSEWHERE, ""),
     ("POST", "/oauth/token", PUBLIC, ""),
     ("DELETE", "/oauth/token/revoke/{jti}", OTHER_LOGIN, ""),
     ("POST", "/check_token", OTHER_LOGIN, ""),
