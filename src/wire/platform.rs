@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use super::{Base, Links};
 use crate::model::Timestamp;
 
-/// The version of Cloud Foundry's API that is spoken. From 3.211.0 on clients expect
-/// `embed=process_instances`.
-pub const API_VERSION: &str = "3.210.0";
+/// The version of Cloud Foundry's API that is spoken. From 3.211.0 on clients ask for
+/// `embed=process_instances` and change the states of stacks.
+pub const API_VERSION: &str = "3.211.0";
 /// The name of the stack that every platform has.
 pub const STACK_NAME: &str = "cflinuxfs4";
 /// The client of UAA that codes for `cf ssh` are for.

@@ -134,6 +134,9 @@ impl Story {
         self.check("staging-environment-variable-group", &["MIRROR", "here"]);
         self.check("set-staging-environment-variable-group {}", &["OK"]);
         self.check("delete-org guest -f", &["OK"]);
+        self.check("update-stack cflinuxfs4 --state deprecated", &["OK"]);
+        self.check("stack cflinuxfs4", &["DEPRECATED"]);
+        self.check("update-stack cflinuxfs4 --state active", &["OK"]);
     }
 
     fn apps(&self, folder: &Path) {

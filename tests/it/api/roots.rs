@@ -29,7 +29,7 @@ async fn every_link_follows_the_address_that_the_client_used() {
     }
     let root = platform.get("/").await;
     let version = &root["links"]["cloud_controller_v3"]["meta"]["version"];
-    assert_eq!(version, "3.210.0");
+    assert_eq!(version, "3.211.0");
     let prompts = platform.get("/login").await;
     assert_eq!(prompts["prompts"]["password"][0], "password");
 }
