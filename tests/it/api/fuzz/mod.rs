@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use self::{
     plant::{MARK, Tenant, plant},
@@ -21,7 +21,7 @@ use self::{
     values::Known,
 };
 use super::{
-    harness::{Answer, Platform},
+    harness::{Answer, Platform, guid},
     permissions::restore,
 };
 use crate::support::{Dice, say, seed, setting};
@@ -45,6 +45,7 @@ const SLOW: [&str; 4] = [
 enum Who {
     Admin,
     Developer,
+    Manager,
     Nobody,
 }
 
@@ -60,6 +61,7 @@ async fn no_request_breaks_anything_or_tells_of_another_tenant() {
     let mut known = Known::default();
     let own = plant(&platform, "lion", &mut known).await;
     let other = plant(&platform, MARK, &mut known).await;
+    shared(&platform, &mut known).await;
     let document = platform.get("/openapi.json").await;
     let mut fuzz = Fuzz {
         operations: operations(&document),
@@ -73,7 +75,7 @@ async fn no_request_breaks_anything_or_tells_of_another_tenant() {
     let end = Instant::now() + Duration::from_secs(seconds);
     let before = platform.store.state();
     while Instant::now() < end && fuzz.wrong.len() < 20 {
-        for who in [Who::Admin, Who::Developer, Who::Nobody] {
+        for who in [Who::Admin, Who::Developer, Who::Manager, Who::Nobody] {
             fuzz.round(who, &own, &other).await;
             restore(&platform.store, &before).await;
         }
@@ -91,12 +93,34 @@ async fn no_request_breaks_anything_or_tells_of_another_tenant() {
         "{asked} requests in {seconds} s; of {} operations {worked} have worked at least once",
         operations.len()
     ));
+    if setting("PASTINA_TEST_FUZZ_TELL").is_some() {
+        for (at, operation) in operations.iter().enumerate() {
+            if seen.get(&at).is_none_or(|(_, worked)| *worked == 0) {
+                say(&format!("never: {} {}", operation.method, operation.path));
+            }
+        }
+    }
     let wrong: Vec<_> = wrong.into_iter().collect();
     assert!(
         wrong.is_empty(),
         "with PASTINA_TEST_FUZZ_SEED={seed}:\n{}",
         wrong.join("\n")
     );
+}
+
+/// What is nobody's or everybody's.
+async fn shared(platform: &Platform, known: &mut Known) {
+    let segment = platform.make("/v3/isolation_segments", json!({ "name": "segment" }));
+    known.add("segment", &guid(&segment.await));
+    let buildpack = platform.make("/v3/buildpacks", json!({ "name": "classic" }));
+    known.add("buildpack", &guid(&buildpack.await));
+    let group = platform.make("/Groups", json!({ "displayName": "pupils" }));
+    let group = group.await["id"].as_str().unwrap().to_owned();
+    known.add("group", &group);
+    for (kind, path) in [("stack", "/v3/stacks"), ("domain", "/v3/domains")] {
+        let list = platform.get(path).await;
+        known.add(kind, &guid(&list["resources"][0]));
+    }
 }
 
 struct Fuzz<'a> {
@@ -118,6 +142,7 @@ impl Fuzz<'_> {
         let token = match who {
             Who::Admin => self.platform.admin.clone(),
             Who::Developer => own.token.clone(),
+            Who::Manager => own.managing.clone(),
             Who::Nobody => String::new(),
         };
         for _ in 0..ROUND {

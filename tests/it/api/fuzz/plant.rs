@@ -1,9 +1,13 @@
 //! Two tenants with something of everything, the second with a mark in all that is theirs.
 
+use pastina::model::{DropletState, ProcessType};
 use serde_json::{Value, json};
 
 use super::values::Known;
-use crate::api::harness::{Platform, guid, to_one};
+use crate::api::{
+    harness::{Platform, guid, to_one},
+    permissions::Records,
+};
 
 /// What stands in everything of the second tenant.
 pub(super) const MARK: &str = "zebra";
@@ -12,6 +16,8 @@ pub(super) const MARK: &str = "zebra";
 pub(super) struct Tenant {
     pub(super) name: &'static str,
     pub(super) token: String,
+    /// The token of who manages organization and space.
+    pub(super) managing: String,
     /// What of theirs must not change by others' hands.
     pub(super) paths: Vec<String>,
 }
@@ -28,6 +34,9 @@ pub(super) async fn plant(platform: &Platform, name: &'static str, known: &mut K
     let space = guid(&platform.make("/v3/spaces", space).await);
     let (user, token) = platform.user(&format!("{name}-dev")).await;
     platform.role("organization_user", &user, &org).await;
+    let (manager, managing) = platform.user(&format!("{name}-boss")).await;
+    platform.role("organization_manager", &manager, &org).await;
+    platform.role("space_manager", &manager, &space).await;
     let role = platform.role("space_developer", &user, &space).await;
     let in_space = json!({ "space": to_one(&space) });
     let app = json!({
@@ -97,6 +106,29 @@ pub(super) async fn plant(platform: &Platform, name: &'static str, known: &mut K
     for event in events["resources"].as_array().unwrap().iter().take(5) {
         known.add("event", &guid(event));
     }
+    let mut paths = vec![
+        format!("/v3/apps/{app}/environment_variables"),
+        format!("/v3/apps/{app}/processes"),
+        format!("/v3/routes/{route}/destinations"),
+        format!("/v3/service_instances/{service}/credentials"),
+        format!("/v3/roles?space_guids={space}&order_by=created_at"),
+    ];
+    let mut records = Records::new(app.parse().unwrap(), package.parse().unwrap());
+    let command = format!("./{name}");
+    let bits = zstd::encode_all(name.as_bytes(), 1).unwrap();
+    let bits = platform.actions.blobs.put(&bits[..]).await.unwrap();
+    records.droplet.state = DropletState::Staged {
+        sha256: bits.sha256,
+        size: bits.size,
+    };
+    records.droplet.process_types = [(ProcessType::web(), command.clone())].into();
+    name.clone_into(&mut records.task.name);
+    records.task.command = command;
+    name.clone_into(&mut records.revision.description);
+    for (kind, guid) in records.put(&platform.store).await {
+        known.add(kind, &guid);
+        paths.push(format!("/v3/{kind}s/{guid}"));
+    }
     let all = [
         ("org", "organizations", &org),
         ("space", "spaces", &space),
@@ -115,20 +147,18 @@ pub(super) async fn plant(platform: &Platform, name: &'static str, known: &mut K
         ("space_quota", "space_quotas", &squota),
         ("security_group", "security_groups", &rules),
     ];
-    let mut paths = vec![
-        format!("/v3/apps/{app}/environment_variables"),
-        format!("/v3/apps/{app}/processes"),
-        format!("/v3/routes/{route}/destinations"),
-        format!("/v3/service_instances/{service}/credentials"),
-        format!("/v3/roles?space_guids={space}&order_by=created_at"),
-    ];
     for (kind, list, guid) in all {
         known.add(kind, guid);
         if !list.is_empty() {
             paths.push(format!("/v3/{list}/{guid}"));
         }
     }
-    Tenant { name, token, paths }
+    Tenant {
+        name,
+        token,
+        managing,
+        paths,
+    }
 }
 
 impl Tenant {

@@ -60,7 +60,11 @@ impl Operation<'_> {
         known: &Known,
         token: &str,
     ) -> (Request<Body>, String) {
-        let schemas = Schemas { document, known };
+        let schemas = Schemas {
+            document,
+            known,
+            meek: dice.once_in(2),
+        };
         let mut uri = self.uri(dice, known);
         let query = self.query(dice, &schemas);
         if !query.is_empty() {

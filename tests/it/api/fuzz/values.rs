@@ -110,6 +110,7 @@ impl Known {
 
     /// A guid, mostly of something that `hint` may mean.
     pub(super) fn guid(&self, dice: &mut Dice, hint: &str) -> String {
+        let hint = hint.to_lowercase();
         if dice.once_in(12) {
             return "00000000-0000-4000-8000-00000000dead".to_owned();
         }
@@ -168,12 +169,14 @@ fn anything(dice: &mut Dice, known: &Known, depth: usize) -> Value {
 pub(super) struct Schemas<'a> {
     pub(super) document: &'a Value,
     pub(super) known: &'a Known,
+    /// Whether only what fits is wanted, and little of it.
+    pub(super) meek: bool,
 }
 
 impl Schemas<'_> {
     /// A value of `schema`; `hint` is where it stands.
     pub(super) fn value(&self, dice: &mut Dice, schema: &Value, hint: &str, depth: usize) -> Value {
-        if dice.once_in(25) {
+        if !self.meek && dice.once_in(25) {
             return anything(dice, self.known, 3);
         }
         if let Some(path) = schema["$ref"].as_str() {
@@ -201,6 +204,9 @@ impl Schemas<'_> {
             "null" => Value::Null,
             "boolean" => json!(dice.once_in(2)),
             "integer" | "number" => {
+                if self.meek {
+                    return json!(1 + dice.below(3));
+                }
                 let numbers = [
                     0,
                     1,
@@ -228,10 +234,12 @@ impl Schemas<'_> {
     }
 
     fn string(&self, dice: &mut Dice, schema: &Value, hint: &str) -> String {
-        if (schema["format"] == "uuid" || hint.ends_with("guid")) && !dice.once_in(15) {
+        if (schema["format"] == "uuid" || hint.ends_with("guid"))
+            && (self.meek || !dice.once_in(15))
+        {
             return self.known.guid(dice, hint);
         }
-        if hint.ends_with("name") && !dice.once_in(3) {
+        if hint.ends_with("name") && (self.meek || !dice.once_in(3)) {
             return format!("name{}", dice.below(500));
         }
         text(dice, self.known)
@@ -247,7 +255,9 @@ impl Schemas<'_> {
             .collect();
         for (name, of) in schema["properties"].as_object().into_iter().flatten() {
             let wanted = if required.contains(&name.as_str()) {
-                !dice.once_in(30)
+                self.meek || !dice.once_in(30)
+            } else if self.meek {
+                dice.once_in(8)
             } else {
                 dice.once_in(2 + depth)
             };
@@ -263,7 +273,7 @@ impl Schemas<'_> {
                 members.insert(text(dice, self.known), value);
             }
         }
-        if dice.once_in(40) {
+        if !self.meek && dice.once_in(40) {
             members.insert(text(dice, self.known), anything(dice, self.known, 1));
         }
         Value::Object(members)

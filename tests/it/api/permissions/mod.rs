@@ -443,16 +443,16 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
 }
 
 /// What only a running platform makes.
-struct Records {
-    droplet: Droplet,
-    build: Build,
-    task: Task,
-    revision: Revision,
-    deployment: Deployment,
+pub(super) struct Records {
+    pub(super) droplet: Droplet,
+    pub(super) build: Build,
+    pub(super) task: Task,
+    pub(super) revision: Revision,
+    pub(super) deployment: Deployment,
 }
 
 impl Records {
-    fn new(app: AppId, package: PackageId) -> Self {
+    pub(super) fn new(app: AppId, package: PackageId) -> Self {
         let now = Timestamp::from_millis(1_000);
         let droplet = Droplet {
             id: DropletId::random(),
@@ -551,7 +551,7 @@ impl Records {
         }
     }
 
-    async fn put(self, store: &Store) -> [(&'static str, String); 5] {
+    pub(super) async fn put(self, store: &Store) -> [(&'static str, String); 5] {
         let names = [
             ("droplet", self.droplet.id.to_string()),
             ("build", self.build.id.to_string()),
