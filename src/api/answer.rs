@@ -181,10 +181,7 @@ impl axum::response::IntoResponseParts for Warnings {
         let items: Vec<_> = self
             .0
             .iter()
-            .map(|text| {
-                percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
-                    .to_string()
-            })
+            .map(|text| wire::query::encode(text))
             .collect();
         if !items.is_empty()
             && let Ok(value) = HeaderValue::from_str(&items.join(","))

@@ -4,9 +4,12 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use crate::model::{
-    App, BindingId, MaintenanceInfo, Metadata, Offering, Org, OrphanId, Plan, RouteBindingId,
-    Service, ServiceId, Space,
+use crate::{
+    model::{
+        App, BindingId, MaintenanceInfo, Metadata, Offering, Org, OrphanId, Plan, RouteBindingId,
+        Service, ServiceId, Space,
+    },
+    wire::query::encode,
 };
 
 /// Where in the platform an instance is.
@@ -122,7 +125,7 @@ impl Target {
     pub(super) fn polled_at(&self, operation: Option<&str>) -> String {
         let mut path = self.named(&format!("{}/last_operation", self.path));
         if let Some(operation) = operation {
-            let _ = write!(path, "&operation={}", escaped(operation));
+            let _ = write!(path, "&operation={}", encode(operation));
         }
         path
     }
@@ -130,8 +133,8 @@ impl Target {
     fn named(&self, path: &str) -> String {
         format!(
             "{path}?service_id={}&plan_id={}",
-            escaped(&self.service_id),
-            escaped(&self.plan_id)
+            encode(&self.service_id),
+            encode(&self.plan_id)
         )
     }
 
@@ -235,8 +238,4 @@ fn with_parameters(body: &mut Value, parameters: Option<&Map<String, Value>>) {
     if let Some(parameters) = parameters.filter(|parameters| !parameters.is_empty()) {
         body["parameters"] = Value::Object(parameters.clone());
     }
-}
-
-fn escaped(text: &str) -> impl std::fmt::Display + '_ {
-    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC)
 }

@@ -2,14 +2,13 @@
 
 use std::io::{self, BufRead, IsTerminal as _};
 
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-
 use super::{
     api::{Api, App},
     failure::{Failure, Outcome},
     output::Output,
     profile::{Named, Profile},
 };
+pub(super) use crate::wire::query::encode as query;
 
 /// The platform, and where to write.
 #[derive(Debug)]
@@ -20,11 +19,6 @@ pub(super) struct Context<'a> {
 
 /// What names of apps for other apps end in.
 pub(super) const INTERNAL: &str = ".apps.internal";
-
-/// `text` as a value in a query.
-pub(super) fn query(text: &str) -> String {
-    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
-}
 
 /// `name` as one of a list of names in a query, where a comma would begin the next one.
 pub(super) fn name_query(name: &str) -> String {

@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::{Request, StatusCode, header};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -15,6 +14,7 @@ use crate::{
         profile::{Profile, Secret},
     },
     net,
+    wire::query::encode,
 };
 
 use super::Api;
@@ -165,10 +165,9 @@ impl Api<'_> {
     }
 
     async fn tokens(&self, form: &[(&str, &str)]) -> Outcome<()> {
-        let escape = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let fields: Vec<String> = form
             .iter()
-            .map(|(name, value)| format!("{name}={}", escape(value)))
+            .map(|(name, value)| format!("{name}={}", encode(value)))
             .collect();
         let url = format!("{}/oauth/token", self.profile.borrow().login);
         let request = Request::post(url)

@@ -2,13 +2,13 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, StatusCode, header::WWW_AUTHENTICATE};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 
 use super::{Place, Registry};
 use crate::{
     images::{ImageError, error::quoted},
     model::RegistryLogin,
+    wire::query::encode,
 };
 
 /// Bytes of the answer of a token server.
@@ -210,7 +210,6 @@ impl Registry {
     }
 
     fn token_place(&self, realm: &str, service: Option<&str>) -> Result<Place, ImageError> {
-        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
         let mut url = realm.to_owned();
         url.push(if realm.contains('?') { '&' } else { '?' });
         if let Some(service) = service {
