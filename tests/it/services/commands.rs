@@ -5,7 +5,7 @@ use crate::support::{Api, Broker, Cf, Daemon};
 
 #[test]
 fn a_broker_is_renamed_and_an_instance_shared() {
-    let daemon = Daemon::shared();
+    let daemon = Daemon::start();
     let (cf, api) = (Cf::login(&daemon), Api::login(&daemon));
     let broker = Broker::start("lend-db");
     register(&api, "lend", &broker);

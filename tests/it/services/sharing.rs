@@ -7,7 +7,7 @@ use crate::support::{Api, Broker, Cf, Daemon, PASSWORD, USER, folder};
 
 #[test]
 fn an_instance_is_used_in_other_spaces_until_its_owners_take_it_back() {
-    let daemon = Daemon::shared();
+    let daemon = Daemon::start();
     let (cf, api) = (Cf::login(&daemon), Api::login(&daemon));
     let broker = Broker::start("shared-db");
     cf.run(&[
