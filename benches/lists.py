@@ -175,7 +175,7 @@ def log_in_as(daemon, name):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    arguments.add_argument("binary", nargs="?", default=ROOT / "target/release/pastina")
+    arguments.add_argument("binary", nargs="?", default=ROOT / "target/x86_64-unknown-linux-gnu/release/pastina")
     arguments.add_argument("--cf", default=ROOT / "target/tools/cf")
     arguments = arguments.parse_args()
     with tempfile.TemporaryDirectory(prefix="pastina-bench-") as folder:
