@@ -135,8 +135,8 @@ impl std::fmt::Debug for Spec {
     }
 }
 
-/// A folder of small files that are made for a sandbox and are read-only inside. They are kept
-/// in memory, and may be secret.
+/// A folder of small files that are made for a sandbox and are read-only inside. They may be
+/// secret, as the environment.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Files {
     /// Where the folder is inside.
