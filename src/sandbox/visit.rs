@@ -232,13 +232,20 @@ pub async fn visit(dir: &Path, visit: &Visit) -> Result<Visitor, VisitError> {
     let begun = timeout(PATIENCE, begun).await;
     match begun.unwrap_or_else(|_| Err(VisitError::Io(io::ErrorKind::TimedOut.into()))) {
         // An init that knows visits answers whatever it is asked, unless it is gone.
-        Err(VisitError::Io(error))
-            if error.kind() == io::ErrorKind::UnexpectedEof && unix::open(dir, CONNECT).is_ok() =>
-        {
+        Err(VisitError::Io(error)) if is_end(error.kind()) && unix::open(dir, CONNECT).is_ok() => {
             Err(VisitError::TooOld)
         }
         other => other,
     }
+}
+
+/// Whether the other side closed the connection: while it was answering, or, with the request
+/// still on its way, before it had read all of it.
+const fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::BrokenPipe
+    )
 }
 
 async fn receive(init: &UnixStream) -> Result<OwnedFd, VisitError> {
