@@ -1,8 +1,9 @@
 //! How builds are run.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
+    certs::InstanceAuthority,
     model::{Grant, Megabytes, named_by},
     sandbox::{Ceiling, Disks},
 };
@@ -34,6 +35,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Environment for every build (package registries, proxies).
     pub env: BTreeMap<String, String>,
+    /// Vouches for what is built; none where builds get no certificates.
+    pub authority: Option<Arc<InstanceAuthority>>,
     /// The platform's own program, which is seen inside and compiles WebAssembly.
     pub program: PathBuf,
 }
@@ -69,6 +72,7 @@ impl Config {
             memory: MEMORY,
             timeout: TIMEOUT,
             env: passed_on(environment),
+            authority: None,
             program: program(),
         }
     }

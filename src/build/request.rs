@@ -6,6 +6,7 @@ use tokio::sync::watch;
 
 use super::{Classic, Room};
 use crate::{
+    certs::Bearer,
     model::{
         App, BuildId, DropletBuildpack, DropletId, DropletKind, Image, ImageSource, Launch,
         Lifecycle, Megabytes, NetworkPolicy, ProcessType,
@@ -34,6 +35,8 @@ pub struct Request {
     pub droplet: DropletId,
     /// The app.
     pub app: Arc<App>,
+    /// Whose the app is.
+    pub bearer: Bearer,
     /// What is staged.
     pub source: Source,
     /// How to stage.

@@ -1,6 +1,6 @@
 //! Runs the steps of a build in one sandbox.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::sleep};
 
@@ -18,6 +18,7 @@ use super::{
     script::script,
 };
 use crate::{
+    certs::{CREDENTIALS, InstanceAuthority, TRUSTED},
     logs,
     model::{Exit, Failure, Megabytes, NetworkPolicy},
     runtimes::Mistake,
@@ -94,6 +95,9 @@ pub(super) async fn run(
         mut buildpacks,
     } = place;
     buildpacks.push(program(config));
+    if let Some(authority) = &config.authority {
+        buildpacks.extend(credentials(authority, request, folder).await?);
+    }
     let nonce = uuid::Uuid::new_v4().simple().to_string();
     let memory = memory(config, request, decision)?;
     let taken = request.room.take(memory, |line| staging.say(line));
@@ -164,6 +168,33 @@ pub(super) async fn run(
         Ok(Err(error)) => Err(failure::host("read the build's output", &error)),
         Err(_) => Err(ran.timed_out(config.timeout)),
     }
+}
+
+/// A certificate of the build's own, and what is to be trusted, as they are seen inside. The
+/// certificate outlives every build.
+async fn credentials(
+    authority: &Arc<InstanceAuthority>,
+    request: &Request,
+    folder: &Folder,
+) -> Result<[Bind; 2], Failure> {
+    let source = folder.dir().join("credentials");
+    let (guid, bearer, path) = (request.build.to_string(), request.bearer, source.clone());
+    let trusted = authority.trusted().to_owned();
+    let authority = Arc::clone(authority);
+    let what = "make the build's certificate";
+    super::builder::blocking(what, move || {
+        let made = authority.issue(&guid, &bearer);
+        let made = made.map_err(|error| failure::host(what, &error))?;
+        made.write(&path)
+            .map_err(|error| failure::host(what, &error))
+    })
+    .await?;
+    let each = [(source, CREDENTIALS), (trusted, TRUSTED)];
+    Ok(each.map(|(source, target)| Bind {
+        source,
+        target: PathBuf::from(target),
+        writable: false,
+    }))
 }
 
 /// What may go wrong.

@@ -1,40 +1,29 @@
-//! The platform's own authority: made once, trusted by whoever chooses to.
+//! The platform's authority for its own names: made once, trusted by whoever chooses to.
 
 use std::{
-    fs::{self, DirBuilder, Permissions},
-    io::{self, Write},
     net::IpAddr,
-    os::unix::fs::{DirBuilderExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, PublicKeyData, SanType, SerialNumber,
+    CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
 };
-use rustls::{
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, pem::PemObject},
-    sign::CertifiedKey,
-};
-use sha2::{Digest, Sha256};
+use rustls::{crypto::aws_lc_rs, pki_types::CertificateDer, sign::CertifiedKey};
 use time::OffsetDateTime;
 
-use super::CertsError;
+use super::{
+    CertsError,
+    root::{CLOCK_SLACK, Root, der},
+};
 
-const KEY_FILE: &str = "ca.key";
-const CERT_FILE: &str = "ca.pem";
-
-/// How long the authority lives: longer than the machine, since trust in it is given by hand.
-const AUTHORITY_LIFE: Duration = Duration::from_secs(20 * 365 * 86_400);
+/// The name of its files.
+pub(super) const NAME: &str = "ca";
 
 /// How long a certificate lives. Some clients refuse more than 398 days.
 const LEAF_LIFE: Duration = Duration::from_secs(90 * 86_400);
-
-/// Clocks of clients may be behind ours.
-const CLOCK_SLACK: Duration = Duration::from_secs(86_400);
 
 /// An authority that signs for the platform's names.
 pub(super) struct Authority {
@@ -49,59 +38,16 @@ pub(super) struct Authority {
 impl Authority {
     /// Opens the authority in `dir`, or makes it there.
     pub(super) fn open(dir: &Path) -> Result<Self, CertsError> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| CertsError::Authority { path, source }
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o755)
-            .create(dir)
-            .map_err(at(dir))?;
-        let (key_path, pem_path) = (dir.join(KEY_FILE), dir.join(CERT_FILE));
-
-        let key = match fs::read_to_string(&key_path) {
-            Ok(pem) => KeyPair::from_pem(&pem).map_err(|_| CertsError::AuthorityBroken {
-                path: key_path.clone(),
-            })?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let key = KeyPair::generate()?;
-                write(dir, &key_path, key.serialize_pem().as_bytes(), 0o600)
-                    .map_err(at(&key_path))?;
-                key
-            }
-            Err(error) => return Err(at(&key_path)(error)),
-        };
-        let params = authority_params(&key);
-        let certificate = match fs::read(&pem_path) {
-            Ok(pem) => {
-                CertificateDer::from_pem_slice(&pem).map_err(|_| CertsError::AuthorityBroken {
-                    path: pem_path.clone(),
-                })?
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = params.self_signed(&key)?;
-                write(dir, &pem_path, made.pem().as_bytes(), 0o644).map_err(at(&pem_path))?;
-                made.der().clone()
-            }
-            Err(error) => return Err(at(&pem_path)(error)),
-        };
-        let provider = aws_lc_rs::default_provider();
-        CertifiedKey::from_der(vec![certificate.clone()], der(&key), &provider).map_err(|_| {
-            CertsError::AuthorityBroken {
-                path: pem_path.clone(),
-            }
-        })?;
-
+        let root = Root::open(dir, NAME, "Pastina local authority")?;
         let leaf_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let leaf_signer = provider
+        let leaf_signer = aws_lc_rs::default_provider()
             .key_provider
             .load_private_key(der(&leaf_key))
             .map_err(CertsError::Tls)?;
         Ok(Self {
-            issuer: Issuer::new(params, key),
-            certificate,
-            pem_path,
+            issuer: Issuer::new(root.params, root.key),
+            certificate: root.certificate,
+            pem_path: root.pem_path,
             leaf_key,
             leaf_signer,
         })
@@ -136,9 +82,7 @@ impl Authority {
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         // Without it the number is made of the key, and would be the same for every name.
-        let mut serial = uuid::Uuid::new_v4().into_bytes();
-        serial[0] &= 0x7f;
-        params.serial_number = Some(SerialNumber::from_slice(&serial));
+        params.serial_number = Some(SerialNumber::from_slice(&serial()));
         let now = OffsetDateTime::now_utc();
         params.not_before = now - CLOCK_SLACK;
         params.not_after = now + LEAF_LIFE;
@@ -148,39 +92,9 @@ impl Authority {
     }
 }
 
-/// The authority's description, the same whenever it is made of the same key.
-fn authority_params(key: &KeyPair) -> CertificateParams {
-    let mark = Sha256::digest(key.der_bytes());
-    let mark: String = mark[..4].iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut params = CertificateParams::default();
-    params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(
-        DnType::CommonName,
-        format!("Pastina local authority {mark}"),
-    );
-    params
-        .distinguished_name
-        .push(DnType::OrganizationName, "Pastina");
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    let now = OffsetDateTime::now_utc();
-    params.not_before = now - CLOCK_SLACK;
-    params.not_after = now + AUTHORITY_LIFE;
-    params
-}
-
-fn der(key: &KeyPair) -> PrivateKeyDer<'static> {
-    PrivatePkcs8KeyDer::from(key.serialize_der()).into()
-}
-
-/// Writes a file whole or not at all. It is never readable by more than `mode` says.
-fn write(dir: &Path, path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-    // A temporary file begins with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(dir)?;
-    file.write_all(bytes)?;
-    file.as_file()
-        .set_permissions(Permissions::from_mode(mode))?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    fs::File::open(dir)?.sync_all()
+/// A positive number that no other certificate has.
+pub(super) fn serial() -> [u8; 16] {
+    let mut serial = uuid::Uuid::new_v4().into_bytes();
+    serial[0] = serial[0] & 0x7f | 0x40;
+    serial
 }

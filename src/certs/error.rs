@@ -51,6 +51,17 @@ pub enum CertsError {
     /// A certificate could not be made.
     #[error("cannot make a certificate")]
     Make(#[from] rcgen::Error),
+    /// The certificate of an instance could not be kept.
+    #[error("cannot write {}", path.display())]
+    Credentials {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A certificate could not be read or written in its own form.
+    #[error("cannot put a certificate together")]
+    Form(#[from] x509_cert::der::Error),
     /// TLS could not be set up.
     #[error("cannot set up TLS")]
     Tls(#[source] rustls::Error),

@@ -1,10 +1,13 @@
-//! Certificates for the gateway: configured ones from files, the platform's own for the rest.
+//! Certificates: for the gateway, configured ones from files and the platform's own for the rest;
+//! for instances, of an authority that vouches for whose they are.
 
 mod authority;
 mod config;
 mod error;
 mod files;
+mod instances;
 mod resolver;
+mod root;
 mod server;
 
 #[cfg(test)]
@@ -12,4 +15,7 @@ mod tests;
 
 pub use config::{Config, KeyFiles, OwnNames};
 pub use error::CertsError;
+pub use instances::{
+    Bearer, CERTIFICATE, CREDENTIALS, Credentials, InstanceAuthority, KEY, TRUSTED,
+};
 pub use server::Certs;

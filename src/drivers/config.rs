@@ -1,8 +1,9 @@
 //! What drivers are told once.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use crate::{
+    certs::InstanceAuthority,
     model::App,
     sandbox::{Ceiling, Disks, Ids, VCAP},
 };
@@ -63,6 +64,8 @@ pub struct Config {
     pub program: PathBuf,
     /// What apps are told.
     pub platform: Platform,
+    /// Vouches for instances; none where they get no certificates.
+    pub authority: Option<Arc<InstanceAuthority>>,
     /// Makes the instances' disks.
     pub disks: Disks,
     /// What one instance may read and write in a second.

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 use super::{
     Version, bindings,
     config::{FILES, Platform},
+    credentials,
 };
 use crate::{
+    certs::TRUSTED,
     model::{
         App, AppId, Droplet, InstanceId, Launch, Megabytes, Org, Process, SidecarPlan, Space,
         TaskId, Workload,
@@ -301,12 +303,10 @@ fn common(env: &mut BTreeMap<String, String>, subject: &Subject<'_>, memory: Meg
         [
             bindings::variable(subject.app, subject.services),
             ("MEMORY_LIMIT", format!("{}m", memory.0)),
-            (
-                "CF_SYSTEM_CERT_PATH",
-                "/etc/cf-system-certificates".to_owned(),
-            ),
+            ("CF_SYSTEM_CERT_PATH", TRUSTED.to_owned()),
         ],
     );
+    set(env, credentials::variables());
 }
 
 /// Who and where the app is in its image; what the image or the user says of a home counts.

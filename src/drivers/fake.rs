@@ -40,6 +40,7 @@ impl World {
             identity: Identity::Own,
             program: PathBuf::new(),
             platform: platform(),
+            authority: None,
             disks: crate::sandbox::Disks::of_folders("nothing is written"),
             pids: 10,
             io_ceiling: Ceiling::default(),

@@ -6,6 +6,7 @@
 
 pub mod bindings;
 mod config;
+pub mod credentials;
 pub mod environment;
 #[cfg(test)]
 pub(crate) mod fake;

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Slot, Version};
 use crate::{
+    certs::Bearer,
     model::{App, Droplet, DropletKind, InstanceId, NetworkPolicy, Process, SidecarPlan, TaskId},
     sandbox::Files,
 };
@@ -27,6 +28,8 @@ pub struct Order {
     pub process: Arc<Process>,
     /// The droplet.
     pub droplet: Arc<Droplet>,
+    /// Whose it is.
+    pub bearer: Bearer,
     /// The whole environment.
     pub env: Vec<(String, String)>,
     /// What it is bound to, where that is told in files; or why it cannot be.

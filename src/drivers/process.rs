@@ -13,9 +13,9 @@ use tokio::{sync::watch, task::spawn_blocking};
 use super::{
     Config, Order,
     config::{FILES, owner},
-    image,
+    credentials, image,
     launcher::Shell,
-    record::Record,
+    record::{self, Record},
     runtime::{Backend, Running, Runtime},
 };
 use crate::{
@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The sandbox's folder in the instance's folder.
-const SANDBOX: &str = "sandbox";
+pub(super) const SANDBOX: &str = "sandbox";
 /// The image of the sandbox's disk, in the sandbox's folder.
 const DISK: &str = "disk.img";
 /// Where components find the platform's own program.
@@ -84,6 +84,14 @@ impl Processes {
         let disk = disk.await.map_err(io::Error::other).flatten();
         let disk = disk.map_err(|error| format!("cannot make the instance's folder: {error}"))?;
         spec.disk = Some(disk);
+        if let Some(authority) = &self.config.authority {
+            let guid = record::guid(order.instance, order.task.as_ref());
+            let made = credentials::make(authority, guid, order.bearer, spec.dir.clone()).await;
+            made.map_err(|error| {
+                format!("cannot make the instance's certificate: {}", chain(&error))
+            })?;
+            spec.binds.extend(credentials::binds(authority, &spec.dir));
+        }
         let sandbox = sandbox::spawn(&spec).await.map_err(|error| chain(&error))?;
         Ok(Arc::new(Process(sandbox)))
     }

@@ -8,8 +8,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{Order, Phase, Slot, TaskMark, Version};
-use crate::model::{
-    APP_PORT, AppId, DropletKind, HealthCheck, InstanceId, LayerId, ProcessType, ReadinessCheck,
+use crate::{
+    certs::Bearer,
+    model::{
+        APP_PORT, AppId, DropletKind, HealthCheck, InstanceId, LayerId, ProcessType, ReadinessCheck,
+    },
 };
 
 /// The version of [`Record`] that this binary writes and reads.
@@ -58,6 +61,9 @@ pub(crate) struct Record {
     /// The task that it is, in place of an instance of a process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) task: Option<TaskMark>,
+    /// Whose its certificate says that it is; none where it has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bearer: Option<Bearer>,
 }
 
 const fn app_port() -> u16 {
@@ -66,6 +72,11 @@ const fn app_port() -> u16 {
 
 const fn unlimited() -> i64 {
     -1
+}
+
+/// What the environment of an instance calls it: a task has its own name.
+pub(crate) fn guid(instance: InstanceId, task: Option<&TaskMark>) -> String {
+    task.map_or_else(|| instance.to_string(), |task| task.id.to_string())
 }
 
 impl Record {
@@ -101,7 +112,13 @@ impl Record {
             layers: droplet.layers().to_vec(),
             sidecars: order.sidecars.iter().map(|one| one.name.clone()).collect(),
             task: order.task.clone(),
+            bearer: Some(order.bearer),
         }
+    }
+
+    /// What its environment calls it.
+    pub(crate) fn guid(&self) -> String {
+        guid(self.instance, self.task.as_ref())
     }
 
     /// Writes the record into the instance's folder, whole or not at all. Blocks on the disk.

@@ -31,7 +31,7 @@ use crate::{
     blobs::Blobs,
     brokers::{self, Brokers},
     build::{self, Builder},
-    certs::{self, Certs, KeyFiles},
+    certs::{self, Certs, InstanceAuthority, KeyFiles},
     cli::Endpoint,
     drains::{self, Drains},
     drivers::{self, Drivers},
@@ -139,15 +139,21 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         addresses: Vec::new(),
     })?;
 
+    let authority =
+        InstanceAuthority::open(&config.state_dir.join("certs"), config.app_certificate)?;
+    let authority = Arc::new(authority);
+
     let table = Arc::new(ArcSwap::from_pointee(RouteTable::default()));
     let images = Images::open(config.images(std::env::vars()), capabilities.ranges)?;
-    let building = build_config(&config, disks.clone());
-    let driving = drivers_config(
+    let mut building = build_config(&config, disks.clone());
+    building.authority = Some(Arc::clone(&authority));
+    let mut driving = drivers_config(
         &config,
         capabilities.ranges,
         building.program.clone(),
         disks,
     );
+    driving.authority = Some(authority);
     let builder = Builder::new(
         building,
         (blobs.clone(), images.clone()),
@@ -344,6 +350,7 @@ fn drivers_config(
             cell: host_name(),
             stack: STACK.to_owned(),
         },
+        authority: None,
         io_ceiling: config.app_ceiling(disks.are_own()),
         disks,
         pids: config.app_pids.get(),

@@ -34,6 +34,11 @@ impl Drivers {
         self.inner
             .tasks
             .spawn("usage", async move { sampler.sample_usage().await });
+        if let Some(authority) = self.inner.config.authority.clone() {
+            let renewer = self.clone();
+            let renew = async move { renewer.renew_credentials(authority).await };
+            self.inner.tasks.spawn("credentials", renew);
+        }
         let fair = self.clone();
         self.inner
             .tasks

@@ -1,6 +1,7 @@
 //! All instances of this machine.
 
 mod adopt;
+mod credentials;
 mod reports;
 mod turns;
 

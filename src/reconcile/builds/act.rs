@@ -12,7 +12,7 @@ use tokio::{
 use super::plan::plan;
 use crate::{
     build::{Classic, Request, Room, Source, Staged},
-    drivers::{bindings, environment},
+    drivers::{bindings, credentials, environment},
     images::Lease,
     model::{
         App, AppId, Build, BuildId, BuildState, Droplet, DropletId, DropletState, Event, EventId,
@@ -155,6 +155,8 @@ async fn stage(deps: &Deps, config: &Config, build: &Build, (network, room): Giv
         build: build.id,
         droplet,
         app: with_shared(&state, app),
+        bearer: credentials::bearer(&state, app.id)
+            .ok_or_else(|| failed("the app's space is gone".to_owned()))?,
         source,
         lifecycle: build.lifecycle.clone(),
         classic: classic(&state, build.lifecycle.stack.as_deref()),

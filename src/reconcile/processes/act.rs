@@ -7,7 +7,9 @@ use serde_json::json;
 
 use super::{plan::Action, wanted::Wanted};
 use crate::{
-    drivers::{Drivers, End, Instance, Order, Phase, Slot, Version, bindings, environment},
+    drivers::{
+        Drivers, End, Instance, Order, Phase, Slot, Version, bindings, credentials, environment,
+    },
     model::{
         Actor, App, AppId, Event, EventId, EventTarget, Exit, InstanceId, Process, SidecarPlan,
         Timestamp,
@@ -124,6 +126,7 @@ fn order(
         crashes,
         network: network::plan::starting(state, instances, bandwidth, app.id),
         files: bindings::files(&app, &state.vcap_services(app.id)),
+        bearer: credentials::bearer(state, app.id)?,
         app,
         process,
         droplet: droplet.clone(),

@@ -6,7 +6,9 @@ use futures_util::future::join_all;
 
 use super::plan::{self, Action, Limits, Plan, Seen};
 use crate::{
-    drivers::{Drivers, Instance, Order, Slot, TaskMark, Version, bindings, environment},
+    drivers::{
+        Drivers, Instance, Order, Slot, TaskMark, Version, bindings, credentials, environment,
+    },
     model::{
         HealthCheck, InstanceId, Metadata, Process, ProcessId, ProcessType, ReadinessCheck, Task,
         TaskId, TaskState, Timestamp,
@@ -142,6 +144,7 @@ fn order(
         droplet: Arc::clone(droplet),
         env,
         files: bindings::files(app, &state.vcap_services(app.id)),
+        bearer: credentials::bearer(state, app.id)?,
         network: network::plan::starting(state, instances, bandwidth, app.id),
         sidecars: Vec::new(),
         task: Some(TaskMark {

@@ -77,6 +77,8 @@ pub(super) const APP_PIDS: NonZeroU32 = match NonZeroU32::new(1024) {
 
 /// Cloud Foundry's ten seconds between asking an app to stop and stopping it.
 pub(super) const APP_GRACE: Duration = Duration::from_secs(10);
+/// Cloud Foundry's day: what somebody has stolen is soon good for nothing.
+pub(super) const APP_CERTIFICATE: Duration = Duration::from_secs(24 * 60 * 60);
 /// As many as find a processor to start on, even on a small machine; more starve each other.
 pub(super) const APP_STARTING: NonZeroUsize = match NonZeroUsize::new(8) {
     Some(starting) => starting,

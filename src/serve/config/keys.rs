@@ -142,6 +142,8 @@ keys! { places;
     "apps.pids" app_pids: NonZeroU32 = defaults::APP_PIDS;
     /// How long an app may take to stop once it was asked to.
     "apps.grace" app_grace: Duration = defaults::APP_GRACE;
+    /// How long the certificate that tells whose an instance is is good for.
+    "apps.certificate_life" app_certificate: Duration = defaults::APP_CERTIFICATE;
     /// How many instances may be starting at one time.
     "apps.starting" app_starting: NonZeroUsize = defaults::APP_STARTING;
     /// First user id on the host of the first app's range, as root.

@@ -14,11 +14,12 @@ use std::{
 use pastina::{
     blobs::{self, Blobs},
     build::{Builder, Config, Request, Room, Source, Staged},
+    certs::Bearer,
     images::{self, Images},
     logs::{Logs, Query},
     model::{
         App, AppId, AppName, AppState, BuildId, DropletId, DropletKind, EgressProtocol, EgressRule,
-        Failure, Lifecycle, LifecycleKind, Megabytes, Metadata, NetworkPolicy, ProcessType,
+        Failure, Lifecycle, LifecycleKind, Megabytes, Metadata, NetworkPolicy, OrgId, ProcessType,
         SpaceId, Timestamp,
     },
     runtimes::Catalog,
@@ -161,6 +162,11 @@ impl Place {
             build: BuildId::random(),
             droplet: DropletId::random(),
             app: Arc::new(self.app.clone()),
+            bearer: Bearer {
+                org: OrgId::random(),
+                space: self.app.space,
+                app: self.app.id,
+            },
             source: Source::Bits {
                 sha256: blob.sha256,
             },

@@ -106,6 +106,7 @@ impl Machine {
                 cell: "here".to_owned(),
                 stack: "pastina".to_owned(),
             },
+            authority: None,
             disks,
             pids: 256,
             io_ceiling: Ceiling::default(),
