@@ -24,6 +24,7 @@ pub mod certs;
 pub mod images;
 pub mod logs;
 pub mod sandbox;
+pub mod sites;
 pub mod store;
 pub mod wasm;
 

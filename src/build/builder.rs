@@ -26,8 +26,9 @@ use crate::{
     blobs::Blobs,
     images::{ImageError, Images, Lease, Reference},
     logs::Logs,
-    model::{AppId, Failure, LayerId, ProcessType},
+    model::{AppId, DropletKind, Failure, LayerId, ProcessType},
     runtimes::{Catalog, PlacedFile, Release, Runtime},
+    sites,
 };
 
 /// Runs builds; clones share it.
@@ -254,6 +255,10 @@ impl Builder {
                 true => classic::release(&folder.home(), request.own_command, runtime)?,
                 false => conclude(runtime, &request, &folder.app())?,
             };
+            if runtime.kind == DropletKind::Static {
+                sites::read(&folder.app(), &release.root)
+                    .map_err(|error| failure::bad_site(&error))?;
+            }
             folder
                 .reclaim()
                 .and_then(|()| folder.tidy())
@@ -297,9 +302,9 @@ impl Builder {
     }
 }
 
-fn kind(decision: &Decision) -> crate::model::DropletKind {
+fn kind(decision: &Decision) -> DropletKind {
     let last = decision.runtimes.last();
-    last.map_or(crate::model::DropletKind::Process, |runtime| runtime.kind)
+    last.map_or(DropletKind::Process, |runtime| runtime.kind)
 }
 
 /// What Cloud Foundry's droplets say about themselves; JSON is YAML.

@@ -8,6 +8,7 @@ use crate::{
     images::Reference,
     model::{Exit, Failure, Megabytes},
     runtimes::{DetectError, PlannedStep, ReleaseError, Runtime, Tool, Version},
+    sites::SiteError,
 };
 
 fn failure(id: &str, detail: impl Into<String>) -> Failure {
@@ -37,6 +38,11 @@ pub(super) fn missing_tool(runtime: &Runtime, tool: &Tool) -> Failure {
             tool.name, runtime.label, tool.install
         ),
     )
+}
+
+/// A mistake in the files that say how a site is served.
+pub(super) fn bad_site(error: &SiteError) -> Failure {
+    failure("BuildpackCompileFailed", chain(error))
 }
 
 /// A buildpack that is asked for and not to be used.

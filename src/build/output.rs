@@ -55,6 +55,14 @@ impl Output {
         }
     }
 
+    /// Where in the line a mark begins behind a tool's words, or its colours, that have no end of
+    /// line.
+    pub(super) fn mark_within(&self, line: &[u8]) -> Option<usize> {
+        let begins = |at: &usize| self.mark(&line[*at..]).is_some();
+        let marks = line.iter().enumerate().filter(|(_, byte)| **byte == MARK);
+        marks.map(|(at, _)| at).find(begins).filter(|at| *at > 0)
+    }
+
     /// Takes the next line.
     pub(super) fn take(&mut self, line: &[u8]) -> Shown {
         match self.mark(line) {
@@ -63,7 +71,8 @@ impl Output {
                 let text: String = String::from_utf8_lossy(line).chars().take(WIDTH).collect();
                 let lower = text.to_ascii_lowercase();
                 self.no_room |= NO_ROOM.iter().any(|words| lower.contains(words));
-                self.look_for_mistakes(&plain(&text));
+                let text = plain(&text);
+                self.look_for_mistakes(&text);
                 if !text.trim().is_empty() {
                     self.last.push_back(text.trim_end().to_owned());
                     if self.last.len() > LAST {
@@ -163,6 +172,17 @@ mod tests {
         assert_eq!(output.step(), Some(1));
         assert_eq!(output.failed(), Some("npm ci --omit=dev"));
         assert_eq!(output.last().collect::<Vec<_>>(), ["last words"]);
+    }
+
+    #[test]
+    fn a_mark_is_one_behind_words_without_an_end_of_line() {
+        let mut output = Output::new("n1", Vec::new());
+        assert_eq!(output.mark_within(b"\x1b[0m\x1en1 fail 1 mvn"), Some(4));
+        assert_eq!(output.mark_within(b"\x1en1 fail 1 mvn"), None);
+        assert_eq!(output.mark_within(b"\x1b[0m\x1en2 fail 1 mvn"), None);
+        output.take(b"\x1b[1;31mred\x1b[0m");
+        output.take(b"\x1b[0m\x1b[0m");
+        assert_eq!(output.last().collect::<Vec<_>>(), ["red"]);
     }
 
     #[test]

@@ -272,7 +272,18 @@ impl Follower<'_> {
         told.is_ok()
     }
 
-    fn show(&mut self, record: log::Record) {
+    fn show(&mut self, mut record: log::Record) {
+        if let Some(at) = self.output.mark_within(&record.line) {
+            let words = record.line.split_to(at);
+            self.show_line(log::Record {
+                line: words,
+                ..record.clone()
+            });
+        }
+        self.show_line(record);
+    }
+
+    fn show_line(&mut self, record: log::Record) {
         match self.output.take(&record.line) {
             Shown::Line => {
                 let stream = match record.stream {

@@ -139,6 +139,7 @@ impl Running for One {
     fn backend(&self) -> Backend {
         Backend::Static {
             root: PathBuf::from("/srv"),
+            site: Arc::default(),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{Order, record::Record};
 use crate::{
-    model::NetworkPolicy,
+    model::{NetworkPolicy, Site},
     sandbox::{SandboxError, Status, Traffic, Turns, Usage, log},
 };
 
@@ -28,6 +28,8 @@ pub enum Backend {
     Static {
         /// The served folder.
         root: PathBuf,
+        /// How it is served.
+        site: Arc<Site>,
     },
 }
 

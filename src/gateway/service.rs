@@ -127,11 +127,11 @@ async fn route(
     }
     let first = choice.first(worker, &entry).ok_or(Refusal::NoEndpoints)?;
     let answer = match &first.target {
-        Target::Static { root } => {
+        Target::Static { root, site } => {
             if let Some(exchange) = exchange {
                 exchange.dispatched_to(&first, &entry);
             }
-            Ok(site::answer(root, &parts).await)
+            Ok(site::answer(worker, (root, site), &parts).await)
         }
         Target::Sandbox { .. } => {
             let upgrade = protocol.map(|protocol| proxy::Upgrade {

@@ -23,6 +23,7 @@ use tokio::{
 
 use super::{
     ApiService, Config, access::AccessLog, connection, counters::Counters, listen, pool::Pool,
+    site::Logins,
 };
 use crate::{
     model::{InstanceId, RouteId},
@@ -52,6 +53,8 @@ pub(super) struct Worker {
     pub(super) counters: Arc<Counters>,
     pub(super) pool: Pool,
     pub(super) live: Live,
+    /// Who may see sites.
+    pub(super) logins: Logins,
     cursors: RefCell<HashMap<RouteId, Cursor>>,
     random: RefCell<SmallRng>,
     /// Whether clients are to be told that their connection ends with the next answer.
@@ -107,6 +110,7 @@ impl Worker {
             counters,
             pool,
             live: Live::default(),
+            logins: Logins::default(),
             cursors: RefCell::default(),
             random: RefCell::new(SmallRng::seed_from_u64(seed)),
             draining: Cell::new(false),

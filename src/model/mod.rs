@@ -36,6 +36,7 @@ mod security_group;
 mod seed;
 mod service;
 mod sidecar;
+mod site;
 mod size;
 mod space;
 mod stack;
@@ -104,6 +105,7 @@ pub use service::{
     ServiceKind, Told,
 };
 pub use sidecar::{Sidecar, SidecarPlan};
+pub use site::{HeaderRule, Login, Pattern, PatternError, Redirect, Site, StatusPage};
 pub use size::{InvalidSize, Megabytes, parse_bytes};
 pub use space::Space;
 pub use stack::{Stack, StackState};

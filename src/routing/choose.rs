@@ -210,6 +210,7 @@ mod tests {
         let fixed = |index| {
             let mut one = (*backend(app, index, None)).clone();
             one.target = Target::Static {
+                site: std::sync::Arc::default(),
                 root: PathBuf::from("/nowhere"),
             };
             Arc::new(one)

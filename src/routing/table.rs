@@ -11,7 +11,9 @@ use std::{
 use http::Uri;
 
 use super::{AddressError, InstanceAddress, index::Index};
-use crate::model::{AppId, AppProtocol, InstanceId, ProcessId, ProcessType, RouteId, SpaceId};
+use crate::model::{
+    AppId, AppProtocol, InstanceId, ProcessId, ProcessType, RouteId, Site, SpaceId,
+};
 
 /// Routes by host and path.
 #[derive(Debug, Default)]
@@ -187,5 +189,7 @@ pub enum Target {
     Static {
         /// The served folder.
         root: PathBuf,
+        /// How it is served.
+        site: Arc<Site>,
     },
 }

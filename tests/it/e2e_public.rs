@@ -30,7 +30,11 @@ fn story(name: &str, path: &str, page: &str) {
             .then_some(())
     });
     answers();
-    assert!(cf.run(&["logs", &app, "--recent"]).contains("[STG/0]"));
+    // Of before and after.
+    let log = cf.run(&["logs", &app, "--recent"]);
+    for part in ["[STG/0]", "[CELL/0]", "Exit status 137"] {
+        assert!(log.contains(part), "{part}: {log}");
+    }
     cf.run(&["delete", &app, "-f", "-r"]);
 }
 
@@ -56,6 +60,66 @@ fn kill(guid: &str) {
 #[test]
 fn go_httpbin_of_the_module_proxy() {
     story("go-httpbin", "/get?a=b", "\"a\"");
+}
+
+#[test]
+fn present_of_the_module_proxy() {
+    story("go-present", "/hello.slide", "판교의 파스타");
+}
+
+#[test]
+fn httpbin_of_pypi() {
+    story("httpbin", "/get?a=b", "\"args\":{\"a\":\"b\"}");
+}
+
+#[test]
+fn datasette_of_pypi() {
+    story("datasette", "/-/versions.json", "\"datasette\"");
+}
+
+#[test]
+fn a_server_of_packages_of_pypi() {
+    story("pypiserver", "/", "Welcome to pypiserver!");
+}
+
+#[test]
+fn django_as_it_starts_a_project() {
+    story("django", "/admin/login/", "Log in | Django site admin");
+}
+
+#[test]
+fn json_server_of_npm() {
+    story("json-server", "/posts/1", "첫 글");
+}
+
+#[test]
+fn node_red_of_npm() {
+    story("node-red", "/", "<title>Node-RED</title>");
+}
+
+#[test]
+fn a_vite_starter_of_npm() {
+    story("vite", "/", "<title>Vite App</title>");
+}
+
+#[test]
+fn jolokia_of_maven_central_as_a_war() {
+    story("jolokia", "/version", "\"protocol\":\"7.2\"");
+}
+
+#[test]
+fn zipkin_of_maven_central_as_a_spring_boot_jar() {
+    story("zipkin", "/health", "InMemoryStorage");
+}
+
+#[test]
+fn adminer_of_debian() {
+    story("adminer", "/", "Login - Adminer");
+}
+
+#[test]
+fn a_rack_app_of_debian() {
+    story("rack-lobster", "/", "Lobstericious!");
 }
 
 /// `cf push -p NAME.war` sends what is in the archive.

@@ -21,6 +21,7 @@ mod e2e_reload;
 mod e2e_routes;
 mod e2e_sidecars;
 mod e2e_sign_on;
+mod e2e_sites;
 mod e2e_ssh;
 mod e2e_staging;
 mod e2e_streams;

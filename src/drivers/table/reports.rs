@@ -68,7 +68,7 @@ impl Drivers {
 
     pub(in crate::drivers) fn began(&self, instance: InstanceId, running: &Arc<dyn Running>) {
         if let Some(entry) = self.table().get_mut(&instance) {
-            if let Backend::Static { root } = running.backend() {
+            if let Backend::Static { root, .. } = running.backend() {
                 entry.record.static_root = Some(root);
             }
             entry.running = Some(Arc::clone(running));

@@ -109,8 +109,9 @@ impl Errand<'_> {
                     port,
                     protocol,
                 } => (dir, *port, *protocol),
-                Target::Static { root } => {
-                    return Ok(site::answer(root, &request.into_parts().0).await);
+                Target::Static { root, site } => {
+                    let parts = request.into_parts().0;
+                    return Ok(site::answer(self.worker, (root, site), &parts).await);
                 }
             };
             headers::name_instance(request.headers_mut(), &backend);

@@ -3,5 +3,5 @@
 mod page;
 mod reason;
 
-pub(super) use page::thousandths;
+pub(super) use page::{escape, thousandths};
 pub(super) use reason::Refusal;

@@ -185,7 +185,8 @@ fn words(refusal: Refusal, language: Language) -> (&'static str, &'static str) {
     }
 }
 
-fn escape(text: &str) -> String {
+/// Text within HTML.
+pub(in crate::gateway) fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {

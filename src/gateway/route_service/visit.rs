@@ -115,11 +115,11 @@ async fn inside(
     let first = choice
         .next(worker, entry, &[])
         .ok_or(Refusal::NoEndpoints)?;
-    if let Target::Static { root } = &first.target {
+    if let Target::Static { root, site } = &first.target {
         if let Some(exchange) = exchange {
             exchange.dispatched_to(&first, entry);
         }
-        return Ok(site::answer(root, &parts).await);
+        return Ok(site::answer(worker, (root, site), &parts).await);
     }
     let errand = Errand {
         worker,

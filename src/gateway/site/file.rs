@@ -15,12 +15,20 @@ use bytes::Bytes;
 use cap_std::{ambient_authority, fs::Dir};
 use tokio::task::JoinHandle;
 
-use super::{answer::NOT_FOUND_PAGE, encoding::Encoding, path::Wanted};
+use super::{
+    encoding::Encoding,
+    path::{Wanted, resolve},
+};
+use crate::model::Site;
 
 /// What is read at once: all that a slow client holds in memory.
 const CHUNK: usize = 64 * 1024;
 
-const INDEX: &str = "index.html";
+/// What is shown for a folder: the first of these that it has.
+const INDEXES: [&str; 3] = ["index.html", "index.htm", "Default.htm"];
+
+/// Most entries of a folder that are shown.
+const MOST_ITEMS: usize = 10_000;
 
 /// What a request has found.
 #[derive(Debug)]
@@ -28,8 +36,17 @@ pub(super) enum Found {
     File(Opened),
     /// A folder, asked for without a slash at the end.
     Folder,
-    /// Nothing; the site's own page for that, where it has one.
-    Missing(Option<Opened>),
+    /// What is in a folder.
+    List(Vec<Item>),
+    Missing,
+}
+
+/// An entry of a folder.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Item {
+    pub(super) is_file: bool,
+    pub(super) name: String,
+    pub(super) length: u64,
 }
 
 /// An open file.
@@ -59,27 +76,66 @@ enum Content {
 /// out of it.
 pub(super) fn find(
     root: &Path,
-    wanted: Option<&Wanted>,
+    site: &Site,
+    wanted: &Wanted,
     accepted: &[Encoding],
 ) -> io::Result<Found> {
     let dir = Dir::open_ambient_dir(root, ambient_authority())?;
-    if let Some(wanted) = wanted {
-        let index = match (wanted.name.as_str(), wanted.folder) {
-            ("", _) => INDEX.to_owned(),
-            (name, true) => format!("{name}/{INDEX}"),
-            (name, false) => name.to_owned(),
+    let name = wanted.name.as_str();
+    if !name.is_empty() && !wanted.folder {
+        if let Some(opened) = open_best(&dir, name, accepted)? {
+            return Ok(Found::File(opened));
+        }
+        let has_index = || {
+            INDEXES
+                .iter()
+                .any(|index| is_file(&dir, &format!("{name}/{index}")))
+        };
+        let is_folder = dir.metadata(name).is_ok_and(|found| found.is_dir());
+        return Ok(match is_folder && (site.listing || has_index()) {
+            true => Found::Folder,
+            false => Found::Missing,
+        });
+    }
+    for index in INDEXES {
+        let index = match name {
+            "" => index.to_owned(),
+            name => format!("{name}/{index}"),
         };
         if let Some(opened) = open_best(&dir, &index, accepted)? {
             return Ok(Found::File(opened));
         }
-        if !wanted.folder && !wanted.name.is_empty() {
-            let folder = format!("{}/{INDEX}", wanted.name);
-            if dir.metadata(&folder).is_ok_and(|found| found.is_file()) {
-                return Ok(Found::Folder);
-            }
+    }
+    let at = if name.is_empty() { "." } else { name };
+    if site.listing && dir.metadata(at).is_ok_and(|found| found.is_dir()) {
+        return Ok(Found::List(items(&dir.open_dir(at)?, wanted, site)?));
+    }
+    Ok(Found::Missing)
+}
+
+/// What of a folder is served, folders first.
+fn items(dir: &Dir, wanted: &Wanted, site: &Site) -> io::Result<Vec<Item>> {
+    let mut items = Vec::new();
+    for entry in dir.entries()? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else {
+            continue;
+        };
+        // Links to what is outside, and what is neither file nor folder, are not there.
+        let Ok(metadata) = dir.metadata(&name) else {
+            continue;
+        };
+        let is_shown = resolve(&format!("{}/{name}", wanted.name), site).is_some();
+        if is_shown && (metadata.is_file() || metadata.is_dir()) && items.len() < MOST_ITEMS {
+            items.push(Item {
+                is_file: metadata.is_file(),
+                name,
+                length: metadata.len(),
+            });
         }
     }
-    Ok(Found::Missing(open_best(&dir, NOT_FOUND_PAGE, &[])?))
+    items.sort();
+    Ok(items)
 }
 
 /// Opens the file, or the precompressed neighbour that the client likes best.

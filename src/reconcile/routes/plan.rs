@@ -121,7 +121,7 @@ fn backend(state: &State, destination: &Destination, instance: &Instance) -> Opt
             port: destination.port.unwrap_or(instance.port),
             protocol: destination.protocol,
         },
-        drivers::Backend::Static { root } => Target::Static { root },
+        drivers::Backend::Static { root, site } => Target::Static { root, site },
     };
     Some(Backend {
         app: destination.app,

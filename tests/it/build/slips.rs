@@ -264,6 +264,57 @@ const SLIPS: &[Slip<'static>] = &[
         &[("Staticfile", "root: dist"), ("index.html", "")],
         &["the root \"dist\" is not a folder of the app"],
     ),
+    (
+        "an option that there is not",
+        &[("Staticfile", "push_state: enabled"), ("index.html", "")],
+        &["Staticfile: there is no option push_state: write pushstate"],
+    ),
+    (
+        "a piece of nginx's configuration",
+        &[
+            ("Staticfile", "location_include: includes/*.conf"),
+            ("index.html", ""),
+        ],
+        &[
+            "Staticfile: location_include",
+            "_headers",
+            "-b nginx_buildpack",
+        ],
+    ),
+    (
+        "a configuration of nginx's",
+        &[
+            ("Staticfile", ""),
+            ("nginx/conf/nginx.conf", ""),
+            ("index.html", ""),
+        ],
+        &[
+            "nginx/conf/nginx.conf: no nginx serves this site",
+            "-b nginx_buildpack",
+        ],
+    ),
+    (
+        "a password that is not encrypted",
+        &[
+            ("Staticfile", ""),
+            ("Staticfile.auth", "hong:geheim\n"),
+            ("index.html", ""),
+        ],
+        &[
+            "Staticfile.auth, line 1: the password is not encrypted",
+            "htpasswd -B",
+        ],
+    ),
+    (
+        "a redirect to nowhere",
+        &[("_redirects", "/old /new\n/older\n"), ("index.html", "")],
+        &["_redirects, line 2: it lacks where to"],
+    ),
+    (
+        "a header without a path",
+        &[("_headers", "X-Frame-Options: DENY\n"), ("index.html", "")],
+        &["_headers, line 1: X-Frame-Options: DENY is no path"],
+    ),
     // WebAssembly
     (
         "a module that is no component",

@@ -189,7 +189,10 @@ fn a_site_whose_password_would_not_be_asked_for_is_not_published() {
         .unwrap();
     let told = crate::support::text(&output);
     assert!(!output.status.success(), "{told}");
-    assert!(told.contains("Staticfile.auth is not supported"), "{told}");
+    assert!(
+        told.contains("Staticfile.auth, line 1: the password is not encrypted"),
+        "{told}"
+    );
     assert_ne!(daemon.get("private", "/").0, 200);
     cf.run(&["delete", "private", "-f", "-r"]);
 }

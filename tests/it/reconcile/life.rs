@@ -67,7 +67,7 @@ async fn files_are_routed_without_a_process() {
         .unwrap()
         .clone();
     assert_eq!(entry.backends.len(), 2);
-    let Target::Static { root } = &entry.backends[0].target else {
+    let Target::Static { root, .. } = &entry.backends[0].target else {
         panic!("{entry:?}");
     };
     assert_eq!(

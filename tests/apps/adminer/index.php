@@ -1,0 +1,3 @@
+<?php
+// Debian's package has everything in /usr/share, which apps see.
+require '/usr/share/adminer/adminer.php';
