@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, task::spawn_blocking};
+use tokio::{
+    sync::{Semaphore, watch},
+    task::spawn_blocking,
+};
 
 use super::{
     Config, Request, Source, Staged,
@@ -17,6 +20,7 @@ use super::{
     environment::stack,
     failure,
     folder::Folder,
+    git::Kept,
     leftovers::{Guard, Leftovers},
     log::StagingLog,
     run,
@@ -31,6 +35,9 @@ use crate::{
     sites,
 };
 
+/// Pushes that git reads at a time: each costs memory beside that of apps and builds.
+const PUSHES: usize = 2;
+
 /// Runs builds; clones share it.
 #[derive(Debug, Clone)]
 pub struct Builder {
@@ -41,7 +48,9 @@ pub struct Builder {
     runtimes: watch::Receiver<Arc<Catalog>>,
     pub(super) versions: Arc<Versions>,
     caches: Caches,
-    leftovers: Leftovers,
+    pub(super) leftovers: Leftovers,
+    /// How many pushes git reads at a time.
+    pub(super) pushes: Arc<Semaphore>,
 }
 
 impl Builder {
@@ -65,6 +74,7 @@ impl Builder {
             runtimes,
             versions: Arc::default(),
             leftovers,
+            pushes: Arc::new(Semaphore::new(PUSHES)),
         }
     }
 
@@ -290,13 +300,14 @@ impl Builder {
         self.images.retain(keep, toolchains).await
     }
 
-    /// Removes what is kept for the builds of `app`.
+    /// Removes what is kept for the builds and pushes of `app`.
     ///
     /// # Errors
     /// Where something could not be removed.
     pub async fn forget(&self, app: AppId) -> std::io::Result<()> {
         let caches = self.caches.clone();
-        spawn_blocking(move || caches.remove(app))
+        let kept = Kept::of(&self.config.dir.join(cache::FOLDER), app);
+        spawn_blocking(move || caches.remove(app).and_then(|()| kept.remove()))
             .await
             .unwrap_or_else(|panicked| Err(std::io::Error::other(panicked)))
     }

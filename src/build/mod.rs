@@ -16,6 +16,7 @@ mod disk;
 mod environment;
 mod failure;
 mod folder;
+pub mod git;
 mod image;
 mod leftovers;
 mod listing;
