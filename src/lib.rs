@@ -38,11 +38,14 @@ pub mod identity;
 pub mod actions;
 pub mod reconcile;
 
-// Level 6: the faces.
+// Level 6: what is pushed by git becomes what an app runs.
+pub mod git;
+
+// Level 7: the faces.
 pub mod api;
 pub mod cli;
 pub mod gateway;
 pub mod ssh;
 
-// Level 7: the only place that knows everything.
+// Level 8: the only place that knows everything.
 pub mod serve;

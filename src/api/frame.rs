@@ -45,10 +45,9 @@ pub(super) async fn surround(request: Request, next: Next) -> Response {
     }
     // RFC 9110, 15.5.2: a 401 says how to authenticate.
     if response.status() == StatusCode::UNAUTHORIZED {
-        response.headers_mut().insert(
-            header::WWW_AUTHENTICATE,
-            HeaderValue::from_static("Bearer realm=\"pastina\""),
-        );
+        let bearer = HeaderValue::from_static("Bearer realm=\"pastina\"");
+        let headers = response.headers_mut();
+        headers.entry(header::WWW_AUTHENTICATE).or_insert(bearer);
     }
     response
 }

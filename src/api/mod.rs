@@ -5,6 +5,7 @@ mod answer;
 mod error;
 mod extract;
 mod frame;
+mod git;
 mod log_cache;
 mod networking;
 mod openapi;
@@ -28,6 +29,7 @@ use tokio::sync::{mpsc, watch};
 
 use crate::{
     actions::Actions,
+    git::Git,
     identity::Identity,
     model::{InstanceRestart, Observed},
     wire::platform::Ssh,
@@ -48,6 +50,8 @@ pub struct Api {
     pub streams: Streams,
     /// How to reach instances by SSH, where that is offered.
     pub ssh: Option<Ssh>,
+    /// Takes pushes, where that is offered.
+    pub git: Option<Git>,
 }
 
 /// How a request reached the gateway; put into its extensions there.
@@ -67,6 +71,7 @@ fn endpoints() -> openapi::Router {
         .merge(networking::router())
         .merge(router_groups::router())
         .merge(runtimes::router())
+        .merge(git::router())
         .merge(streams::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())

@@ -36,6 +36,7 @@ use crate::{
     drains::{self, Drains},
     drivers::{self, Drivers},
     gateway::{self, Gateway, access_log},
+    git::{self, Git},
     identity::{self, Identity},
     images::Images,
     logs::{self, Logs},
@@ -169,6 +170,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         clock.clone(),
     );
     let (tabled, tables) = watch::channel(());
+    let (readers, identities) = (builder.clone(), drivers.config().identity);
     let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
         store: store.clone(),
         drivers: drivers.clone(),
@@ -194,6 +196,12 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     });
     let (access, lines) = access_log(ACCESS_LINES);
     tokio::spawn(control::keep_access_lines(lines, logs.clone()));
+    let git = Git::new(git::Deps {
+        actions: actions.clone(),
+        builder: readers,
+        identity: identities,
+        observed: observed.clone(),
+    });
     let door = ssh::open(
         &config,
         crate::ssh::Deps {
@@ -211,6 +219,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         restarts,
         streams: api::Streams::default(),
         ssh: door.as_ref().map(|door| ssh::offered(&config, door)),
+        git: Some(git.clone()),
     });
     let gateway = Gateway::start(
         gateway_config(&config, platform, tables)?,
@@ -246,6 +255,8 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     if let Some(door) = door {
         door.close().await;
     }
+    // What is pushed may take as long as a build, and is begun anew by pushing again.
+    git.stop().await;
     gateway.drain(config.gateway_drain).await;
     if wish == Wish::EndAll {
         tracing::info!("ending the apps as well");

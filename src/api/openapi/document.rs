@@ -76,6 +76,11 @@ pub(super) fn build(entries: &[Entry]) -> Value {
                     "scheme": "basic",
                     "description": "A client of UAA: its name and secret.",
                 },
+                "person": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "A user's name, and their password or an access token.",
+                },
             },
         },
     })
@@ -101,6 +106,7 @@ fn present(entry: &Entry, tag: &str, operation: Operation) -> Value {
         Some(Security::MaybeBearer) => json!([{}, { "bearer": [] }]),
         // A client may as well stand in the form.
         Some(Security::Client) => json!([{ "client": [] }, {}]),
+        Some(Security::Person) => json!([{ "person": [] }, { "bearer": [] }]),
     };
     let mut document = json!({
         "operationId": words::id(method, path),

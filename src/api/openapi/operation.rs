@@ -19,6 +19,8 @@ pub(in crate::api) enum Security {
     MaybeBearer,
     /// A client of UAA, by its name and secret.
     Client,
+    /// A person, by name and password, or whoever has a token.
+    Person,
 }
 
 /// What is known of an operation.

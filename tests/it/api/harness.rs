@@ -121,6 +121,7 @@ impl Platform {
             restarts,
             streams: pastina::api::Streams::default(),
             ssh: None,
+            git: None,
         });
         let mut platform = Self {
             router,

@@ -313,6 +313,10 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
         );
         tokens.push(token);
     }
+    for name in ["home_org", "home_space"] {
+        names.insert(name, "dev".to_owned());
+    }
+    names.insert("any", "shop.git".to_owned());
     let in_space = json!({ "space": to_one(&space) });
     let app = json!({ "name": "app", "relationships": in_space });
     let app = guid(&platform.make("/v3/apps", app).await);

@@ -62,6 +62,8 @@ pub(super) const ROWS: &[Row] = &[
     ("GET", "/openapi.json", PUBLIC, ""),
     ("GET", "/docs", PUBLIC, ""),
     ("GET", "/api/v1/info", PUBLIC, ""),
+    ("GET", "/git/{home_org}/{home_space}/{any}/info/refs?service=git-receive-pack", APP_WRITE, ""),
+    ("POST", "/git/{home_org}/{home_space}/{any}/git-receive-pack", APP_WRITE, ""),
     ("GET", "/v3/apps", ALL, ""),
     ("POST", "/v3/apps", APP_ADD, r#"{"name":"new","relationships":{"space":{"data":{"guid":"{space}"}}}}"#),
     ("GET", "/v3/apps/{app}", SPACE_SEE, ""),

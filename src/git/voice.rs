@@ -1,0 +1,86 @@
+//! What who pushes is told while it happens: git shows each line behind `remote: `.
+
+use std::{convert::Infallible, time::Duration};
+
+use bytes::Bytes;
+use tokio::{sync::mpsc, time::sleep};
+
+use super::packet;
+
+/// Bands of the protocol: what is for git, and what is for the person.
+const DATA: &[u8] = &[1];
+const MESSAGE: &[u8] = &[2];
+/// Bytes of a packet's content beside its band.
+const MOST: usize = 65_000;
+/// A client that takes nothing for so long is told nothing more; the push goes on.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// How often something comes at least, so that nobody on the way takes it for dead.
+const BEAT: Duration = Duration::from_secs(5);
+
+/// Speaks to who pushes.
+#[derive(Debug, Clone)]
+pub(super) struct Voice {
+    to: mpsc::Sender<Bytes>,
+    /// Whether it takes messages at all.
+    bands: bool,
+    heard: bool,
+}
+
+impl Voice {
+    pub(super) const fn new(to: mpsc::Sender<Bytes>, bands: bool) -> Self {
+        Self {
+            to,
+            bands,
+            heard: true,
+        }
+    }
+
+    /// Says something, a line or several.
+    pub(super) async fn say(&mut self, text: impl AsRef<str>) {
+        let text = text.as_ref().trim_end();
+        for line in text.lines() {
+            let mut line = line.to_owned();
+            if line.len() > MOST {
+                let end = (0..=MOST).rev().find(|at| line.is_char_boundary(*at));
+                line.truncate(end.unwrap_or(0));
+            }
+            line.push('\n');
+            self.send(MESSAGE, line.as_bytes()).await;
+        }
+    }
+
+    /// Ends it with `report`.
+    pub(super) async fn end(mut self, report: &[u8]) {
+        if self.bands {
+            for part in report.chunks(MOST) {
+                self.send(DATA, part).await;
+            }
+            self.put(Bytes::from_static(packet::FLUSH)).await;
+        } else {
+            self.put(Bytes::copy_from_slice(report)).await;
+        }
+    }
+
+    /// Keeps the connection alive until it is dropped.
+    pub(super) async fn beat(mut self) -> Infallible {
+        while self.heard {
+            sleep(BEAT).await;
+            self.send(DATA, &[]).await;
+        }
+        std::future::pending().await
+    }
+
+    async fn send(&mut self, band: &[u8], text: &[u8]) {
+        if self.bands {
+            let mut packet = Vec::with_capacity(text.len() + 5);
+            packet::write(&mut packet, &[band, text]);
+            self.put(packet.into()).await;
+        }
+    }
+
+    async fn put(&mut self, bytes: Bytes) {
+        if self.heard {
+            self.heard = self.to.send_timeout(bytes, PATIENCE).await.is_ok();
+        }
+    }
+}
