@@ -208,6 +208,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
             actions: actions.clone(),
             identity: identity.clone(),
             drivers,
+            git: git.clone(),
             clock: clock.clone(),
         },
     )

@@ -4,8 +4,11 @@ use bytes::Bytes;
 use russh::{ChannelId, ChannelWriteHalf, Sig, server::Msg};
 use tokio::sync::mpsc;
 
-use super::{Shared, entry::Guest, gate::Gate, pump};
-use crate::sandbox::{self, Program, Visit, VisitEnd, Window};
+use super::{Shared, entry::Guest, gate::Gate, pump, pusher};
+use crate::{
+    git::Who,
+    sandbox::{self, Program, Visit, VisitEnd, Window},
+};
 
 /// Variables that one channel may set, and their bytes together.
 const VARIABLES: usize = 64;
@@ -133,6 +136,22 @@ impl Channel {
                 }
             };
             finish(&handle, &output, end).await;
+        })
+    }
+}
+
+impl Channel {
+    /// What takes a push on this channel; none where something runs on it already.
+    pub(super) fn push(
+        &mut self,
+        command: String,
+        with: (Shared, Who, Gate),
+        handle: russh::server::Handle,
+    ) -> Option<impl Future<Output = ()> + Send + 'static> {
+        let Ready { input, output, .. } = self.ready.take()?;
+        Some(async move {
+            let code = pusher::serve(with, command, input, &output).await;
+            finish(&handle, &output, VisitEnd::Code(code)).await;
         })
     }
 }

@@ -12,11 +12,12 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use super::{
     Shared,
     channel::{Channel, Control, Input, Wish, number_of},
-    entry::{Guest, enter},
+    entry::{Guest, enter, is_instance},
     forward,
     gate::Gate,
+    pusher,
 };
-use crate::{sandbox::Window, stdx::tasks::Tasks};
+use crate::{git::Who, sandbox::Window, stdx::tasks::Tasks};
 
 /// Channels of one connection: a browser opens a dozen through `-L`.
 const CHANNELS: usize = 64;
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     /// Told when somebody is let in.
     entered: Option<oneshot::Sender<()>>,
     guest: Option<Guest>,
+    /// Somebody who came to push.
+    pusher: Option<Who>,
     channels: HashMap<ChannelId, Open>,
     /// One for each channel, given back when what it leads to has ended.
     places: Arc<Semaphore>,
@@ -57,6 +60,7 @@ impl Connection {
             tasks,
             entered: Some(entered),
             guest: None,
+            pusher: None,
             channels: HashMap::new(),
             places: Arc::new(Semaphore::new(CHANNELS)),
         }
@@ -112,6 +116,30 @@ impl Connection {
     }
 }
 
+impl Connection {
+    /// Takes a push on a channel.
+    fn push(
+        &mut self,
+        id: ChannelId,
+        who: Who,
+        command: String,
+        session: &mut Session,
+    ) -> Result<(), russh::Error> {
+        let with = (Arc::clone(&self.shared), who, self.gate.clone());
+        let handle = session.handle();
+        let pushing = self
+            .session(id)
+            .and_then(|channel| channel.push(command, with, handle));
+        match pushing {
+            Some(pushing) => {
+                self.tasks.spawn("ssh push", pushing);
+                session.channel_success(id)
+            }
+            None => session.channel_failure(id),
+        }
+    }
+}
+
 fn answer(good: bool, id: ChannelId, session: &mut Session) -> Result<(), russh::Error> {
     if good {
         session.channel_success(id)
@@ -132,12 +160,20 @@ impl Handler for Connection {
     type Error = russh::Error;
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
-        let guest = enter(&self.shared, user, password, self.from).await;
-        let Some(guest) = guest else {
-            return Ok(Auth::reject());
-        };
-        guest.note(&self.shared, "Successful remote access by");
-        self.guest = Some(guest);
+        if is_instance(user) {
+            let guest = enter(&self.shared, user, password, self.from).await;
+            let Some(guest) = guest else {
+                return Ok(Auth::reject());
+            };
+            guest.note(&self.shared, "Successful remote access by");
+            self.guest = Some(guest);
+        } else {
+            let who = pusher::enter(&self.shared, user, password, self.from).await;
+            let Some(who) = who else {
+                return Ok(Auth::reject());
+            };
+            self.pusher = Some(who);
+        }
         if let Some(entered) = self.entered.take() {
             let _ = entered.send(());
         }
@@ -243,7 +279,10 @@ impl Handler for Connection {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let command = String::from_utf8_lossy(data).into_owned();
-        self.run(channel, Wish::Command(command), session)
+        match self.pusher.clone() {
+            Some(who) => self.push(channel, who, command, session),
+            None => self.run(channel, Wish::Command(command), session),
+        }
     }
 
     async fn subsystem_request(

@@ -19,6 +19,11 @@ pub(super) struct Wanted {
     pub(super) index: u32,
 }
 
+/// Whether a user name means an instance, and not a person.
+pub(super) fn is_instance(user: &str) -> bool {
+    user.starts_with("cf:")
+}
+
 impl Wanted {
     pub(super) fn parse(user: &str) -> Option<Self> {
         let (process, index) = user.strip_prefix("cf:")?.split_once('/')?;

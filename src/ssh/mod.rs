@@ -2,6 +2,8 @@
 //! proxy has it. Who comes names a process and an instance, and shows a one-time code for a
 //! password; what they start runs in the instance's own sandbox, and what they forward ends
 //! there. Nothing of it reaches the host.
+//!
+//! Who comes under their own name and with their own password pushes by git, and that alone.
 
 mod channel;
 mod connection;
@@ -11,13 +13,14 @@ mod forward;
 mod gate;
 mod key;
 mod pump;
+mod pusher;
 
 pub use door::{Door, DoorError};
 pub use key::KeyError;
 
 use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
-use crate::{actions::Actions, drivers::Drivers, identity::Identity, stdx::clock::Clock};
+use crate::{actions::Actions, drivers::Drivers, git::Git, identity::Identity, stdx::clock::Clock};
 
 /// Where the server listens and keeps what is its own.
 #[derive(Debug, Clone)]
@@ -37,6 +40,8 @@ pub struct Deps {
     pub identity: Identity,
     /// Where instances are.
     pub drivers: Drivers,
+    /// Takes pushes.
+    pub git: Git,
     /// What time it is for them.
     pub clock: Clock,
 }
