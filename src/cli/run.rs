@@ -106,6 +106,7 @@ pub(super) async fn run(verb: Verb, places: &Places, output: &Output) -> Outcome
         Verb::Space(verb) => verbs::place::run(context, Kind::Space, verb).await,
         Verb::User(verb) => verbs::user::run(context, verb).await,
         Verb::Role(verb) => verbs::role::run(context, verb).await,
+        Verb::Git(verb) => verbs::git::run(context, verb).await,
         Verb::Ssh(args) => verbs::ssh::ssh(context, &args).await,
         Verb::NetworkPolicy(verb) => match verb {
             NetworkPolicy::List { source } => {

@@ -125,7 +125,7 @@ impl Api<'_> {
     }
 
     /// An access token that is good for a while.
-    pub(super) async fn token(&self) -> Outcome<String> {
+    pub(crate) async fn token(&self) -> Outcome<String> {
         let now = SystemTime::now();
         let token = self.profile.borrow().access_token.0.clone();
         let now_s = now

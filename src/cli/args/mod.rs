@@ -1,5 +1,6 @@
 //! The client's verbs and flags.
 
+mod git;
 mod people;
 mod quota;
 mod reach;
@@ -7,6 +8,7 @@ mod runs;
 mod service;
 mod ssh;
 
+pub(super) use git::{Git, GitRemote};
 pub(super) use people::{NewPassword, Place, Role, RoleName, User, UserRole};
 pub(super) use quota::{Quota, QuotaLimits};
 pub(super) use reach::{GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup};
@@ -107,6 +109,9 @@ pub enum Verb {
     Broker(Broker),
     /// Open a shell in an instance of an app, run a command there, or reach its ports
     Ssh(Ssh),
+    /// Deploy by `git push`: add the remote, choose the branch
+    #[command(subcommand)]
+    Git(Git),
     /// How much organizations and spaces use, and may use
     #[command(subcommand, visible_alias = "quotas")]
     Quota(Quota),

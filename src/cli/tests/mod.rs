@@ -2,6 +2,7 @@
 
 mod fake;
 mod flows;
+mod git;
 mod push;
 mod quota;
 mod reach;

@@ -6,6 +6,7 @@ pub(super) mod broker;
 pub(super) mod deployment;
 pub(super) mod env;
 pub(super) mod events;
+pub(super) mod git;
 pub(super) mod lifecycle;
 pub(super) mod login;
 pub(super) mod logs;
