@@ -11,6 +11,7 @@ mod e2e_cf;
 mod e2e_deployments;
 mod e2e_doctor;
 mod e2e_droplets;
+mod e2e_git;
 mod e2e_identity;
 mod e2e_kill;
 mod e2e_library;

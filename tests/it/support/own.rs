@@ -1,8 +1,9 @@
 //! Our own command line, with a home of its own.
 
 use std::{
-    path::Path,
-    process::{Command, Output},
+    io::Write as _,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
 };
 
 use serde_json::Value;
@@ -67,6 +68,32 @@ impl<'a> Own<'a> {
         let (line, text) = (arguments.join(" "), text(&output));
         assert_eq!(output.status.code(), Some(code), "pastina {line}:\n{text}");
         text
+    }
+
+    /// The same with `input`.
+    pub(crate) fn output_with(&self, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.command();
+        command
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(input.as_bytes()).unwrap();
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    }
+
+    /// What programs need that run it.
+    pub(crate) fn environment(&self) -> [(String, PathBuf); 2] {
+        [
+            ("PASTINA_RUN_DIR".to_owned(), self.daemon.run_dir()),
+            (
+                "PASTINA_HOME".to_owned(),
+                self.daemon.home().join(&self.name),
+            ),
+        ]
     }
 
     fn command(&self) -> Command {
