@@ -10,6 +10,7 @@ mod control;
 mod daemon;
 pub mod doctor;
 mod ending;
+mod endpoint;
 mod hosts;
 mod logging;
 mod reload;
