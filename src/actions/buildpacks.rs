@@ -14,6 +14,7 @@ use crate::{
     authz::Place,
     blobs::Blob,
     model::{Buildpack, BuildpackId, Job, Metadata, Timestamp},
+    runtimes::Catalog,
     store::{State, Tx},
     wire::buildpack::{Create, Update},
 };
@@ -58,6 +59,7 @@ impl Actions {
             .apply(&mut metadata)
             .map_err(ActionError::Unprocessable)?;
         let now = self.now();
+        let catalog = self.catalog();
         self.store
             .commit(move |tx| {
                 let buildpack = Buildpack {
@@ -74,7 +76,7 @@ impl Actions {
                     updated_at: now,
                 };
                 unique(tx, &buildpack)?;
-                let buildpack = put_at(tx, buildpack, position);
+                let buildpack = put_at(tx, buildpack, position, &catalog);
                 note(tx, caller, "create", &buildpack, now);
                 Ok(buildpack)
             })
@@ -94,6 +96,7 @@ impl Actions {
         caller.need_admin()?;
         let place = body.position.map(position).transpose()?;
         let now = self.now();
+        let catalog = self.catalog();
         self.store
             .commit(move |tx| {
                 let mut buildpack = Buildpack::clone(&*find(tx, id)?);
@@ -119,7 +122,7 @@ impl Actions {
                 buildpack.updated_at = now;
                 unique(tx, &buildpack)?;
                 let place = place.unwrap_or(buildpack.position);
-                let buildpack = put_at(tx, buildpack, place);
+                let buildpack = put_at(tx, buildpack, place, &catalog);
                 note(tx, caller, "update", &buildpack, now);
                 Ok(buildpack)
             })
@@ -137,11 +140,17 @@ impl Actions {
     ) -> Result<Job, ActionError> {
         caller.need_admin()?;
         let now = self.now();
+        let catalog = self.catalog();
         self.store
             .commit(move |tx| {
                 let buildpack = find(tx, id)?;
                 tx.delete(id);
-                let left = in_order(tx);
+                // The one after it comes up, but where a runtime gets its name back.
+                let mut left = places(tx, &catalog);
+                let at = index(buildpack.position);
+                if at < left.len() && !catalog.buildpacks().any(|name| buildpack.is_called(name)) {
+                    left.remove(at);
+                }
                 renumber(tx, &left);
                 note(tx, caller, "delete", &buildpack, now);
                 Ok(finished_job(tx, "buildpack.delete", now))
@@ -203,23 +212,44 @@ fn in_order(state: &State) -> Vec<Arc<Buildpack>> {
     all
 }
 
-/// Puts it in, as the `place`th or the last.
-fn put_at(tx: &mut Tx, mut buildpack: Buildpack, place: u32) -> Buildpack {
-    let mut others = in_order(tx);
-    others.retain(|other| other.id != buildpack.id);
-    let at = usize::try_from(place - 1)
-        .unwrap_or(usize::MAX)
-        .min(others.len());
+/// What is at each place: one of the operator's, or none where the platform's own fill it.
+fn places(state: &State, catalog: &Catalog) -> Vec<Option<Arc<Buildpack>>> {
+    let own = in_order(state);
+    let last = own.last().map_or(0, |last| index(last.position) + 1);
+    let mut places = vec![None; last.max(count(state, catalog))];
+    for buildpack in own {
+        let at = index(buildpack.position);
+        places[at] = Some(buildpack);
+    }
+    places
+}
+
+/// How many buildpacks there are, the platform's own among them.
+fn count(state: &State, catalog: &Catalog) -> usize {
+    let own = || state.buildpacks.values();
+    let names = catalog.buildpacks();
+    own().len()
+        + names
+            .filter(|name| !own().any(|own| own.is_called(name)))
+            .count()
+}
+
+/// Puts it in at `place`, or as the last.
+fn put_at(tx: &mut Tx, mut buildpack: Buildpack, place: u32, catalog: &Catalog) -> Buildpack {
+    let mut others = places(tx, catalog);
+    others.retain(|other| other.as_ref().is_none_or(|other| other.id != buildpack.id));
+    let at = index(place).min(others.len());
     buildpack.position = number(at);
-    others.insert(at, Arc::new(buildpack.clone()));
     tx.put(buildpack.clone());
+    others.insert(at, Some(Arc::new(buildpack.clone())));
     renumber(tx, &others);
     buildpack
 }
 
-/// Gives each its place in the order.
-fn renumber(tx: &mut Tx, order: &[Arc<Buildpack>]) {
+/// Gives each of the operator's its place in the order.
+fn renumber(tx: &mut Tx, order: &[Option<Arc<Buildpack>>]) {
     for (at, buildpack) in order.iter().enumerate() {
+        let Some(buildpack) = buildpack else { continue };
         if buildpack.position != number(at) {
             let mut moved = Buildpack::clone(buildpack);
             moved.position = number(at);
@@ -231,6 +261,11 @@ fn renumber(tx: &mut Tx, order: &[Arc<Buildpack>]) {
 /// The position of the one at `at`.
 fn number(at: usize) -> u32 {
     u32::try_from(at + 1).unwrap_or(u32::MAX)
+}
+
+/// Where the one with this position is.
+fn index(position: u32) -> usize {
+    usize::try_from(position.saturating_sub(1)).unwrap_or(usize::MAX)
 }
 
 fn position(asked: i64) -> Result<u32, ActionError> {

@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::ActionError;
 use crate::{
-    authz::{Grants, Place, Reader, Verb, may},
+    authz::{Grants, Place, Reader, Scope, Verb, may},
     identity::covers,
     model::{
-        ADMIN, ADMIN_READ_ONLY, Actor, GLOBAL_AUDITOR, Metadata, OrgId, Profile, RoleScope,
-        SpaceId, Timestamp, User, UserId, Username, WATCHERS,
+        ADMIN, ADMIN_READ_ONLY, Actor, GLOBAL_AUDITOR, KnownTo, Metadata, OrgId, Profile,
+        RoleScope, SpaceId, Timestamp, User, UserId, Username,
     },
     store::State,
 };
@@ -28,9 +28,11 @@ impl Caller {
     pub fn new(state: &State, user: Arc<User>) -> Self {
         let mut grants = Grants {
             admin: user.admin,
-            watcher: user.admin,
             ..Grants::default()
         };
+        if user.admin {
+            grants.scopes.extend(Scope::ALL);
+        }
         for group in state.groups_of(user.id) {
             let reader = match group.name.as_str() {
                 ADMIN_READ_ONLY => Some(Reader::Admin),
@@ -39,7 +41,10 @@ impl Caller {
             };
             // Of two the one counts that sees more.
             grants.reader = grants.reader.max(reader);
-            grants.watcher |= WATCHERS.contains(&group.name.as_str());
+            let given = |scope: &Scope| scope.groups().contains(&group.name.as_str());
+            grants
+                .scopes
+                .extend(Scope::ALL.iter().filter(|scope| given(scope)));
         }
         let mut roles: BTreeMap<RoleScope, Vec<_>> = BTreeMap::new();
         for role in state.roles_of_user(user.id) {
@@ -64,6 +69,7 @@ impl Caller {
             username: Username::parse("nobody")?,
             origin: String::new(),
             external_id: None,
+            known_to: KnownTo::default(),
             password_hash: None,
             admin: false,
             profile: Profile::default(),
@@ -94,8 +100,10 @@ impl Caller {
         } else {
             self.grants.reader.min(reader)
         };
-        let watches = WATCHERS.iter().any(|scope| has(scope));
-        self.grants.watcher = watches && (own || self.grants.watcher);
+        let held = std::mem::take(&mut self.grants.scopes);
+        let named = |scope: &Scope| scope.groups().iter().any(|group| has(group));
+        let scopes = Scope::ALL.into_iter().filter(named);
+        self.grants.scopes = scopes.filter(|scope| own || held.contains(scope)).collect();
         self.grants.admin &= has(ADMIN);
         self.grants.read_only = !self.grants.admin && !has("cloud_controller.write");
         let reads = has("cloud_controller.read") || has("cloud_controller.write");
@@ -141,6 +149,12 @@ impl Caller {
     #[must_use]
     pub fn may_watch(&self) -> bool {
         may(&self.grants, Verb::ReadAllLogs, Place::Platform)
+    }
+
+    /// Whether the caller may see which ports TCP routes may have.
+    #[must_use]
+    pub fn may_see_router_groups(&self) -> bool {
+        may(&self.grants, Verb::ReadRouterGroups, Place::Platform)
     }
 
     /// Whether the caller may do `verb` in `org`.

@@ -10,19 +10,26 @@ use super::{
 };
 use crate::{
     authz::Place,
-    model::{ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group, GroupId, Timestamp, User, UserId},
+    model::{
+        ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group, GroupId, NETWORK_ADMIN, ROUTER_GROUPS,
+        Timestamp, User, UserId, WATCHERS,
+    },
     store::{State, Tx},
     wire::scim::GroupBody,
 };
 
 /// The groups that every platform has: they give rights, so they cannot be deleted.
-const KNOWN: [(&str, &str); 3] = [
+const KNOWN: [(&str, &str); 7] = [
     (ADMIN, "May do everything"),
     (ADMIN_READ_ONLY, "Sees everything and changes nothing"),
     (
         GLOBAL_AUDITOR,
         "Sees everything but secrets and changes nothing",
     ),
+    (WATCHERS[0], "Reads the logs and metrics of everything"),
+    (WATCHERS[1], "Reads the logs and metrics of everything"),
+    (NETWORK_ADMIN, "Opens any app to any other"),
+    (ROUTER_GROUPS, "Sees which ports TCP routes may have"),
 ];
 
 /// Longest name of a group in characters (UAA's database column).

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{ActionError, Actions, Caller, apps};
 use crate::{
-    authz::Verb,
+    authz::{Place, Verb, may},
     model::{AppId, PeerPolicy, PeerPolicyId, Timestamp},
     store::{State, Tx},
     wire::network_policy::Wanted,
@@ -46,10 +46,13 @@ impl Actions {
         let now = self.now();
         self.store
             .commit(move |tx| {
-                check_all(tx, caller, &wanted)?;
-                for one in wanted {
+                check_all(tx, caller, &wanted, change)?;
+                // Ascending, so that lists have them in the order of the request.
+                let mut ids: Vec<_> = wanted.iter().map(|_| PeerPolicyId::random()).collect();
+                ids.sort_unstable();
+                for (one, id) in wanted.into_iter().zip(ids) {
                     match (change, existing(tx, &one)) {
-                        (PolicyChange::Open, None) => open(tx, caller, &one, now)?,
+                        (PolicyChange::Open, None) => open(tx, caller, &one, id, now)?,
                         (PolicyChange::Close, Some(policy)) => {
                             tx.delete(policy.id);
                             note(tx, caller, "audit.app.network_policy.delete", &policy, now);
@@ -72,9 +75,15 @@ pub enum PolicyChange {
     Close,
 }
 
-fn open(tx: &mut Tx, caller: &Caller, wanted: &Wanted, now: Timestamp) -> Result<(), ActionError> {
+fn open(
+    tx: &mut Tx,
+    caller: &Caller,
+    wanted: &Wanted,
+    id: PeerPolicyId,
+    now: Timestamp,
+) -> Result<(), ActionError> {
     let policy = PeerPolicy {
-        id: PeerPolicyId::random(),
+        id,
         source: wanted.source,
         destination: wanted.destination,
         protocol: wanted.protocol,
@@ -94,20 +103,30 @@ fn open(tx: &mut Tx, caller: &Caller, wanted: &Wanted, now: Timestamp) -> Result
 
 fn may_write(state: &State, caller: &Caller, app: AppId) -> bool {
     let app = state.apps.get(&app);
-    app.is_some_and(|app| caller.may_in_space(state, Verb::WriteApps, app.space))
+    app.is_some_and(|app| caller.may_in_space(state, Verb::ConnectApps, app.space))
 }
 
-/// Passes where all apps are there and the caller's to develop; which one is not is not told.
-fn check_all(state: &State, caller: &Caller, wanted: &[Wanted]) -> Result<(), ActionError> {
+/// Passes where all apps are there and the caller's to develop; which one is not is not told. Who
+/// may connect all apps may close what is gone already, as a plan does that replaces an app.
+fn check_all(
+    state: &State,
+    caller: &Caller,
+    wanted: &[Wanted],
+    change: PolicyChange,
+) -> Result<(), ActionError> {
+    let all = may(&caller.grants, Verb::ConnectApps, Place::Platform);
     let apps: BTreeSet<AppId> = wanted
         .iter()
         .flat_map(|one| [one.source, one.destination])
         .collect();
     for app in apps {
-        match apps::find(state, caller, Verb::WriteApps, app) {
-            Ok(_) => {}
-            Err(ActionError::OrgSuspended) => return Err(ActionError::OrgSuspended),
-            Err(_) => return Err(ActionError::Forbidden),
+        match state.apps.get(&app) {
+            Some(found) if caller.may_in_space(state, Verb::ConnectApps, found.space) => {
+                let space = state.spaces.get(&found.space);
+                space.map_or(Ok(()), |space| caller.need_active(state, space.org))?;
+            }
+            None if all && change == PolicyChange::Close => {}
+            _ => return Err(ActionError::Forbidden),
         }
     }
     Ok(())

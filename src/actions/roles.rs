@@ -7,11 +7,13 @@ use super::{
     audit::{audit, target},
     flags,
     jobs::finished_job,
+    users::known,
 };
 use crate::{
     authz::{Place, Verb},
     model::{
-        Flag, Job, OrgId, Role, RoleId, RoleKind, RoleScope, SpaceId, Timestamp, User, UserId,
+        Flag, Job, KnownTo, OrgId, Role, RoleId, RoleKind, RoleScope, SpaceId, Timestamp, User,
+        UserId,
     },
     store::{State, Tx},
     wire::role::{Create, UserData},
@@ -78,8 +80,12 @@ impl Actions {
                     flags::need(tx, caller, Flag::SetRolesByUsername)?;
                 }
                 let found = find_user(tx, &relationships.user.data)?;
-                let user = found.ok_or_else(|| no_user(&relationships.user.data, scope))?;
+                let mut user = found.ok_or_else(|| no_user(&relationships.user.data, scope))?;
                 check_new(tx, &user, kind, scope)?;
+                if user.known_to == KnownTo::Uaa {
+                    user = known(&user, now);
+                    tx.put(user.clone());
+                }
                 let role = Role {
                     id: RoleId::random(),
                     user: user.id,
@@ -208,7 +214,8 @@ fn find_user(state: &State, wanted: &UserData) -> Result<Option<User>, ActionErr
     if let Some(origin) = wanted.origin.as_deref().filter(|origin| !origin.is_empty()) {
         return Ok(state.user_by_name(name, origin).cloned());
     }
-    let found: Vec<_> = state.users_named(name).collect();
+    let found = state.users_named(name);
+    let found: Vec<_> = found.filter(|user| user.name().is_some()).collect();
     match found.as_slice() {
         [] => Ok(None),
         [user] => Ok(Some((*user).clone())),

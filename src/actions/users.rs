@@ -8,7 +8,9 @@ use super::{ActionError, Actions, Caller, jobs::finished_job};
 use crate::{
     authz::Verb,
     identity::{CLI, end_sessions, end_sessions_of_client},
-    model::{ADMIN, Group, Job, Metadata, Profile, RoleScope, Timestamp, User, UserId, Username},
+    model::{
+        ADMIN, Group, Job, KnownTo, Metadata, Profile, RoleScope, Timestamp, User, UserId, Username,
+    },
     store::{State, Tx},
     wire::user::{Create, Scim, Update},
 };
@@ -24,9 +26,36 @@ impl Actions {
         let state = self.store.state();
         let users = state.users.values();
         users
-            .filter(|user| may_see(&state, caller, user.id))
+            .filter(|user| user.known_to != KnownTo::Uaa && may_see(&state, caller, user.id))
             .cloned()
             .collect()
+    }
+
+    /// The users whom UAA's part knows.
+    ///
+    /// # Errors
+    /// Where the caller may not.
+    pub fn logins(&self, caller: &Caller) -> Result<Vec<Arc<User>>, ActionError> {
+        caller.need_admin()?;
+        let state = self.store.state();
+        let users = state.users.values();
+        Ok(users
+            .filter(|user| user.name().is_some())
+            .cloned()
+            .collect())
+    }
+
+    /// A user whom UAA's part knows: admins see all, others themselves.
+    ///
+    /// # Errors
+    /// Where the caller may not, or [`ActionError::NotFound`].
+    pub fn login(&self, caller: &Caller, id: UserId) -> Result<Arc<User>, ActionError> {
+        if caller.user.id != id {
+            caller.need_admin()?;
+        }
+        let state = self.store.state();
+        let user = state.users.get(&id).filter(|user| user.name().is_some());
+        user.cloned().ok_or(ActionError::NotFound("User"))
     }
 
     /// The user, if the caller may see them.
@@ -38,35 +67,25 @@ impl Actions {
         state
             .users
             .get(&id)
-            .filter(|user| may_see(&state, caller, user.id))
+            .filter(|user| user.known_to != KnownTo::Uaa && may_see(&state, caller, user.id))
             .cloned()
             .ok_or(ActionError::NotFound("User"))
     }
 
-    /// Makes a user known to the control API: one that UAA's part has made, who is known
-    /// already, or one whom another identity provider will vouch for.
+    /// Makes a user known to the control API: by a guid, be it of one whom UAA's part knows or
+    /// not, or by the name that another identity provider will vouch for.
     ///
     /// # Errors
-    /// Where the caller may not, or there is no such user.
+    /// Where the caller may not, or the user is known already.
     pub async fn create_user(&self, caller: &Caller, body: Create) -> Result<User, ActionError> {
         caller.need_admin()?;
         let now = self.now();
         self.store
             .commit(move |tx| {
-                let user = match (body.guid, body.username, body.origin) {
-                    (Some(guid), None, None) => guid
-                        .parse()
-                        .ok()
-                        .and_then(|id: UserId| tx.users.get(&id))
-                        .map(|user| User::clone(user))
-                        .ok_or_else(|| {
-                            ActionError::Unprocessable(format!(
-                                "No user exists with the guid '{guid}'. Create the user first: \
-                                 POST /Users."
-                            ))
-                        })?,
+                let mut user = match (body.guid, body.username, body.origin) {
+                    (Some(guid), None, None) => by_guid(tx, &guid, now)?,
                     (None, Some(name), Some(origin)) if origin != ORIGIN => {
-                        fresh(tx, &name, &origin, None, now)?
+                        by_name(tx, &name, &origin, now)?
                     }
                     (None, Some(_), Some(_)) => {
                         return Err(ActionError::Unprocessable(
@@ -79,7 +98,6 @@ impl Actions {
                         ));
                     }
                 };
-                let mut user = user;
                 body.metadata
                     .apply(&mut user.metadata)
                     .map_err(ActionError::Unprocessable)?;
@@ -155,6 +173,7 @@ impl Actions {
             .commit(move |tx| {
                 let mut user = fresh(tx, username, origin, password_hash, now)?;
                 user.profile = profile;
+                user.known_to = KnownTo::Uaa;
                 tx.put(user.clone());
                 Ok(user)
             })
@@ -340,6 +359,7 @@ pub(super) fn fresh(
         username,
         origin: origin.to_owned(),
         external_id: None,
+        known_to: KnownTo::default(),
         password_hash,
         admin: false,
         profile: Profile::default(),
@@ -347,6 +367,43 @@ pub(super) fn fresh(
         created_at: now,
         updated_at: now,
     })
+}
+
+/// The user with this guid, as the control API is to know them.
+fn by_guid(state: &State, guid: &str, now: Timestamp) -> Result<User, ActionError> {
+    let id: UserId = guid.parse().map_err(|_| {
+        ActionError::Unprocessable(format!(
+            "The guid '{guid}' is none that users have here: it has to be a UUID."
+        ))
+    })?;
+    match state.users.get(&id) {
+        None => Ok(User {
+            id,
+            known_to: KnownTo::Api,
+            ..fresh(state, guid, "", None, now)?
+        }),
+        Some(user) if user.known_to == KnownTo::Uaa => Ok(known(user, now)),
+        Some(_) => Err(ActionError::Unprocessable(format!(
+            "User with guid '{guid}' already exists."
+        ))),
+    }
+}
+
+/// The user of another origin, as the control API is to know them.
+fn by_name(state: &State, name: &str, origin: &str, now: Timestamp) -> Result<User, ActionError> {
+    match state.user_by_name(name, origin) {
+        Some(user) if user.known_to == KnownTo::Uaa => Ok(known(user, now)),
+        _ => fresh(state, name, origin, None, now),
+    }
+}
+
+/// A user of UAA's part whom the control API knows from now on.
+pub(super) fn known(user: &User, now: Timestamp) -> User {
+    User {
+        known_to: KnownTo::Both,
+        updated_at: now,
+        ..user.clone()
+    }
 }
 
 fn find(state: &State, id: UserId) -> Result<User, ActionError> {

@@ -14,7 +14,7 @@ use super::{
     extract::{Auth, RawQuery, parameters},
     openapi::{Answers, Operation, Router, get},
 };
-use crate::wire::router_group;
+use crate::{actions::Caller, model::ROUTER_GROUPS, wire::router_group};
 
 pub(super) fn router() -> Router {
     Router::new()
@@ -57,11 +57,24 @@ impl Answers for Refusal {
     }
 }
 
+/// The routing API answers with 401 where a token is good but lacks its scope.
+fn need_scope(caller: &Caller) -> Result<(), Refusal> {
+    if caller.may_see_router_groups() {
+        return Ok(());
+    }
+    Err(Refusal {
+        status: StatusCode::UNAUTHORIZED,
+        name: "UnauthorizedError",
+        message: format!("Token does not have '{ROUTER_GROUPS}' scope"),
+    })
+}
+
 async fn list(
     State(api): State<Api>,
-    Auth(_): Auth,
+    Auth(caller): Auth,
     query: RawQuery<Named>,
 ) -> Result<Json<Value>, Refusal> {
+    need_scope(&caller)?;
     let query = query.parse().map_err(|_| Refusal {
         status: StatusCode::BAD_REQUEST,
         name: "ProcessRequestError",
@@ -80,9 +93,10 @@ async fn list(
 
 async fn show(
     State(api): State<Api>,
-    Auth(_): Auth,
+    Auth(caller): Auth,
     Path(guid): Path<String>,
 ) -> Result<Json<Value>, Refusal> {
+    need_scope(&caller)?;
     match api.actions.config.tcp_ports {
         Some(ports) if guid == router_group::GUID => Ok(Json(router_group::present(ports))),
         _ => Err(Refusal::not_found(&guid)),

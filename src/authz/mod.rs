@@ -4,7 +4,7 @@ mod rules;
 
 use std::collections::BTreeMap;
 
-use crate::model::{OrgId, RoleKind, RoleScope, SpaceId};
+use crate::model::{NETWORK_ADMIN, OrgId, ROUTER_GROUPS, RoleKind, RoleScope, SpaceId, WATCHERS};
 
 /// What a caller holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -13,8 +13,8 @@ pub struct Grants {
     pub admin: bool,
     /// May see what is everybody's, and change nothing by it.
     pub reader: Option<Reader>,
-    /// May read the logs and metrics of everything.
-    pub watcher: bool,
+    /// What scopes give everywhere, whatever the roles.
+    pub scopes: Vec<Scope>,
     /// Changes nothing, whatever else they hold.
     pub read_only: bool,
     /// Roles by where they hold.
@@ -22,6 +22,32 @@ pub struct Grants {
     /// Organizations of the spaces in which there is a role: seeing a space shows its
     /// organization.
     pub orgs_of_spaces: Vec<OrgId>,
+}
+
+/// What a scope of UAA's part gives everywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// Reading the logs and metrics of everything.
+    Logs,
+    /// Opening any app to any other.
+    Policies,
+    /// Seeing which ports TCP routes may have.
+    RouterGroups,
+}
+
+impl Scope {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Logs, Self::Policies, Self::RouterGroups];
+
+    /// The groups whose members have it, which are the scopes of clients that do.
+    #[must_use]
+    pub const fn groups(self) -> &'static [&'static str] {
+        match self {
+            Self::Logs => &WATCHERS,
+            Self::Policies => &[NETWORK_ADMIN],
+            Self::RouterGroups => &[ROUTER_GROUPS],
+        }
+    }
 }
 
 /// Who sees the whole platform without being able to change it.
@@ -48,8 +74,10 @@ pub enum Verb {
     ReadRoutes,
     /// Rename a space, manage its people and settings.
     UpdateSpace,
-    /// Create, change and delete apps, routes, packages, services; open apps to each other.
+    /// Create, change and delete apps, routes, packages, services.
     WriteApps,
+    /// Open apps to each other.
+    ConnectApps,
     /// Start, stop, scale and restart existing apps, map routes, bind services.
     OperateApps,
     /// See environment variables and manifests.
@@ -62,6 +90,8 @@ pub enum Verb {
     ReadLogs,
     /// Read logs and metrics of everything at once.
     ReadAllLogs,
+    /// See the ports that TCP routes may have.
+    ReadRouterGroups,
     /// What only admins may do: organizations, shared domains, users.
     Administer,
 }
@@ -89,7 +119,10 @@ pub fn may(grants: &Grants, verb: Verb, place: Place) -> bool {
         return true;
     }
     let rule = rules::of(verb);
-    if grants.watcher && rule.watched {
+    if rule
+        .scope
+        .is_some_and(|scope| grants.scopes.contains(&scope))
+    {
         return true;
     }
     if grants.read_only && rule.writes {

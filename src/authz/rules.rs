@@ -1,6 +1,6 @@
 //! The table: which role allows what (Cloud Foundry API v3, "Permitted roles" of each endpoint).
 
-use super::{Reader, Verb};
+use super::{Reader, Scope, Verb};
 use crate::model::RoleKind::{
     self, OrganizationAuditor, OrganizationBillingManager, OrganizationManager, OrganizationUser,
     SpaceAuditor, SpaceDeveloper, SpaceManager, SpaceSupporter,
@@ -20,8 +20,8 @@ pub(super) struct Rule {
     pub(super) in_space: &'static [RoleKind],
     /// Whether any role in any space of the organization is enough.
     pub(super) any_space: bool,
-    /// Whether whoever watches everything may it everywhere.
-    pub(super) watched: bool,
+    /// The scope that gives it everywhere.
+    pub(super) scope: Option<Scope>,
     /// Who may it everywhere.
     pub(super) readers: &'static [Reader],
 }
@@ -47,11 +47,11 @@ const NONE: Rule = Rule {
     of_org_in_space: NOBODY,
     in_space: NOBODY,
     any_space: false,
-    watched: false,
+    scope: None,
     readers: &[],
 };
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 16] = [
     Rule {
         verb: Verb::ReadOrg,
         writes: false,
@@ -104,6 +104,12 @@ const RULES: [Rule; 14] = [
         ..NONE
     },
     Rule {
+        verb: Verb::ConnectApps,
+        in_space: DEVELOPER,
+        scope: Some(Scope::Policies),
+        ..NONE
+    },
+    Rule {
         verb: Verb::OperateApps,
         in_space: OPERATORS,
         ..NONE
@@ -137,14 +143,20 @@ const RULES: [Rule; 14] = [
         writes: false,
         of_org_in_space: MANAGER,
         in_space: ALL_OF_SPACE,
-        watched: true,
+        scope: Some(Scope::Logs),
         readers: BOTH,
         ..NONE
     },
     Rule {
         verb: Verb::ReadAllLogs,
         writes: false,
-        watched: true,
+        scope: Some(Scope::Logs),
+        ..NONE
+    },
+    Rule {
+        verb: Verb::ReadRouterGroups,
+        writes: false,
+        scope: Some(Scope::RouterGroups),
         ..NONE
     },
     NONE,

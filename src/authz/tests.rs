@@ -1,6 +1,6 @@
 use super::*;
 
-const VERBS: [Verb; 14] = [
+const VERBS: [Verb; 16] = [
     Verb::ReadOrg,
     Verb::ReadDomains,
     Verb::WriteOrg,
@@ -8,12 +8,14 @@ const VERBS: [Verb; 14] = [
     Verb::ReadRoutes,
     Verb::UpdateSpace,
     Verb::WriteApps,
+    Verb::ConnectApps,
     Verb::OperateApps,
     Verb::ReadSecrets,
     Verb::ReadCredentials,
     Verb::ReadEvents,
     Verb::ReadLogs,
     Verb::ReadAllLogs,
+    Verb::ReadRouterGroups,
     Verb::Administer,
 ];
 
@@ -217,11 +219,12 @@ fn who_reads_everywhere_changes_nothing() {
                 Verb::WriteOrg
                     | Verb::UpdateSpace
                     | Verb::WriteApps
+                    | Verb::ConnectApps
                     | Verb::OperateApps
                     | Verb::Administer
             );
             let expected = !writes
-                && verb != Verb::ReadAllLogs
+                && !matches!(verb, Verb::ReadAllLogs | Verb::ReadRouterGroups)
                 && (reader == Reader::Admin || !secrets.contains(&verb));
             for place in [Place::Platform, Place::Org(world.org), world.here()] {
                 assert_eq!(may(&grants, verb, place), expected, "{reader:?} {verb:?}");
@@ -231,17 +234,22 @@ fn who_reads_everywhere_changes_nothing() {
 }
 
 #[test]
-fn who_watches_everything_reads_logs_alone() {
+fn a_scope_gives_its_own_right_everywhere_and_no_other() {
     let world = World::new();
-    let grants = Grants {
-        watcher: true,
-        read_only: true,
-        ..Grants::default()
-    };
-    for verb in VERBS {
-        let expected = matches!(verb, Verb::ReadLogs | Verb::ReadAllLogs);
-        for place in [Place::Platform, world.here()] {
-            assert_eq!(may(&grants, verb, place), expected, "{verb:?}");
+    let check = |scope: Scope, given: &[Verb]| {
+        let grants = Grants {
+            scopes: vec![scope],
+            read_only: true,
+            ..Grants::default()
+        };
+        for verb in VERBS {
+            for place in [Place::Platform, world.here()] {
+                let expected = given.contains(&verb);
+                assert_eq!(may(&grants, verb, place), expected, "{scope:?} {verb:?}");
+            }
         }
-    }
+    };
+    check(Scope::Logs, &[Verb::ReadLogs, Verb::ReadAllLogs]);
+    check(Scope::Policies, &[Verb::ConnectApps]);
+    check(Scope::RouterGroups, &[Verb::ReadRouterGroups]);
 }

@@ -45,7 +45,7 @@ pub struct Builder {
     pub(super) blobs: Blobs,
     logs: Logs,
     pub(super) images: Images,
-    runtimes: watch::Receiver<Arc<Catalog>>,
+    pub(super) runtimes: watch::Receiver<Arc<Catalog>>,
     pub(super) versions: Arc<Versions>,
     caches: Caches,
     pub(super) leftovers: Leftovers,
@@ -197,7 +197,7 @@ impl Builder {
         Ok((staged, lease))
     }
 
-    async fn decide(
+    pub(super) async fn decide(
         &self,
         request: &Arc<Request>,
         folder: &Folder,

@@ -81,9 +81,17 @@ impl Builder {
         log: &StagingLog,
     ) -> Result<Option<(Classic, String)>, Failure> {
         let asked = request.classic.iter().filter(|classic| classic.enabled);
-        let asked: Vec<&Classic> = asked.collect();
+        let mut asked: Vec<&Classic> = asked.collect();
         if asked.is_empty() || !request.lifecycle.buildpacks.is_empty() {
             return Ok(None);
+        }
+        if asked.iter().any(|classic| classic.behind > 0) {
+            // Those behind the runtime that would have it need not be asked.
+            let first = self.recognised(request, folder).await;
+            asked.retain(|classic| first.is_none_or(|first| classic.behind <= first));
+            if asked.is_empty() {
+                return Ok(None);
+            }
         }
         let known = request.classic.clone();
         let dir = self.config.dir.join(classic::FOLDER);
@@ -113,6 +121,19 @@ impl Builder {
         })
         .await?;
         Ok(detected.and_then(|(at, said)| Some(((*asked.get(at)?).clone(), said))))
+    }
+
+    /// The place, among the platform's own buildpacks, of the one that would build the app.
+    async fn recognised(&self, request: &Arc<Request>, folder: &Folder) -> Option<usize> {
+        let decision = self.decide(request, folder, None).await.ok()?;
+        let name = decision.runtimes.last()?.buildpack().to_owned();
+        let catalog = self.runtimes.borrow().clone();
+        let is_taken = |name: &str| {
+            let mut own = request.classic.iter();
+            own.any(|own| own.name.eq_ignore_ascii_case(name))
+        };
+        let mut free = catalog.buildpacks().filter(|name| !is_taken(name));
+        free.position(|free| free == name)
     }
 
     /// The buildpacks with these digests, unpacked, as a sandbox sees them.

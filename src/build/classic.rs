@@ -43,6 +43,8 @@ pub struct Classic {
     pub sha256: String,
     /// Whether it is asked where an app names no buildpack.
     pub enabled: bool,
+    /// How many of the platform's own come before it.
+    pub behind: usize,
 }
 
 /// Which one a step is about.

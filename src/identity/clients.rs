@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::{Identity, LoginError, Password, Start, Tokens};
 use crate::{
-    model::{Client, ClientId, Metadata, Profile, Timestamp, User, UserId, Username},
+    model::{Client, ClientId, KnownTo, Metadata, Profile, Timestamp, User, UserId, Username},
     store::State,
 };
 
@@ -177,6 +177,7 @@ pub(super) fn user_of(client: &Client) -> Option<User> {
         username: Username::parse(client.name.clone()).ok()?,
         origin: "client".to_owned(),
         external_id: None,
+        known_to: KnownTo::default(),
         password_hash: None,
         admin: client
             .authorities

@@ -10,7 +10,7 @@ use super::{
     claims::{CLIENT_CREDENTIALS, Claims, Issue, REFRESH, RefreshClaims},
 };
 use crate::{
-    model::{ADMIN, RefreshToken, Timestamp, TokenId, User, UserId},
+    model::{ADMIN, KnownTo, RefreshToken, Timestamp, TokenId, User, UserId},
     store::{State, Tx},
 };
 
@@ -360,6 +360,14 @@ fn begin(tx: &mut Tx, user: &User, new: RefreshToken, now: Timestamp) -> Result<
         && super::clients::client_of(tx, user.id).is_some();
     if !same && !own {
         return Err(LoginError::BadCredentials);
+    }
+    if let Some(found) = known.filter(|found| found.known_to == KnownTo::Uaa) {
+        // Who comes with a token of their own is known to the control API.
+        let found = User {
+            known_to: KnownTo::Both,
+            ..User::clone(found)
+        };
+        tx.put(found);
     }
     let mut sessions: Vec<_> = tx
         .tokens_of(user.id)

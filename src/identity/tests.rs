@@ -2,7 +2,7 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 
 use super::*;
 use crate::{
-    model::{Metadata, Profile, UserId, Username},
+    model::{KnownTo, Metadata, Profile, UserId, Username},
     store::StoreError,
 };
 
@@ -22,6 +22,7 @@ async fn with_user(name: &str, password: &str) -> (Identity, Store) {
         username: Username::parse(name).unwrap(),
         origin: "uaa".to_owned(),
         external_id: None,
+        known_to: KnownTo::default(),
         password_hash: Some(hash),
         admin: false,
         profile: Profile::default(),

@@ -13,7 +13,8 @@ pub struct Buildpack {
     pub name: String,
     /// The stack that it is for; none for any.
     pub stack: Option<String>,
-    /// Its place in the order in which they are asked, from 1.
+    /// Its place in the order in which they are asked, from 1; the platform's own have the places
+    /// that the operator's leave.
     pub position: u32,
     /// Whether it is used at all.
     pub enabled: bool,
@@ -43,4 +44,9 @@ impl Buildpack {
     pub fn is_for(&self, stack: &str) -> bool {
         self.stack.as_deref().is_none_or(|own| own == stack)
     }
+}
+
+/// The places of what comes with the platform: those that are not `taken`.
+pub fn free_places(taken: &[u32]) -> impl Iterator<Item = u32> {
+    (1..).filter(|place| !taken.contains(place))
 }

@@ -12,6 +12,10 @@ pub const GLOBAL_AUDITOR: &str = "cloud_controller.global_auditor";
 pub const ADMIN_READ_ONLY: &str = "cloud_controller.admin_read_only";
 /// Read the logs and metrics of everything: for nozzles, and for readers of log-cache.
 pub const WATCHERS: [&str; 2] = ["doppler.firehose", "logs.admin"];
+/// Opens any app to any other.
+pub const NETWORK_ADMIN: &str = "network.admin";
+/// Sees which ports TCP routes may have.
+pub const ROUTER_GROUPS: &str = "routing.router_groups.read";
 /// May do everything.
 pub const ADMIN: &str = "cloud_controller.admin";
 

@@ -54,7 +54,7 @@ pub use broker::{
     Offering, OfferingTerms, Orphan, Plan, PlanTerms, Schemas, ServiceUsage, Stage, UsageState,
 };
 pub use build::{Build, BuildState, Failure};
-pub use buildpack::Buildpack;
+pub use buildpack::{Buildpack, free_places};
 pub use client::Client;
 pub use deployment::{Deployment, DeploymentOptions, DeploymentState, Strategy};
 pub use domain::Domain;
@@ -63,7 +63,9 @@ pub use env_group::EnvGroup;
 pub use event::{Actor, Event, EventTarget};
 pub use flag::{FeatureFlag, Flag};
 pub use grants::{named_by, named_in};
-pub use group::{ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group, WATCHERS};
+pub use group::{
+    ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group, NETWORK_ADMIN, ROUTER_GROUPS, WATCHERS,
+};
 pub use health::{HealthCheck, HealthKind, ReadinessCheck};
 pub use id::{
     AppId, AppUsageId, BindingId, BrokerId, BuildId, BuildpackId, ClientId, DeploymentId,
@@ -111,4 +113,4 @@ pub use space::Space;
 pub use stack::{Stack, StackState};
 pub use task::{Task, TaskState};
 pub use timestamp::Timestamp;
-pub use user::{Profile, RefreshToken, User};
+pub use user::{KnownTo, Profile, RefreshToken, User};

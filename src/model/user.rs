@@ -21,6 +21,9 @@ pub struct User {
     pub password_hash: Option<String>,
     /// May do everything (`cloud_controller.admin`).
     pub admin: bool,
+    /// Which parts of the platform know them.
+    #[serde(default, skip_serializing_if = "KnownTo::is_both")]
+    pub known_to: KnownTo,
     /// What else UAA's part knows of them.
     #[serde(default, skip_serializing_if = "Profile::is_empty")]
     pub profile: Profile,
@@ -30,6 +33,29 @@ pub struct User {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+}
+
+/// Which parts of the platform know a user. As in Cloud Foundry they learn of one apart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KnownTo {
+    /// UAA's part and the control API.
+    #[default]
+    Both,
+    /// UAA's part alone, until the control API is told of them or they log in.
+    Uaa,
+    /// The control API alone, which was told no more than a guid; that stands for a name, too.
+    Api,
+}
+
+impl KnownTo {
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "serde passes a reference"
+    )]
+    fn is_both(&self) -> bool {
+        *self == Self::Both
+    }
 }
 
 /// What people say of themselves, and what UAA's part says of them (SCIM 1.1, User Schema).
@@ -63,6 +89,12 @@ impl Profile {
 }
 
 impl User {
+    /// The name to log in by; none of those who are but a guid.
+    #[must_use]
+    pub fn name(&self) -> Option<&Username> {
+        (self.known_to != KnownTo::Api).then_some(&self.username)
+    }
+
     /// Where mail reaches them, as far as that is known.
     #[must_use]
     pub fn email(&self) -> &str {

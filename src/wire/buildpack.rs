@@ -59,7 +59,7 @@ pub fn runtime_guid(number: usize) -> Uuid {
 
 /// The runtime `name`, the `number`th of them, tried at `position` (both from 1).
 #[must_use]
-pub fn present_runtime(name: &str, number: usize, position: usize, base: &Base) -> Value {
+pub fn present_runtime(name: &str, number: usize, position: u32, base: &Base) -> Value {
     let guid = runtime_guid(number);
     let since = Timestamp::default().to_string();
     json!({

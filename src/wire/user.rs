@@ -38,9 +38,9 @@ pub fn present(user: &User, base: &Base) -> Value {
         "guid": user.id.to_string(),
         "created_at": user.created_at.to_string(),
         "updated_at": user.updated_at.to_string(),
-        "username": user.username,
+        "username": user.name(),
         "presentation_name": user.username,
-        "origin": user.origin,
+        "origin": user.name().map(|_| &user.origin),
         "metadata": shared::metadata(&user.metadata),
         "links": Links::new(base).to("self", &format!("/v3/users/{}", user.id)).json(),
     })

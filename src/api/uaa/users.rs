@@ -152,8 +152,7 @@ async fn list(
     Auth(caller): Auth,
     query: ScimQuery,
 ) -> Result<Json<Value>, Refusal> {
-    caller.need_admin()?;
-    let mut users = api.actions.users(&caller);
+    let mut users = api.actions.logins(&caller)?;
     users.sort_by_key(|user| (user.created_at, user.id));
     page(
         &query.0,
@@ -216,7 +215,7 @@ async fn show(
     }
     let user = api
         .actions
-        .user(&caller, wanted)
+        .login(&caller, wanted)
         .map_err(|_| Refusal::no_user(&id))?;
     Ok(Json(present(&api, &user)))
 }
@@ -301,7 +300,7 @@ async fn set_status(
     let status: Status = body(request).await?;
     let user = api
         .actions
-        .user(&caller, parse(&id)?)
+        .login(&caller, parse(&id)?)
         .map_err(|_| Refusal::no_user(&id))?;
     match status.locked {
         Some(false) => api.identity.unlock(&user),

@@ -1,4 +1,4 @@
-//! `/v3/buildpacks`: those of the operator, and behind them the runtimes, for reading.
+//! `/v3/buildpacks`: those of the operator, and among them the runtimes, for reading.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::{
         openapi::{Router, get, post},
         raw::Multipart,
     },
-    model::{Buildpack, BuildpackId, Timestamp},
+    model::{Buildpack, BuildpackId, Timestamp, free_places},
     wire::{self, Query, Selector, buildpack, paginate, platform::STACK_NAME},
 };
 
@@ -41,11 +41,18 @@ enum Entry {
     Runtime {
         name: String,
         number: usize,
-        position: usize,
+        position: u32,
     },
 }
 
 impl Entry {
+    fn position(&self) -> u32 {
+        match self {
+            Self::Own(own) => own.position,
+            Self::Runtime { position, .. } => *position,
+        }
+    }
+
     fn name(&self) -> &str {
         match self {
             Self::Own(own) => &own.name,
@@ -94,25 +101,26 @@ impl Entry {
     }
 }
 
-/// The operator's, then the runtimes but those whose name the operator has taken.
+/// The operator's, and in the places that they leave the runtimes, but those whose name the
+/// operator has taken.
 fn all(api: &Api) -> Vec<Entry> {
     let own = api.actions.buildpacks();
     let catalog = api.actions.catalog();
     let names = catalog.buildpacks().map(str::to_owned).enumerate();
     let free = names.filter(|(_, name)| !own.iter().any(|own| own.is_called(name)));
-    let runtimes: Vec<_> = free
-        .zip(own.len() + 1..)
-        .map(|((at, name), position)| Entry::Runtime {
+    let taken: Vec<_> = own.iter().map(|own| own.position).collect();
+    let runtimes = free.zip(free_places(&taken)).map(|((at, name), position)| {
+        let number = at + 1;
+        Entry::Runtime {
             name,
-            number: at + 1,
+            number,
             position,
-        })
-        .collect();
-    own.iter()
-        .cloned()
-        .map(Entry::Own)
-        .chain(runtimes)
-        .collect()
+        }
+    });
+    let mut all: Vec<_> = runtimes.collect();
+    all.extend(own.into_iter().map(Entry::Own));
+    all.sort_by_key(Entry::position);
+    all
 }
 
 async fn list(

@@ -69,12 +69,16 @@ fn list_where(
     let parts = query.values("partial_usernames");
     let mut users = api.actions.users(caller);
     users.retain(|user| {
-        let name = user.username.to_lowercase();
-        names.passes_name(&user.username)
+        // Who is but a guid has no name that could be asked for.
+        let name = user.name().map_or("", |name| name);
+        let lower = name.to_lowercase();
+        names.passes_name(name)
             && origins.passes(&user.origin)
-            && parts
-                .as_ref()
-                .is_none_or(|parts| parts.iter().any(|part| name.contains(&part.to_lowercase())))
+            && parts.as_ref().is_none_or(|parts| {
+                parts
+                    .iter()
+                    .any(|part| lower.contains(&part.to_lowercase()))
+            })
             && is_wanted(user)
     });
     arrange(&query, &mut users, &[])?;

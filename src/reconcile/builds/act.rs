@@ -195,15 +195,19 @@ fn forgets(state: &State, app: &App, build: &Build) -> bool {
 fn classic(state: &State, stack: Option<&str>) -> Vec<Classic> {
     let stack = stack.unwrap_or(STACK_NAME);
     let mut all: Vec<_> = state.buildpacks.values().collect();
-    all.retain(|buildpack| buildpack.is_for(stack));
     all.sort_by_key(|buildpack| (buildpack.position, buildpack.id));
-    let with_bits = all.into_iter().filter_map(|buildpack| {
-        Some(Classic {
-            name: buildpack.name.clone(),
-            sha256: buildpack.bits.clone()?,
-            enabled: buildpack.enabled,
-        })
-    });
+    let with_bits = all
+        .into_iter()
+        .enumerate()
+        .filter_map(|(before, buildpack)| {
+            let places = usize::try_from(buildpack.position).ok()?.saturating_sub(1);
+            buildpack.is_for(stack).then_some(Classic {
+                name: buildpack.name.clone(),
+                sha256: buildpack.bits.clone()?,
+                enabled: buildpack.enabled,
+                behind: places.saturating_sub(before),
+            })
+        });
     with_bits.collect()
 }
 

@@ -231,6 +231,14 @@ impl Platform {
         (guid_at(&user, "id"), token)
     }
 
+    /// Puts a user into one of the groups that every platform has.
+    pub(super) async fn enter(&self, group: &str, user: &str) {
+        let filter = format!("/Groups?filter=displayName+eq+%22{group}%22");
+        let group = guid_at(&self.get(&filter).await["resources"][0], "id");
+        let member = json!({ "origin": "uaa", "type": "USER", "value": user });
+        self.make(&format!("/Groups/{group}/members"), member).await;
+    }
+
     /// Gives a role; its guid.
     pub(super) async fn role(&self, kind: &str, user: &str, place: &str) -> String {
         let scope = if kind.starts_with("space") {

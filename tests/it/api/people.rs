@@ -116,7 +116,10 @@ async fn users_come_and_go_as_the_cli_does_it() {
     assert_eq!(platform.get(filter).await["totalResults"], 0);
     let (ann, token) = platform.user("ann").await;
     assert_eq!(platform.get(filter).await["resources"][0]["id"], ann);
-    platform.make("/v3/users", json!({ "guid": ann })).await;
+    let known = json!({ "guid": ann });
+    let answer = platform.call(&platform.admin, "POST", "/v3/users", known);
+    let refusal = answer.await.refusal(422);
+    assert_eq!(refusal, format!("User with guid '{ann}' already exists."));
     let again = json!({ "userName": "ANN", "password": PASSWORD });
     let answer = platform
         .call(&platform.admin, "POST", "/Users", again)

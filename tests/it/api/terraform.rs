@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::harness::{Platform, guid, to_one};
+use super::harness::{PASSWORD, Platform, all, guid, to_one};
 
 #[tokio::test]
 async fn nothing_is_said_in_its_own_way() {
@@ -93,4 +93,157 @@ async fn quotas_come_back_as_they_were_sent() {
         of_space["relationships"]["spaces"]["data"][0]["guid"],
         json!(space)
     );
+}
+
+#[tokio::test]
+async fn a_user_of_uaa_is_one_of_the_api_when_it_is_told() {
+    let platform = Platform::start().await;
+    let (org, _) = platform.home().await;
+    let login = async |name: &str| {
+        let body = json!({ "userName": name, "password": PASSWORD, "origin": "uaa" });
+        let made = platform.make("/Users", body).await;
+        made["id"].as_str().unwrap().to_owned()
+    };
+    let show = async |guid: &str| {
+        let path = format!("/v3/users/{guid}");
+        let answer = platform.call(&platform.admin, "GET", &path, Value::Null);
+        answer.await.status
+    };
+    let ann = login("ann").await;
+    assert_eq!(show(&ann).await, 404);
+    assert_eq!(
+        platform.get("/v3/users?usernames=ann").await["resources"],
+        json!([])
+    );
+    // What is told with the guid is kept: the provider compares it with its plan.
+    let metadata = json!({ "labels": { "kind": "person" }, "annotations": { "hi": "ho" } });
+    let body = json!({ "guid": ann, "metadata": metadata });
+    let made = platform.make("/v3/users", body.clone()).await;
+    assert_eq!(
+        (&made["username"], &made["metadata"]),
+        (&json!("ann"), &metadata)
+    );
+    assert_eq!(show(&ann).await, 200);
+    let again = platform.call(&platform.admin, "POST", "/v3/users", body);
+    assert_eq!(
+        again.await.refusal(422),
+        format!("User with guid '{ann}' already exists.")
+    );
+    // Who logs in or gets a role is known by that.
+    let bob = login("bob").await;
+    platform.log_in("bob", PASSWORD).await;
+    let cho = login("cho").await;
+    let by_name = json!({ "type": "organization_user", "relationships": {
+        "user": { "data": { "username": "cho", "origin": "uaa" } }, "organization": to_one(&org),
+    } });
+    platform.make("/v3/roles", by_name).await;
+    assert_eq!((show(&bob).await, show(&cho).await), (200, 200));
+}
+
+#[tokio::test]
+async fn a_guid_that_uaa_does_not_know_is_a_user_without_a_name() {
+    let platform = Platform::start().await;
+    let (org, _) = platform.home().await;
+    let stranger = "0c52df7e-3af0-4ad3-9a76-6f0b3ba26f8e";
+    let made = platform
+        .make("/v3/users", json!({ "guid": stranger }))
+        .await;
+    assert_eq!(
+        (&made["username"], &made["origin"]),
+        (&Value::Null, &Value::Null)
+    );
+    assert_eq!(made["presentation_name"], stranger);
+    platform.role("organization_user", stranger, &org).await;
+    let named = platform
+        .get(&format!("/v3/users?usernames={stranger}"))
+        .await;
+    assert_eq!(named["resources"], json!([]));
+    let path = format!("/Users/{stranger}");
+    let answer = platform.call(&platform.admin, "GET", &path, Value::Null);
+    answer.await.expect(404);
+    platform.delete(&format!("/v3/users/{stranger}")).await;
+}
+
+#[tokio::test]
+async fn network_policies_keep_the_order_of_their_request() {
+    let platform = Platform::start().await;
+    let (_, space) = platform.home().await;
+    let (one, two) = (
+        platform.app("one", &space).await,
+        platform.app("two", &space).await,
+    );
+    let path = "/networking/v1/external/policies";
+    let policies: Vec<Value> = (0..16)
+        .map(|n| {
+            json!({ "source": { "id": one }, "destination": {
+                "id": two, "protocol": "tcp", "ports": { "start": 9000 - n, "end": 9000 },
+            } })
+        })
+        .collect();
+    let body = json!({ "policies": policies });
+    let send =
+        async |token: &str, path: &str| platform.call(token, "POST", path, body.clone()).await;
+    send(&platform.admin, path).await.expect(200);
+    assert_eq!(platform.get(path).await["policies"], body["policies"]);
+    // A plan that replaces an app has it deleted before its policies.
+    platform.delete(&format!("/v3/apps/{two}")).await;
+    let delete = format!("{path}/delete");
+    send(&platform.admin, &delete).await.expect(200);
+    let (user, token) = platform.user("ann").await;
+    assert_eq!(send(&token, &delete).await.status, 403);
+    platform.enter("network.admin", &user).await;
+    let token = platform.log_in("ann", PASSWORD).await;
+    send(&token, &delete).await.expect(200);
+    assert_eq!(send(&token, path).await.status, 403);
+}
+
+#[tokio::test]
+async fn a_buildpack_stays_where_it_was_put() {
+    let platform = Platform::start().await;
+    let order = async || all(&platform.get("/v3/buildpacks").await, "name");
+    let known = order().await;
+    let make = async |name: &str, position: usize| {
+        let body = json!({ "name": name, "position": position, "stack": "cflinuxfs4" });
+        platform.make("/v3/buildpacks", body).await
+    };
+    let mut expected = known.clone();
+    let third = make("third", 3).await;
+    assert_eq!(third["position"], 3);
+    expected.insert(2, "third".to_owned());
+    assert_eq!(order().await, expected);
+    let last = make("last", 999).await;
+    assert_eq!(last["position"], expected.len() + 1);
+    expected.push("last".to_owned());
+    assert_eq!(order().await, expected);
+    let path = |of: &Value| format!("/v3/buildpacks/{}", guid(of));
+    let body = json!({ "position": 5 });
+    let third_path = path(&third);
+    let answer = platform.call(&platform.admin, "PATCH", &third_path, body);
+    assert_eq!(answer.await.expect(200)["position"], 5);
+    expected.remove(2);
+    expected.insert(4, "third".to_owned());
+    assert_eq!(order().await, expected);
+    let positions: Vec<_> = platform.get("/v3/buildpacks").await["resources"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["position"].as_u64().unwrap())
+        .collect();
+    assert_eq!(positions, Vec::from_iter(1..=expected.len() as u64));
+    platform.delete(&path(&third)).await;
+    platform.delete(&path(&last)).await;
+    assert_eq!(order().await, known);
+}
+
+#[tokio::test]
+async fn router_groups_are_for_those_with_the_scope() {
+    let platform = Platform::start().await;
+    let (user, token) = platform.user("ann").await;
+    let path = "/routing/v1/router_groups";
+    let list = async |token: &str| platform.call(token, "GET", path, Value::Null).await;
+    assert_eq!(list(&token).await.expect(401)["name"], "UnauthorizedError");
+    platform.enter("routing.router_groups.read", &user).await;
+    let token = platform.log_in("ann", PASSWORD).await;
+    assert_eq!(list(&token).await.expect(200)[0]["name"], "default-tcp");
+    list(&platform.admin).await.expect(200);
 }

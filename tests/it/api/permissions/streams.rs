@@ -5,7 +5,6 @@ use axum::{
     body::Body,
     http::{Request, header},
 };
-use serde_json::json;
 use tower_service::Service as _;
 
 use super::{ROLES, fill, fixture};
@@ -44,8 +43,7 @@ async fn streams_are_for_those_who_may_read_what_is_in_them() {
     let (names, mut tokens) = fixture(&platform).await;
     tokens.push(String::new());
     let (user, token) = platform.user("nozzle").await;
-    let group = json!({ "displayName": "doppler.firehose", "members": [{ "value": user }] });
-    platform.make("/Groups", group).await;
+    platform.enter("doppler.firehose", &user).await;
     tokens.push(token);
     let form = format!(
         "grant_type=password&username=nozzle&password={}&scope=openid",

@@ -9,6 +9,8 @@ pub(super) const PUBLIC: Access = "public";
 pub(super) const ALL: Access = "yyyyyyyyyyyy";
 const ADMIN: Access = "yfffffffffff";
 const READERS: Access = "yyynnnnnnnnn";
+// A scope gives it, which is another kind of login here.
+const ROUTER_GROUPS: Access = "yxxxxxxxxxxx";
 const OTHER_LOGIN: Access = "xxxxxxxxxxxx";
 const ORG_SEE: Access = "yyyyyyyyyyyn";
 const ORG_MANAGE: Access = "yfffffyffffn";
@@ -51,8 +53,8 @@ pub(super) const ROWS: &[Row] = &[
     ("GET", "/v3", PUBLIC, ""),
     ("GET", "/v3/", PUBLIC, ""),
     ("GET", "/v3/info", PUBLIC, ""),
-    ("GET", "/routing/v1/router_groups", ALL, ""),
-    ("GET", "/routing/v1/router_groups/{router_group}", ALL, ""),
+    ("GET", "/routing/v1/router_groups", ROUTER_GROUPS, ""),
+    ("GET", "/routing/v1/router_groups/{router_group}", ROUTER_GROUPS, ""),
     ("GET", "/login", PUBLIC, ""),
     ("GET", "/info", PUBLIC, ""),
     ("GET", "/token_key", PUBLIC, ""),
