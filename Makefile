@@ -3,7 +3,7 @@
 # Where the tests find the stock Cloud Foundry command line.
 export PASTINA_TEST_CF ?= $(CURDIR)/target/tools/cf
 
-.PHONY: bench-lists bench-network demo fuzz test check it e2e vm bench fmt prerequisites
+.PHONY: bench-lists bench-network bench-pushes demo fuzz test check it e2e vm bench fmt prerequisites
 
 demo: ## starts the platform, pushes every example, stays until Ctrl-C (DEMO_ONCE=1, RELEASE=1)
 	scripts/demo
@@ -32,6 +32,10 @@ bench: ## the figures of docs/performance.md
 bench-lists: ## the control API with 2,000 apps, 200 spaces and 5,000 routes
 	cargo build --release
 	python3 benches/lists.py
+
+bench-pushes: ## pushes after the first, of apps whose dependencies come from registries
+	cargo build --release
+	python3 benches/pushes.py
 
 bench-network: ## the way out of a sandbox beside slirp4netns and pasta, as root
 	cargo build --release

@@ -321,6 +321,21 @@ const SLIPS: &[Slip<'static>] = &[
         &[("a.wasm", "\0asm\x01\0\0\0")],
         &["a.wasm is a core module, not a component"],
     ),
+    (
+        "a file that is no WebAssembly",
+        &[("a.wasm", "<html>not found</html>")],
+        &["a.wasm is not WebAssembly"],
+    ),
+    (
+        "a component that is not there",
+        &[("a.wasm", ""), ("wasm.toml", "component = \"b.wasm\"\n")],
+        &["b.wasm is named as the component and is not there: push it along"],
+    ),
+    (
+        "several components",
+        &[("a.wasm", ""), ("b.wasm", "")],
+        &["which component is the app?", "`component = \"FILE.wasm\"`"],
+    ),
     // Anything
     (
         "a Procfile that is none",
