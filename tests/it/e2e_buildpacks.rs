@@ -115,7 +115,7 @@ fn a_buildpack_of_ten_lines_has_a_whole_life() {
          echo \"export SUPPLIED=by-$4\" > \"$1/.profile.d/supplied.sh\"",
     );
     program(&at("supplier/bin/detect"), "exit 1");
-    cf.run(&["create-buildpack", "supplier", &text("supplier"), "9"]);
+    cf.run(&["create-buildpack", "supplier", &text("supplier"), "3"]);
     push(&["-b", "supplier", "-b", "hello"]);
     assert_eq!(daemon.get_ok("classic"), "Hello three by-0");
     let told = cf.fail(&[
