@@ -49,6 +49,7 @@ mod sign_on;
 mod spaces;
 mod ssh;
 mod stacks;
+mod targets;
 mod tasks;
 mod uid_ranges;
 mod users;

@@ -4,12 +4,16 @@ use serde_json::json;
 
 use super::{notes::note, verbs::allowed};
 use crate::{
-    actions::{ActionError, Actions, Caller, domains::usable_in, flags},
+    actions::{ActionError, Actions, Caller, domains::usable_in, flags, targets::targets},
     authz::Verb,
     model::{Flag, Route, RouteId, SpaceId},
     store::State,
     wire::ToMany,
 };
+
+/// What whoever shares a route needs in the other space.
+const NEEDED: &str = "Write permission is required in order to share a route with a space and the \
+                      containing organization must not be suspended.";
 
 impl Actions {
     /// The route, if the caller may see it and routes are shared here.
@@ -38,7 +42,11 @@ impl Actions {
             .commit(move |tx| {
                 let mut route = allowed(tx, caller, Verb::OperateApps, id)?;
                 let uri = uri(tx, &route);
-                let spaces = targets(tx, caller, &uri, &with)?;
+                if with.data.is_empty() {
+                    return refuse("Data can't be blank".to_owned());
+                }
+                let what = format!("route {uri}");
+                let spaces = targets(tx, caller, &with, &what, NEEDED)?;
                 if spaces.contains(&route.space) {
                     return refuse(format!(
                         "Unable to share route '{uri}' with space '{}'. Routes cannot be shared \
@@ -156,53 +164,5 @@ fn target(state: &State, caller: &Caller, space: &str) -> Result<SpaceId, &'stat
         Err(ActionError::NotFound(_)) => Err(unseen),
         Err(ActionError::OrgSuspended) => Err("The target organization or space is suspended."),
         Err(_) => Err("You don't have write permission for the target space."),
-    }
-}
-
-/// The spaces that are named, all of which the caller has to see and to write in.
-fn targets(
-    state: &State,
-    caller: &Caller,
-    uri: &str,
-    with: &ToMany,
-) -> Result<Vec<SpaceId>, ActionError> {
-    if with.data.is_empty() {
-        return refuse("Data can't be blank".to_owned());
-    }
-    let (mut spaces, mut unseen, mut unwritable) = (Vec::new(), Vec::new(), Vec::new());
-    for named in &with.data {
-        let id: Option<SpaceId> = named.id();
-        let need = |id| caller.need_in_space(state, Verb::WriteApps, id, "Space");
-        match id.map(|id| (id, need(id))) {
-            Some((id, Ok(()))) => spaces.push(id),
-            None | Some((_, Err(ActionError::NotFound(_)))) => unseen.push(&named.guid),
-            Some((_, Err(_))) => unwritable.push(&named.guid),
-        }
-    }
-    let listed = |guids: &[&String]| {
-        let guids: Vec<_> = guids.iter().map(|guid| format!("'{guid}'")).collect();
-        format!(
-            "Unable to share route {uri} with spaces [{}].",
-            guids.join(", ")
-        )
-    };
-    let mut errors = Vec::new();
-    if !unseen.is_empty() {
-        errors.push(format!(
-            "{} Ensure the spaces exist and that you have access to them.",
-            listed(&unseen)
-        ));
-    }
-    if !unwritable.is_empty() {
-        errors.push(format!(
-            "{} Write permission is required in order to share a route with a space and the \
-             containing organization must not be suspended.",
-            listed(&unwritable)
-        ));
-    }
-    if errors.is_empty() {
-        Ok(spaces)
-    } else {
-        refuse(errors.join("\n"))
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{find, jobs::waiting_job, refuse};
 use crate::{
-    actions::{ActionError, Actions, Caller, flags, offerings::usable_in},
+    actions::{ActionError, Actions, Caller, flags, offerings::usable_in, targets::targets},
     authz::Verb,
     model::{
         BindingId, Doomed, Flag, JobId, JobState, OperationKind, OperationState, Service,
@@ -18,6 +18,10 @@ use crate::{
 
 /// How long the end of sharing waits for brokers to end bindings.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What whoever shares an instance needs in the other space.
+const NEEDED: &str =
+    "Write permission is required in order to share a service instance with a space.";
 
 impl Actions {
     /// Shares a managed instance with other spaces, whose apps can then be bound to it.
@@ -35,7 +39,8 @@ impl Actions {
         self.store
             .commit(move |tx| {
                 let mut service = Service::clone(&*find(tx, caller, Verb::WriteApps, id)?);
-                let spaces = targets(tx, caller, &service, &with)?;
+                let what = format!("service instance {}", service.name);
+                let spaces = targets(tx, caller, &with, &what, NEEDED)?;
                 check(tx, &service, &spaces)?;
                 service.shared_with.extend(&spaces);
                 service.updated_at = now;
@@ -152,50 +157,6 @@ fn end(tx: &mut Tx, caller: &Caller, mut service: Service, space: SpaceId, now: 
     tx.put(service.clone());
     let data = json!({ "target_space_guid": space.to_string() });
     note_service(tx, &caller.actor(), "unshare", &service, data, now);
-}
-
-/// The spaces that are named, all of which the caller has to see and to write in.
-fn targets(
-    state: &State,
-    caller: &Caller,
-    service: &Service,
-    with: &ToMany,
-) -> Result<Vec<SpaceId>, ActionError> {
-    let (mut spaces, mut unseen, mut unwritable) = (Vec::new(), Vec::new(), Vec::new());
-    for named in &with.data {
-        let id: Option<SpaceId> = named.id();
-        let need = |id| caller.need_in_space(state, Verb::WriteApps, id, "Space");
-        match id.map(|id| (id, need(id))) {
-            Some((id, Ok(()))) => spaces.push(id),
-            None | Some((_, Err(ActionError::NotFound(_)))) => unseen.push(&named.guid),
-            Some((_, Err(_))) => unwritable.push(&named.guid),
-        }
-    }
-    let listed = |guids: &[&String]| {
-        let guids: Vec<_> = guids.iter().map(|guid| format!("'{guid}'")).collect();
-        guids.join(", ")
-    };
-    let name = &service.name;
-    let mut errors = Vec::new();
-    if !unseen.is_empty() {
-        errors.push(format!(
-            "Unable to share service instance {name} with spaces [{}]. Ensure the spaces exist \
-             and that you have access to them.",
-            listed(&unseen)
-        ));
-    }
-    if !unwritable.is_empty() {
-        errors.push(format!(
-            "Unable to share service instance {name} with spaces [{}]. Write permission is \
-             required in order to share a service instance with a space.",
-            listed(&unwritable)
-        ));
-    }
-    if errors.is_empty() {
-        Ok(spaces)
-    } else {
-        refuse(errors.join("\n"))
-    }
 }
 
 fn check(state: &State, service: &Service, spaces: &[SpaceId]) -> Result<(), ActionError> {
