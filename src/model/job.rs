@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Actor, AppId, BindingId, JobId, OrgId, RouteId, ServiceId, SpaceId, Timestamp};
+use super::{
+    Actor, AppId, BindingId, DomainId, JobId, OrgId, RouteId, ServiceId, SpaceId, Timestamp,
+};
 
 /// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +87,8 @@ pub enum Doomed {
     Org(OrgId),
     /// A route.
     Route(RouteId),
+    /// A domain with its routes.
+    Domain(DomainId),
     /// What a service instance is shared with.
     Share(ServiceId, SpaceId),
 }

@@ -1,6 +1,8 @@
 //! What brokers have to delete before something can go.
 
-use crate::model::{Binding, BindingId, Doomed, RouteBindingId, Service, ServiceId, SpaceId};
+use crate::model::{
+    Binding, BindingId, Doomed, RouteBindingId, RouteId, Service, ServiceId, SpaceId,
+};
 
 /// What brokers have to delete.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,10 +34,12 @@ impl super::State {
                 let managed = bound.filter(|(_, service)| service.is_managed());
                 parts.bindings = managed.map(|(binding, _)| binding.id).collect();
             }
-            Doomed::Route(route) => {
-                let bound = self.route_bindings_of(route);
-                let managed = bound.filter(|binding| self.is_managed(binding.service));
-                parts.route_bindings = managed.map(|binding| binding.id).collect();
+            Doomed::Route(route) => self.add_route(route, &mut parts),
+            Doomed::Domain(domain) => {
+                let routes = self.routes.values().filter(|route| route.domain == domain);
+                for route in routes {
+                    self.add_route(route.id, &mut parts);
+                }
             }
             Doomed::Share(service, space) => {
                 let bound = self.bindings_of_service(service);
@@ -50,6 +54,14 @@ impl super::State {
             }
         }
         parts
+    }
+
+    fn add_route(&self, route: RouteId, parts: &mut Parts) {
+        let bound = self.route_bindings_of(route);
+        let managed = bound.filter(|binding| self.is_managed(binding.service));
+        parts
+            .route_bindings
+            .extend(managed.map(|binding| binding.id));
     }
 
     fn add_space(&self, space: SpaceId, parts: &mut Parts) {

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::support::{Cf, Daemon, Setup, eventually, folder};
+use crate::support::{Broker, Canned, Cf, Daemon, PASSWORD, Setup, USER, eventually, folder};
 
 /// Tells of the request that it got.
 const ECHO: &str = r#"
@@ -93,6 +93,53 @@ fn requests_pass_a_route_service_before_they_come_to_the_app() {
         cf.run(&["delete", app, "-f", "-r"]);
     }
     cf.run(&["delete-service", "rs-gate", "-f"]);
+}
+
+#[test]
+fn a_brokers_route_service_is_asked_and_told_when_the_domain_goes() {
+    let daemon = Daemon::shared();
+    let cf = Cf::login(&daemon);
+    for app in ["br-shop", "br-filter"] {
+        push(&cf, app);
+    }
+    let broker = Broker::start("br-gate");
+    broker.change(|rules| {
+        rules.catalog["services"][0]["requires"] = serde_json::json!(["route_forwarding"]);
+    });
+    let url = r#"{"route_service_url": "https://br-filter.localhost/check"}"#;
+    let bound = Canned {
+        status: 201,
+        body: url.to_owned(),
+        ..Canned::default()
+    };
+    broker.answer("PUT", "/service_bindings/", bound);
+    cf.run(&["create-service-broker", "br", USER, PASSWORD, &broker.url()]);
+    cf.run(&["enable-service-access", "br-gate"]);
+    cf.run(&["create-service", "br-gate", "small", "br-gate"]);
+    let domain = "br-own.localhost";
+    cf.run(&["create-shared-domain", domain]);
+    cf.run(&["map-route", "br-shop", domain, "--hostname", "shop"]);
+    assert!(daemon.get_ok("shop.br-own").starts_with("br-shop got /"));
+    cf.run(&[
+        "bind-route-service",
+        domain,
+        "br-gate",
+        "--hostname",
+        "shop",
+    ]);
+    eventually("the broker's service to be asked", || {
+        let answer = daemon.get("shop.br-own", "/cart").1;
+        answer.starts_with("br-filter got /check\n").then_some(())
+    });
+    assert!(broker.seen("DELETE", "/service_bindings/").is_empty());
+    cf.run(&["delete-shared-domain", domain, "-f"]);
+    assert_eq!(broker.seen("DELETE", "/service_bindings/").len(), 1);
+    assert!(!cf.run(&["domains"]).contains(domain));
+    for app in ["br-shop", "br-filter"] {
+        cf.run(&["delete", app, "-f", "-r"]);
+    }
+    cf.run(&["delete-service", "br-gate", "-f"]);
+    cf.run(&["delete-service-broker", "br", "-f"]);
 }
 
 #[test]

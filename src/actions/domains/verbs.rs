@@ -5,11 +5,15 @@ use std::sync::Arc;
 use super::rules::{check_free, default_domain, may_see, owned, returnable, sharable, usable_in};
 use crate::{
     actions::{
-        ActionError, Actions, Caller, cascade, flags, jobs::finished_job, quotas::Before,
+        ActionError, Actions, Caller, cascade, flags,
+        jobs::{finished_job, waiting_job},
+        quotas::Before,
         roles::readable_org,
     },
     authz::Verb,
-    model::{Domain, DomainId, DomainName, Flag, Job, Metadata, OrgId, RouteHost, RoutePath},
+    model::{
+        Domain, DomainId, DomainName, Doomed, Flag, Job, Metadata, OrgId, RouteHost, RoutePath,
+    },
     store::State,
     wire::{
         ToMany,
@@ -316,6 +320,11 @@ impl Actions {
                          deleting."
                             .to_owned(),
                     ));
+                }
+                // Brokers are told first where they stand before routes of it.
+                let doomed = Doomed::Domain(id);
+                if !tx.parts_of(doomed).is_empty() {
+                    return Ok(waiting_job(tx, "domain.delete", caller, doomed, now));
                 }
                 cascade::delete_domain(tx, id);
                 Ok(finished_job(tx, "domain.delete", now))

@@ -180,6 +180,7 @@ fn finish(tx: &mut Tx, id: JobId, now: Timestamp) -> Vec<crate::model::AppId> {
                 cascade::delete_app(tx, app);
             }
             Doomed::Route(route) => cascade::delete_route(tx, route),
+            Doomed::Domain(domain) => cascade::delete_domain(tx, domain),
             Doomed::Share(service, space) => {
                 if let Some(service) = tx.services.get(&service).cloned() {
                     let mut service = Service::clone(&service);
@@ -272,7 +273,7 @@ fn why_not(state: &State, job: &Job, doomed: Doomed) -> JobError {
             let name = state.orgs.get(&id).map(|org| org.name.to_string());
             Error::organization_deletion_failed(failed("organization", &name.unwrap_or_default()))
         }
-        Doomed::App(_) | Doomed::Route(_) | Doomed::Share(..) => {
+        Doomed::App(_) | Doomed::Route(_) | Doomed::Domain(_) | Doomed::Share(..) => {
             Error::unprocessable(lines.join("\n\n"))
         }
     };
