@@ -35,6 +35,8 @@ fn the_library_for_python_walks_the_platform() {
         .arg(script)
         .args([daemon.https(), daemon.admin_password()])
         .arg(example("procfile"))
+        // The part that reads the log gateway verifies whatever it is told.
+        .env("SSL_CERT_FILE", daemon.state_dir().join("certs/ca.pem"))
         .env_remove("REQUESTS_CA_BUNDLE")
         .env_remove("CURL_CA_BUNDLE")
         .env_remove("HTTPS_PROXY")

@@ -17,7 +17,7 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest as _};
 
-use crate::support::{Cf, Daemon, eventually, example};
+use crate::support::{Broker, Canned, Cf, Daemon, PASSWORD, USER, eventually, example};
 
 struct Story {
     daemon: Daemon,
@@ -502,7 +502,43 @@ fn drains_get_what_bound_apps_say_and_use() {
     );
     drop(stuck);
 
+    a_brokers_drain_gets_them_too(&story, &plain);
     a_developers_drain_stays_outside(&story, plain.port);
+}
+
+/// What a broker answers a binding with can name a drain.
+fn a_brokers_drain_gets_them_too(story: &Story, receiver: &Receiver) {
+    let Story { daemon, cf, .. } = story;
+    let broker = Broker::start("log-store");
+    broker.change(|rules| {
+        rules.catalog["services"][0]["requires"] = serde_json::json!(["syslog_drain"]);
+    });
+    let url = format!("syslog://127.0.0.1:{}", receiver.port);
+    let bound = Canned {
+        status: 201,
+        body: serde_json::json!({ "credentials": {}, "syslog_drain_url": url }).to_string(),
+        ..Canned::default()
+    };
+    broker.answer("PUT", "/service_bindings/", bound);
+    cf.run(&[
+        "create-service-broker",
+        "logs",
+        USER,
+        PASSWORD,
+        &broker.url(),
+    ]);
+    cf.run(&["enable-service-access", "log-store"]);
+    cf.run(&["create-service", "log-store", "small", "log-store"]);
+    cf.run(&["bind-service", "procfile", "log-store"]);
+    receiver.message("procfile example: GET /stored", || {
+        daemon.get("procfile", "/stored");
+    });
+    cf.run(&["unbind-service", "procfile", "log-store"]);
+    eventually("the broker's drain to leave", || {
+        (receiver.open.load(Ordering::SeqCst) == 0).then_some(())
+    });
+    cf.run(&["delete-service", "log-store", "-f"]);
+    cf.run(&["delete-service-broker", "logs", "-f"]);
 }
 
 /// Whoever is no admin cannot have the platform connect to its own machine.

@@ -12,7 +12,10 @@ pub use reader::Streams;
 
 use std::convert::Infallible;
 
-use axum::{extract::FromRequestParts, http::request::Parts};
+use axum::{
+    extract::FromRequestParts,
+    http::{header, request::Parts},
+};
 
 use super::{
     extract::bearer_of,
@@ -32,7 +35,12 @@ impl<S: Sync> FromRequestParts<S> for Token {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        Ok(Self(bearer_of(&parts.headers).map(str::to_owned)))
+        // Loggregator's gateway takes a token without its scheme, too, and a library for Python
+        // sends it so.
+        let value = parts.headers.get(header::AUTHORIZATION);
+        let bare = value.and_then(|value| value.to_str().ok());
+        let bare = bare.filter(|text| !text.contains(' '));
+        Ok(Self(bearer_of(&parts.headers).or(bare).map(str::to_owned)))
     }
 }
 

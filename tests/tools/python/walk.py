@@ -4,9 +4,12 @@ Arguments: the API's address, the admin's password, and a folder with an app tha
 Ends with 0 where everything was as Cloud Foundry has it.
 """
 
+import asyncio
+import base64
 import os
 import sys
 import tempfile
+import threading
 import time
 import zipfile
 
@@ -220,12 +223,51 @@ def apps(client, space, folder):
     assert len(list(listed)) == 1
     v3.apps.remove(other["guid"], asynchronous=False)
 
+    logs(client, app)
     stopped = found.stop()
     assert stopped["state"] == "STOPPED", stopped
     v3.routes.remove(route["guid"])
     types = [e["type"] for e in v3.audit_events.list(target_guids=app["guid"])]
     assert {"audit.app.create", "audit.app.start", "audit.app.stop"} <= set(types), types
     return app
+
+
+def logs(client, app):
+    """What the app has said: once, and as it goes on, both ways."""
+    guid = app["guid"]
+
+    def said():
+        return [e.logMessage.message for e in client.doppler.recent_logs(guid) if e.HasField("logMessage")]
+
+    recent = wait("the app's log", said)
+    assert all(recent), recent
+
+    def speak():
+        # Lines of tasks are lines of the app.
+        client.v3.tasks.create(guid, "echo out loud", name="speak", memory_in_mb=64)
+
+    stream = client.doppler.stream_logs(guid)
+    timer = threading.Timer(1, speak)
+    timer.start()
+    for envelope in stream:
+        if envelope.HasField("logMessage") and envelope.logMessage.message == b"out loud":
+            assert envelope.logMessage.app_id == guid, envelope
+            break
+    stream.close()
+    timer.join()
+
+    async def gateway():
+        heard = b""
+        async for data in client.rlpgateway.stream_logs(guid):
+            heard += data
+            if base64.b64encode(b"out loud") in heard:
+                return heard
+
+    timer = threading.Timer(1, speak)
+    timer.start()
+    heard = asyncio.run(asyncio.wait_for(gateway(), PATIENCE))
+    timer.join()
+    assert guid.encode() in heard, heard
 
 
 def services(v3, space, app):
