@@ -3,7 +3,10 @@
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use serde_json::json;
-use tokio::{sync::mpsc, time::timeout};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout_at},
+};
 
 use super::{
     Git, Who, manifest,
@@ -208,18 +211,17 @@ impl Git {
             },
         });
         let mut ended = std::pin::pin!(ended);
+        let mut last = false;
         let outcome = loop {
             tokio::select! {
                 outcome = &mut ended => break outcome,
-                heard = listener.next() => {
-                    show(heard, voice).await;
-                }
+                heard = listener.next() => last |= show(heard, voice).await,
             }
         };
-        while let Ok(heard) = timeout(LATE, listener.next()).await {
-            if show(heard, voice).await {
-                break;
-            }
+        // An app that runs already may say more than ever ends.
+        let end = Instant::now() + LATE;
+        while !last && let Ok(heard) = timeout_at(end, listener.next()).await {
+            last = show(heard, voice).await;
         }
         outcome.map_err(|detail| format!("the build failed: {detail}"))
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::json;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{Git, Who, deploy::line, push::told, voice::Voice};
 use crate::{
@@ -96,7 +96,8 @@ impl Git {
             Ok(Err(reason)) => reason,
             Err(_) => "no instance became healthy within 5 minutes (health check)".to_owned(),
         };
-        while let Ok(heard) = timeout(LATE, listener.next()).await {
+        let end = Instant::now() + LATE;
+        while let Ok(heard) = timeout_at(end, listener.next()).await {
             quote(&mut lines, line(heard));
         }
         if !lines.is_empty() {
