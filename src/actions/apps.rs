@@ -115,6 +115,7 @@ impl Actions {
             features: std::collections::BTreeMap::new(),
             uid_range: Some(free_range(tx, self.config.first_uid)?),
             cache_cleared_at: None,
+            git_source: None,
             metadata: Metadata::default(),
             created_at: now,
             updated_at: now,

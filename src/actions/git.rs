@@ -45,6 +45,14 @@ impl Actions {
         })
     }
 
+    /// Passes where the caller may push to the apps of `space`.
+    ///
+    /// # Errors
+    /// Where not.
+    pub fn may_push(&self, caller: &Caller, space: SpaceId) -> Result<(), ActionError> {
+        may(&self.store.state(), caller, space)
+    }
+
     /// Writes down what was pushed to an app.
     ///
     /// # Errors

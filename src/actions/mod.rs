@@ -24,6 +24,7 @@ mod error;
 mod events;
 mod flags;
 mod git;
+mod git_source;
 mod groups;
 mod isolation_segments;
 mod jobs;

@@ -6,6 +6,7 @@ mod error;
 mod extract;
 mod frame;
 mod git;
+mod git_source;
 mod log_cache;
 mod networking;
 mod openapi;
@@ -72,6 +73,7 @@ fn endpoints() -> openapi::Router {
         .merge(router_groups::router())
         .merge(runtimes::router())
         .merge(git::router())
+        .merge(git_source::router())
         .merge(streams::router())
         .nest("/v3", v3::router())
         .nest("/api/v1", log_cache::router())

@@ -410,6 +410,7 @@ mod tests {
             features: BTreeMap::new(),
             uid_range: None,
             cache_cleared_at: None,
+            git_source: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,

@@ -22,6 +22,8 @@ use crate::{
     wire::{build, package},
 };
 
+/// The annotation of a package that says which commit it was made of.
+pub(super) const COMMIT: &str = "git-commit";
 /// Lines of git that may wait to be passed on; the rest of a flood is left out.
 const LINES: usize = 256;
 /// What the builder says at its end, by which nothing more comes.
@@ -168,7 +170,7 @@ impl Git {
         let body = json!({
             "type": "bits",
             "relationships": { "app": { "data": { "guid": app.to_string() } } },
-            "metadata": { "annotations": { "git-commit": commit.as_str() } },
+            "metadata": { "annotations": { COMMIT: commit.as_str() } },
         });
         let body: package::Create =
             serde_json::from_value(body).map_err(|error| error.to_string())?;
@@ -257,12 +259,12 @@ async fn show(heard: Heard, voice: &mut Voice) -> bool {
         return false;
     };
     let text = String::from_utf8_lossy(&line.text);
-    voice.say(&text).await;
+    voice.repeat(&text).await;
     text.starts_with(LAST)
 }
 
 /// Does some work, whose lines are said meanwhile.
-async fn passing_on<T, F: Future<Output = T>>(
+pub(super) async fn passing_on<T, F: Future<Output = T>>(
     voice: &mut Voice,
     work: impl FnOnce(mpsc::Sender<String>) -> F,
 ) -> T {

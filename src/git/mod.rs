@@ -5,6 +5,8 @@
 //! whether the branch was moved. It is moved where the app was built and runs, and not else, as
 //! a `pre-receive` hook would have it. What a pack holds is read by the host's git in a sandbox
 //! ([`build::git`](crate::build::git)).
+//!
+//! An app can be deployed from a repository elsewhere as well, when its host calls.
 
 mod commands;
 mod deploy;
@@ -13,12 +15,14 @@ mod packet;
 mod push;
 mod release;
 mod report;
+mod source;
 mod voice;
 mod who;
 
 pub use packet::Malformed;
-pub use push::{Asked, Git, Push};
+pub use push::{Asked, Git, Push, branch};
 pub use report::RESULT;
+pub use source::Begun;
 pub use who::Who;
 
 use std::sync::Arc;
@@ -38,4 +42,6 @@ pub struct Deps {
     pub identity: Identity,
     /// What runs.
     pub observed: watch::Receiver<Arc<Observed>>,
+    /// Most bytes a second of what is fetched.
+    pub bandwidth: watch::Receiver<Option<u64>>,
 }

@@ -20,6 +20,7 @@ use super::{
     commands::{self, Commands, Update},
     manifest,
     report::{one_line, report},
+    source::Again,
     voice::Voice,
 };
 use crate::{
@@ -52,9 +53,11 @@ pub struct Git {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) deps: Deps,
-    tasks: Tasks,
+    pub(super) tasks: Tasks,
     /// Apps that are pushed to, and by whom.
     busy: Mutex<HashMap<AppId, UserId>>,
+    /// Apps that are deployed from elsewhere at the moment.
+    pub(super) sources: Mutex<HashMap<AppId, Again>>,
 }
 
 /// What somebody sent.
@@ -105,7 +108,8 @@ impl Shared {
 }
 
 /// The branch of `app` that is deployed.
-fn branch(app: Option<&App>) -> String {
+#[must_use]
+pub fn branch(app: Option<&App>) -> String {
     let said = app.and_then(|app| app.metadata.annotations.get(ANNOTATION));
     let said = said.map(|name| name.trim()).filter(|name| !name.is_empty());
     said.unwrap_or(BRANCH).to_owned()
@@ -120,6 +124,7 @@ impl Git {
                 deps,
                 tasks: Tasks::new(),
                 busy: Mutex::default(),
+                sources: Mutex::default(),
             }),
         }
     }
@@ -238,7 +243,7 @@ impl Git {
             .ok_or_else(|| "the app is gone".to_owned())
     }
 
-    fn busy(&self, app: AppId, user: UserId) -> Result<Busy, String> {
+    pub(super) fn busy(&self, app: AppId, user: UserId) -> Result<Busy, String> {
         let mut busy = self.shared.busy();
         if busy.contains_key(&app) {
             return Err(
@@ -278,7 +283,7 @@ impl Git {
             branch,
             outcome,
         } = push;
-        let mut voice = Voice::new(to, commands.sideband);
+        let mut voice = Voice::to_client(to, commands.sideband);
         let outcome = match outcome {
             Ok(ready) => {
                 let beat = voice.clone().beat();
@@ -287,7 +292,8 @@ impl Git {
                     done = self.carry_out(&who, &place, &branch, ready, &mut voice) => done,
                     never = beat => match never {},
                 };
-                self.note(&who, app, &update, done.as_ref().err()).await;
+                let refused = done.as_ref().err();
+                self.note(&who, app, &update, None, refused).await;
                 done.map(|()| update.name)
             }
             Err(reason) => Err(reason),
@@ -308,11 +314,19 @@ impl Git {
     }
 
     /// Writes down what was pushed, and whether it runs.
-    async fn note(&self, who: &Who, app: AppId, update: &Update, refused: Option<&String>) {
+    pub(super) async fn note(
+        &self,
+        who: &Who,
+        app: AppId,
+        update: &Update,
+        from: Option<&str>,
+        refused: Option<&String>,
+    ) {
         let actions = &self.shared.deps.actions;
         let data = json!({
             "ref": update.name,
             "commit": update.new.as_str(),
+            "from": from,
             "before": (!update.old.is_none()).then(|| update.old.as_str()),
             "result": if refused.is_some() { "refused" } else { "deployed" },
             "reason": refused.map(|reason| one_line(reason)),

@@ -101,10 +101,10 @@ impl Git {
             quote(&mut lines, line(heard));
         }
         if !lines.is_empty() {
-            voice.say("The last lines of its log:").await;
+            voice.repeat("The last lines of its log:").await;
         }
         for line in lines {
-            voice.say(format!("  | {line}")).await;
+            voice.repeat(&format!("  | {line}")).await;
         }
         if let Way::Beside(deployment) = way {
             self.go_back(who, deployment).await;

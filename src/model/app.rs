@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, AppName, DropletId, Metadata, SpaceId, Timestamp};
+use super::{AppId, AppName, DropletId, GitSource, Metadata, SpaceId, Timestamp};
 
 /// Whether an app should run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,9 @@ pub struct App {
     /// When a user last wanted what is kept for its next build to be forgotten.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_cleared_at: Option<Timestamp>,
+    /// The repository elsewhere that it is deployed from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git_source: Option<GitSource>,
     /// Labels and annotations.
     pub metadata: Metadata,
     /// When it was made.

@@ -13,6 +13,7 @@ mod droplet;
 mod env_group;
 mod event;
 mod flag;
+mod git_source;
 mod grants;
 mod group;
 mod health;
@@ -62,6 +63,7 @@ pub use droplet::{APP_PORT, Droplet, DropletBuildpack, DropletKind, DropletState
 pub use env_group::EnvGroup;
 pub use event::{Actor, Event, EventTarget};
 pub use flag::{FeatureFlag, Flag};
+pub use git_source::GitSource;
 pub use grants::{named_by, named_in};
 pub use group::{
     ADMIN, ADMIN_READ_ONLY, GLOBAL_AUDITOR, Group, NETWORK_ADMIN, ROUTER_GROUPS, WATCHERS,

@@ -172,6 +172,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
     );
     let (tabled, tables) = watch::channel(());
     let (readers, identities) = (builder.clone(), drivers.config().identity);
+    let fetching = bandwidth.clone();
     let (reconciler, mut observed) = Reconciler::start(reconcile::Deps {
         store: store.clone(),
         drivers: drivers.clone(),
@@ -202,6 +203,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
         builder: readers,
         identity: identities,
         observed: observed.clone(),
+        bandwidth: fetching,
     });
     let door = ssh::open(
         &config,

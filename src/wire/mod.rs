@@ -15,6 +15,7 @@ pub mod env_group;
 pub mod error;
 pub mod event;
 pub mod flag;
+pub mod git_source;
 pub mod isolation_segment;
 pub mod job;
 pub mod list;

@@ -14,4 +14,4 @@ mod script;
 pub use kept::Head;
 pub(super) use kept::Kept;
 pub use oid::Oid;
-pub use reading::{Checked, Reading, Remembered, is_installed};
+pub use reading::{Checked, Reading, Remembered, Remote, is_installed};

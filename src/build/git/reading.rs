@@ -1,6 +1,7 @@
 //! One push as it is read.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -13,12 +14,12 @@ use tokio::{sync::OwnedSemaphorePermit, time::timeout};
 use super::{
     Head, Oid,
     kept::Kept,
-    script::{self, BAD_PACK, EMPTY, HISTORY, NO_COMMIT, NO_PATH, SUBMODULES},
+    script::{self, BAD_PACK, EMPTY, HISTORY, NO_COMMIT, NO_PATH, NOT_FETCHED, SUBMODULES},
 };
 use crate::{
     build::{Builder, builder::blocking, cache, failure, folder::Folder, leftovers::Guard},
-    model::{AppId, Exit, Failure, Megabytes},
-    sandbox::{self, Bind, Ids, Kind, Limits, Sandbox, Spec, Status},
+    model::{AppId, Exit, Failure, Megabytes, NetworkPolicy, RegistryLogin},
+    sandbox::{self, Bind, Ids, Kind, Limits, Network, Sandbox, Spec, Status},
 };
 
 /// Memory of a git that reads a push: twice what it needs for a repository of some 100 MB.
@@ -64,6 +65,19 @@ pub struct Reading {
     ids: Ids,
     kept: Kept,
     head: Option<Head>,
+    /// Whether it comes from elsewhere, so that nothing of it is kept.
+    fetched: bool,
+}
+
+/// A branch of a repository elsewhere.
+#[derive(Debug)]
+pub struct Remote<'a> {
+    /// Where it is.
+    pub url: &'a str,
+    /// Who asks for it.
+    pub login: Option<&'a RegistryLogin>,
+    /// The branch, without `refs/heads/`.
+    pub branch: &'a str,
 }
 
 impl Builder {
@@ -103,11 +117,52 @@ impl Builder {
             ids,
             kept,
             head,
+            fetched: false,
         })
     }
 }
 
 impl Reading {
+    /// Fetches a branch from elsewhere, in place of a pack that comes; gives its newest commit.
+    /// What may be reached is what `policy` says, and what the operator named for builds.
+    ///
+    /// # Errors
+    /// Where it cannot be had.
+    pub async fn fetch(
+        &mut self,
+        remote: &Remote<'_>,
+        mut policy: NetworkPolicy,
+        say: &mut (dyn FnMut(String) + Send),
+    ) -> Result<Oid, Failure> {
+        let (user, password) = remote
+            .login
+            .map_or(("", ""), |login| (&login.username, &login.password));
+        let own = script::environment(&[
+            ("URL", remote.url),
+            ("BRANCH", remote.branch),
+            ("GIT_USER", user),
+            ("GIT_PASSWORD", password),
+        ]);
+        // Proxies and authorities are the builds'.
+        let mut env: BTreeMap<String, String> = self.builder.config.env.clone();
+        env.extend(own);
+        policy.grants.extend(self.builder.config.registries());
+        self.fetched = true;
+        let env = env.into_iter().collect();
+        self.run(&script::fetch(), env, "", Some(policy), say)
+            .await?;
+        let folder = self.folder.clone();
+        blocking("read what was fetched", move || {
+            let read = out(&folder).and_then(|out| read_all(&out, "commit"));
+            let text = read.map_err(|error| failure::host("read what was fetched", &error))?;
+            let text = text.unwrap_or_default();
+            let commit = std::str::from_utf8(&text).ok();
+            let commit = commit.and_then(|text| Oid::parse(text.trim()));
+            commit.ok_or_else(|| refused("git has fetched no commit"))
+        })
+        .await
+    }
+
     /// What was deployed the last time.
     #[must_use]
     pub fn head(&self) -> Option<&Head> {
@@ -152,14 +207,18 @@ impl Reading {
             ("FOLDER", ""),
             ("TOGETHER", together),
         ]);
-        self.run(&script::check(), env, "", say).await?;
+        self.run(&script::check(), env, "", None, say).await?;
         let (folder, kept) = (self.folder.clone(), self.kept.clone());
+        let fetched = self.fetched;
         blocking("keep what was pushed", move || {
             let failed = |error: io::Error| failure::host("keep what was pushed", &error);
             let out = out(&folder).map_err(failed)?;
-            let packs = kept.add(&folder.home().join("repo/objects/pack"));
+            let packs = match fetched {
+                true => Ok(Vec::new()),
+                false => kept.add(&folder.home().join("repo/objects/pack")),
+            };
             Ok(Checked {
-                manifest: manifest(&out).map_err(failed)?,
+                manifest: read_all(&out, "manifest").map_err(failed)?,
                 packs: packs.map_err(failed)?,
                 alone: out.exists("alone"),
             })
@@ -178,7 +237,7 @@ impl Reading {
         say: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), Failure> {
         let env = script::environment(&[("COMMIT", commit.as_str()), ("FOLDER", path)]);
-        self.run(&script::pick(), env, path, say).await
+        self.run(&script::pick(), env, path, None, say).await
     }
 
     /// The zip of what was packed last.
@@ -196,7 +255,7 @@ impl Reading {
     /// Ends it, and gives what remembers that it was deployed.
     pub async fn end(mut self) -> Remembered {
         self.guard.clear().await;
-        Remembered(self.kept)
+        Remembered((!self.fetched).then_some(self.kept))
     }
 
     async fn run(
@@ -204,6 +263,7 @@ impl Reading {
         script: &str,
         env: Vec<(String, String)>,
         path: &str,
+        network: Option<NetworkPolicy>,
         say: &mut (dyn FnMut(String) + Send),
     ) -> Result<(), Failure> {
         let _turn = self.turn().await?;
@@ -221,6 +281,11 @@ impl Reading {
             env,
             hostname: "git".to_owned(),
             ids: self.ids,
+            network: match network {
+                Some(_) => Network::Tunnel,
+                None => Network::Isolated,
+            },
+            egress: network.unwrap_or_default(),
             limits: Limits {
                 memory: Some(MEMORY.bytes()),
                 cpu_weight: Some(CPU_WEIGHT),
@@ -266,7 +331,7 @@ impl Reading {
 
 /// What remembers a deployed commit, or forgets it.
 #[derive(Debug)]
-pub struct Remembered(Kept);
+pub struct Remembered(Option<Kept>);
 
 impl Remembered {
     /// `commit` is what `branch` is from now on. False where its history became too much to be
@@ -280,9 +345,12 @@ impl Remembered {
         commit: Oid,
         checked: Checked,
     ) -> Result<bool, Failure> {
+        let Some(kept) = self.0 else {
+            return Ok(true);
+        };
         blocking("remember what was pushed", move || {
             let Checked { packs, alone, .. } = checked;
-            let kept = self.0.deployed(&branch, commit, packs, alone);
+            let kept = kept.deployed(&branch, commit, packs, alone);
             kept.map_err(|error| failure::host("remember what was pushed", &error))
         })
         .await
@@ -295,10 +363,11 @@ fn out(folder: &Folder) -> io::Result<Dir> {
     home.open_dir("out")
 }
 
-fn manifest(out: &Dir) -> io::Result<Option<Vec<u8>>> {
+/// A small file that they leave; none where there is none.
+fn read_all(out: &Dir, name: &str) -> io::Result<Option<Vec<u8>>> {
     use io::Read as _;
 
-    let file = match out.open("manifest") {
+    let file = match out.open(name) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -327,6 +396,9 @@ fn words(exit: &Exit, path: &str) -> String {
         }
         HISTORY => "objects of its history are missing: push from a whole clone, which `git fetch \
                     --unshallow` makes"
+            .to_owned(),
+        NOT_FETCHED => "the repository cannot be fetched: its address, the branch, the name and \
+                        password, or what builds may reach (security groups) is not right"
             .to_owned(),
         NO_COMMIT => "a branch has to be a commit".to_owned(),
         SUBMODULES => "it has submodules, whose files are not in the repository and which the \

@@ -7,6 +7,7 @@ pub(super) const SUBMODULES: i32 = 43;
 pub(super) const NO_PATH: i32 = 44;
 pub(super) const EMPTY: i32 = 45;
 pub(super) const HISTORY: i32 = 46;
+pub(super) const NOT_FETCHED: i32 = 47;
 
 /// Where the kept objects are seen; [`CHECK`] says so, too.
 pub(super) const KEPT: &str = "/.pastina/objects";
@@ -55,7 +56,7 @@ pack() {
 /// Reads the new pack, and looks at the commit with all that it stands on.
 const CHECK: &str = r#"
 cd /home/vcap
-mkdir out
+mkdir -p out
 git init -q --bare --template= repo || exit 1
 export GIT_DIR=/home/vcap/repo
 echo /.pastina/objects > repo/objects/info/alternates
@@ -95,6 +96,38 @@ export GIT_DIR=/home/vcap/repo
 pack
 "#;
 
+/// Fetches `$BRANCH` of `$URL`, its newest commit alone. Only who was named is asked for, and
+/// never by another host than the one that was named.
+const FETCH: &str = r#"
+cd /home/vcap
+mkdir -p out
+git init -q --bare --template= repo || exit 1
+export GIT_DIR=/home/vcap/repo GIT_ALLOW_PROTOCOL=https:http GIT_ASKPASS=/bin/false
+redirects=initial
+if [ -n "$GIT_USER" ]; then
+  redirects=false
+  export GIT_ASKPASS=/home/vcap/ask
+  cat > "$GIT_ASKPASS" << 'END'
+#!/bin/sh
+case $1 in User*) printf '%s\n' "$GIT_USER" ;; *) printf '%s\n' "$GIT_PASSWORD" ;; esac
+END
+  chmod 700 "$GIT_ASKPASS"
+fi
+git check-ref-format "refs/heads/$BRANCH" || exit 47
+git -c http.followRedirects=$redirects -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 \
+  -c fetch.fsckObjects=true -c fetch.unpackLimit=1 -c fetch.fsck.badTimezone=ignore \
+  -c fetch.fsck.missingSpaceBeforeDate=ignore -c fetch.fsck.zeroPaddedFilemode=ignore \
+  fetch -q --depth=1 --no-tags --no-recurse-submodules -- "$URL" \
+  "+refs/heads/$BRANCH:refs/heads/fetched" || exit 47
+git rev-parse refs/heads/fetched > out/commit
+rm -f ask
+"#;
+
+/// The script of the run before the first, where the commit is elsewhere.
+pub(super) fn fetch() -> String {
+    format!("set -u\n{FETCH}")
+}
+
 /// The script of the first run.
 pub(super) fn check() -> String {
     format!("set -u\n{PACK}\n{CHECK}")
@@ -105,7 +138,7 @@ pub(super) fn pick() -> String {
     format!("set -u\n{PACK}\n{PICK}")
 }
 
-/// The environment of both; no configuration of the host or of anybody else is read.
+/// The environment of all; no configuration of the host or of anybody else is read.
 pub(super) fn environment(own: &[(&str, &str)]) -> Vec<(String, String)> {
     // Memory for what is read at once is bounded, whatever a pack says of its objects.
     let settings = [

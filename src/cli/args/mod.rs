@@ -8,7 +8,7 @@ mod runs;
 mod service;
 mod ssh;
 
-pub(super) use git::{Git, GitRemote};
+pub(super) use git::{Git, GitRemote, GitSource};
 pub(super) use people::{NewPassword, Place, Role, RoleName, User, UserRole};
 pub(super) use quota::{Quota, QuotaLimits};
 pub(super) use reach::{GroupPlace, NetworkPolicy, PolicyEnds, SecurityGroup};

@@ -12,11 +12,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::cli::{
-    args::{Git, GitRemote},
+    args::{Git, GitRemote, GitSource},
     context::Context,
     failure::{Failure, Outcome},
 };
 
+/// The variable with the password for a repository.
+const PASSWORD: &str = "PASTINA_GIT_PASSWORD";
 /// The branch that is deployed where an app says no other.
 const BRANCH: &str = "main";
 /// The annotation by which it says another.
@@ -40,6 +42,8 @@ pub(crate) async fn run(context: &Context<'_>, verb: Git) -> Outcome<()> {
     match verb {
         Git::Remote(args) => remote(context, &args).await,
         Git::Branch { app, branch } => self::branch(context, &app, branch.as_deref()).await,
+        Git::Source(args) => source(context, &args).await,
+        Git::Deploy { app } => deploy(context, &app).await,
         Git::Credential { action } => credential(context, &action).await,
     }
 }
@@ -147,6 +151,63 @@ async fn branch(context: &Context<'_>, name: &str, branch: Option<&str>) -> Outc
     };
     let told = json!({ "app": name, "branch": branch });
     context.output.result(&told, |_| format!("{branch}\n"));
+    Ok(())
+}
+
+async fn source(context: &Context<'_>, args: &GitSource) -> Outcome<()> {
+    let app = context.app(&args.app).await?;
+    let path = format!("/pastina/v1/apps/{}/git_source", app.guid);
+    if args.remove {
+        context.api.delete(&path).await?;
+        let told = json!({ "app": app.name });
+        context.output.result(&told, |_| {
+            format!("{} is deployed from elsewhere no more.\n", app.name)
+        });
+        return Ok(());
+    }
+    let source: Value = match &args.url {
+        None => context.api.get(&path).await?,
+        Some(url) => {
+            let password = match &args.username {
+                Some(_) => Some(env::var(PASSWORD).map_err(|_| {
+                    Failure::Usage(format!("the password or token has to be in {PASSWORD}"))
+                })?),
+                None => None,
+            };
+            let body = json!({
+                "url": url,
+                "username": args.username,
+                "password": password,
+                "secret": args.secret,
+            });
+            context.api.put(&path, &body).await?.json()?
+        }
+    };
+    context.output.result(&source, |source| {
+        let text = |key: &str| source[key].as_str().unwrap_or_default().to_owned();
+        let mut shown = format!(
+            "repository:  {}\nwebhook:     {}\n",
+            text("url"),
+            text("webhook")
+        );
+        if source["secret"].is_string() {
+            shown += &format!("secret:      {}\n", text("secret"));
+            shown +=
+                "The secret is not shown again. Give the repository's host both, for pushes.\n";
+        }
+        shown
+    });
+    Ok(())
+}
+
+async fn deploy(context: &Context<'_>, name: &str) -> Outcome<()> {
+    let app = context.app(name).await?;
+    let path = format!("/pastina/v1/apps/{}/git_source/deploy", app.guid);
+    let told: Value = context.api.post(&path, &json!({})).await?.json()?;
+    context.output.result(&told, |told| {
+        let result = told["result"].as_str().unwrap_or_default();
+        format!("{name}: {result}. `pastina logs {name} --follow` shows how it goes.\n")
+    });
     Ok(())
 }
 

@@ -85,6 +85,7 @@ pub(in crate::reconcile) async fn app(store: &Store, name: &str, instances: u32)
             features: BTreeMap::new(),
             uid_range: None,
             cache_cleared_at: None,
+            git_source: None,
             metadata: Metadata::default(),
             created_at: AT,
             updated_at: AT,

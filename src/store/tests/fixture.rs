@@ -221,6 +221,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
             features: BTreeMap::from([("ssh".to_owned(), false)]),
             uid_range: Some(200_000),
             cache_cleared_at: None,
+            git_source: None,
             metadata: metadata(),
             created_at: AT,
             updated_at: AT,

@@ -237,6 +237,7 @@ fn shop() -> (App, Process) {
         features: [("ssh".to_owned(), false)].into(),
         uid_range: None,
         cache_cleared_at: None,
+        git_source: None,
         metadata: Metadata {
             labels: [("tier".to_owned(), "web".to_owned())].into(),
             ..Metadata::default()

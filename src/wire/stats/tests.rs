@@ -19,6 +19,7 @@ fn app(state: AppState) -> App {
         features: BTreeMap::new(),
         uid_range: None,
         cache_cleared_at: None,
+        git_source: None,
         metadata: Metadata::default(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

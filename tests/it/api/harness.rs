@@ -279,6 +279,7 @@ impl Platform {
             features: std::collections::BTreeMap::new(),
             uid_range: None,
             cache_cleared_at: None,
+            git_source: None,
             metadata: Metadata::default(),
             created_at: now,
             updated_at: now,

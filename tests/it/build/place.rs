@@ -122,6 +122,7 @@ impl Place {
             features: BTreeMap::new(),
             uid_range: None,
             cache_cleared_at: None,
+            git_source: None,
             metadata: Metadata::default(),
             created_at: Timestamp::from_millis(0),
             updated_at: Timestamp::from_millis(0),

@@ -1,6 +1,7 @@
 //! `git push` with the real git, over HTTPS and over SSH.
 
 mod hostile;
+mod source;
 mod ssh;
 mod support;
 

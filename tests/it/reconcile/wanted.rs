@@ -168,6 +168,7 @@ pub(super) fn desired(tx: &mut Tx, id: AppId, instances: u32) {
         // Only looked at where the platform runs as root.
         uid_range: Some(next_range()),
         cache_cleared_at: None,
+        git_source: None,
         metadata: metadata.clone(),
         created_at,
         updated_at,

@@ -320,6 +320,14 @@ async fn fixture(platform: &Platform) -> (Names, Vec<String>) {
     let in_space = json!({ "space": to_one(&space) });
     let app = json!({ "name": "app", "relationships": in_space });
     let app = guid(&platform.make("/v3/apps", app).await);
+    let in_space = json!({ "space": to_one(&space) });
+    let sourced = json!({ "name": "sourced", "relationships": in_space });
+    let sourced = guid(&platform.make("/v3/apps", sourced).await);
+    let path = format!("/pastina/v1/apps/{sourced}/git_source");
+    let source = json!({ "url": "https://git.example/a.git" });
+    let made = platform.call(&platform.admin, "PUT", &path, source).await;
+    assert!(made.expect(200)["secret"].is_string());
+    names.insert("sourced", sourced);
     let sidecar = json!({ "name": "proxy", "command": "true", "process_types": ["web"] });
     let path = format!("/v3/apps/{app}/sidecars");
     let sidecar = guid(&platform.make(&path, sidecar).await);
