@@ -68,7 +68,7 @@ impl Actions {
         };
         let known = self.known_buildpacks();
         lifecycle::apply(&known, &mut how, &lifecycle)?;
-        if how.kind == LifecycleKind::Buildpack {
+        if how.kind != LifecycleKind::Docker {
             stacks::check(&known.stacks, how.stack.as_deref(), true)
                 .map_err(ActionError::Unprocessable)?;
         }

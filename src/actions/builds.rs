@@ -90,12 +90,15 @@ impl Actions {
                 if let Some(patch) = &body.lifecycle {
                     lifecycle::apply(&self.known_buildpacks(), &mut how, patch)?;
                 }
-                if how.kind == LifecycleKind::Buildpack {
+                if how.kind != LifecycleKind::Docker {
                     stacks::check(&stacks::all(tx), how.stack.as_deref(), false)
                         .map_err(ActionError::Unprocessable)?;
                 }
                 if how.kind == LifecycleKind::Docker {
                     self.need_images(tx)?;
+                }
+                if how.kind == LifecycleKind::Cnb {
+                    self.need_builder(tx)?;
                 }
                 if let Some(memory) = memory {
                     quotas::stages(tx, app.space, memory)?;

@@ -96,9 +96,13 @@ impl Actions {
                             .to_owned(),
                     )
                 })?;
-                let image = source.launch.is_some();
+                let kind = match source.kind {
+                    _ if source.launch.is_some() => LifecycleKind::Docker,
+                    DropletKind::Cnb => LifecycleKind::Cnb,
+                    _ => LifecycleKind::Buildpack,
+                };
                 if !matches!(source.state, DropletState::Staged { .. })
-                    || image != (app.lifecycle.kind == LifecycleKind::Docker)
+                    || kind != app.lifecycle.kind
                 {
                     return Err(ActionError::Unprocessable(
                         "Only a staged droplet can be copied, and only to an app of the same \
@@ -183,7 +187,7 @@ impl Actions {
 fn follow(droplet: &mut Droplet, recipe: Recipe) {
     droplet.kind = match recipe.kind {
         // Its root is not in the archive.
-        DropletKind::Image => DropletKind::Process,
+        DropletKind::Image | DropletKind::Cnb => DropletKind::Process,
         kind => kind,
     };
     let said = std::mem::take(&mut droplet.process_types);

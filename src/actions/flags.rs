@@ -14,16 +14,14 @@ use crate::{
 };
 
 /// What is never on here, with what is said of it.
-const MISSING: [(Flag, &str); 2] = [
-    (
-        Flag::DiegoCnb,
-        "Cloud Native Buildpacks are not supported on this platform.",
-    ),
-    (
-        Flag::HashBasedRouting,
-        "Routing by a hash is not supported on this platform.",
-    ),
-];
+const MISSING: [(Flag, &str); 1] = [(
+    Flag::HashBasedRouting,
+    "Routing by a hash is not supported on this platform.",
+)];
+
+/// What is said where there is nothing to build with.
+const NO_BUILDER: &str = "Cloud Native Buildpacks are not supported on this platform: its operator names \
+                          no builder (builds.cnb_builder).";
 
 /// Longest error message of a flag in characters (Cloud Foundry's limit).
 const LONGEST_MESSAGE: usize = 250;
@@ -37,6 +35,7 @@ impl Actions {
             // What the operator has turned off stays off, and what they allow is on.
             (Flag::DiegoDocker, _) if !self.config.images => false,
             (Flag::DiegoDocker, None) => true,
+            (Flag::DiegoCnb, _) if !self.config.builder => false,
             _ => state.is_on(flag),
         }
     }
@@ -54,6 +53,21 @@ impl Actions {
             Some(set) if !set.enabled => Err(off(state, Flag::DiegoDocker)),
             _ => Ok(()),
         }
+    }
+
+    /// Passes where apps may be built by Cloud Native Buildpacks.
+    ///
+    /// # Errors
+    /// Where the operator names no builder, and [`ActionError::FeatureDisabled`] where no admin
+    /// has allowed it.
+    pub(super) fn need_builder(&self, state: &State) -> Result<(), ActionError> {
+        if !self.config.builder {
+            return Err(ActionError::Unprocessable(NO_BUILDER.to_owned()));
+        }
+        if state.is_on(Flag::DiegoCnb) {
+            return Ok(());
+        }
+        Err(off(state, Flag::DiegoCnb))
     }
 
     /// Sets a flag. Only admins may.
@@ -82,6 +96,9 @@ impl Actions {
                     "The feature flag '{}' is always disabled: {why}",
                     flag.name()
                 )));
+            }
+            if flag == Flag::DiegoCnb && !self.config.builder {
+                return Err(ActionError::Unprocessable(NO_BUILDER.to_owned()));
             }
             if flag == Flag::DiegoDocker && !self.config.images {
                 return Err(ActionError::Unprocessable(

@@ -1,13 +1,14 @@
 //! How apps are built: which buildpacks and stacks there are.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::{ActionError, Actions, stacks};
 use crate::{
-    model::{Buildpack, Lifecycle, LifecycleKind, Stack},
+    images::Reference,
+    model::{Buildpack, Lifecycle, LifecycleKind, RegistryLogin, Stack},
     runtimes::Catalog,
     store::State,
-    wire::app::LifecyclePatch,
+    wire::app::{LifecyclePatch, RegistryCredentials},
 };
 
 /// The kind of lifecycle that a new app gets.
@@ -20,8 +21,10 @@ pub(super) fn kind(
     name: Option<&str>,
 ) -> Result<LifecycleKind, ActionError> {
     let kind = named(name)?;
-    if kind == LifecycleKind::Docker {
-        actions.need_images(state)?;
+    match kind {
+        LifecycleKind::Buildpack => {}
+        LifecycleKind::Docker => actions.need_images(state)?,
+        LifecycleKind::Cnb => actions.need_builder(state)?,
     }
     Ok(kind)
 }
@@ -30,12 +33,9 @@ fn named(name: Option<&str>) -> Result<LifecycleKind, ActionError> {
     match name {
         None | Some("buildpack") => Ok(LifecycleKind::Buildpack),
         Some("docker") => Ok(LifecycleKind::Docker),
-        Some("cnb") => Err(ActionError::Unprocessable(
-            "Lifecycle type 'cnb' is not supported on this platform; use 'buildpack' or 'docker'."
-                .to_owned(),
-        )),
+        Some("cnb") => Ok(LifecycleKind::Cnb),
         Some(kind) => Err(ActionError::Unprocessable(format!(
-            "Lifecycle type '{kind}' is not included in the list: buildpack, docker"
+            "Lifecycle type '{kind}' is not included in the list: buildpack, cnb, docker"
         ))),
     }
 }
@@ -55,6 +55,7 @@ pub(super) fn stays(was: LifecycleKind, name: Option<&str>) -> Result<(), Action
     let words = match was {
         LifecycleKind::Buildpack => "of files",
         LifecycleKind::Docker => "of an image",
+        LifecycleKind::Cnb => "by Cloud Native Buildpacks",
     };
     Err(ActionError::Unprocessable(format!(
         "Lifecycle type cannot be changed: the app is made {words}. Delete it first, or push under \
@@ -83,8 +84,18 @@ pub(super) fn apply(
     }
     if let Some(buildpacks) = &patch.data.buildpacks {
         let buildpacks = buildpacks.clone().unwrap_or_default();
-        check_buildpacks(known, &buildpacks).map_err(ActionError::Unprocessable)?;
+        let checked = match lifecycle.kind {
+            LifecycleKind::Cnb => check_native(&buildpacks),
+            _ => check_buildpacks(known, &buildpacks),
+        };
+        checked.map_err(ActionError::Unprocessable)?;
         lifecycle.buildpacks = buildpacks;
+    }
+    if lifecycle.kind == LifecycleKind::Cnb
+        && let Some(credentials) = &patch.data.credentials
+    {
+        let credentials = credentials.clone().unwrap_or_default();
+        lifecycle.credentials = logins(&credentials.0).map_err(ActionError::Unprocessable)?;
     }
     if let Some(stack) = &patch.data.stack
         && lifecycle.stack != *stack
@@ -135,6 +146,66 @@ pub(super) fn check_buildpacks(known: &Known, names: &[String]) -> Result<(), St
         ));
     }
     Ok(())
+}
+
+/// Passes where every name is the address of a Cloud Native Buildpack, or may be one of the
+/// builder's.
+///
+/// # Errors
+/// Words for the user.
+pub(super) fn check_native(names: &[String]) -> Result<(), String> {
+    let of_builder = |name: &str| {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./+@".contains(c);
+        !name.is_empty() && name.chars().all(plain)
+    };
+    for name in names {
+        let known = match name.strip_prefix("docker://") {
+            Some(address) => Reference::parse(address).is_ok(),
+            None => of_builder(name),
+        };
+        if !known {
+            return Err(format!(
+                "Buildpack must be an image (docker://REGISTRY/NAME:TAG) or the id of a buildpack in the \
+                 platform's builder, not '{name}'"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Longest name or password at a registry.
+const LONGEST_LOGIN: usize = 4096;
+
+/// Who asks registries.
+///
+/// # Errors
+/// Words for the user, without what is secret.
+pub(super) fn logins(
+    credentials: &RegistryCredentials,
+) -> Result<BTreeMap<String, RegistryLogin>, String> {
+    let plain = |text: &&String| {
+        !text.is_empty() && text.len() <= LONGEST_LOGIN && !text.contains(char::is_control)
+    };
+    let each = credentials.iter().map(|(registry, said)| {
+        if Reference::parse(&format!("{registry}/any")).is_err() {
+            return Err(format!("credentials for '{registry}' are not for a registry"));
+        }
+        let username = said.username.as_ref().filter(plain);
+        let password = said.password.as_ref().filter(plain);
+        match (username, password, &said.token) {
+            (Some(username), Some(password), None) => {
+                let login = RegistryLogin {
+                    username: username.clone(),
+                    password: password.clone(),
+                };
+                Ok((registry.clone(), login))
+            }
+            _ => Err(format!(
+                "credentials for {registry} must have 'username' and 'password' (which may be a token)"
+            )),
+        }
+    });
+    each.collect()
 }
 
 /// Whether a name is where a buildpack can be fetched.

@@ -101,6 +101,8 @@ pub struct Config {
     pub first_uid: u32,
     /// Whether images may be pushed (Cloud Foundry's feature flag `diego_docker`).
     pub images: bool,
+    /// Whether there is a builder of Cloud Native Buildpacks.
+    pub builder: bool,
     /// Ports that TCP routes may have; none where there are no TCP routes.
     pub tcp_ports: Option<PortRange>,
 }

@@ -325,6 +325,7 @@ pub(super) fn find(
 fn fits(app: &App, image: bool) -> Result<(), ActionError> {
     let words = match (app.lifecycle.kind, image) {
         (LifecycleKind::Buildpack, true) => "Cannot create Docker package for a buildpack app.",
+        (LifecycleKind::Cnb, true) => "Cannot create Docker package for a CNB app.",
         (LifecycleKind::Docker, false) => "Cannot create bits package for a Docker app.",
         _ => return Ok(()),
     };

@@ -139,7 +139,7 @@ impl Actions {
             .commit(move |tx| {
                 let stack = find(tx, id)?;
                 if tx.apps.values().any(|app| {
-                    app.lifecycle.kind == LifecycleKind::Buildpack
+                    app.lifecycle.kind != LifecycleKind::Docker
                         && app.lifecycle.stack.as_deref().unwrap_or(STACK_NAME) == stack.name
                 }) {
                     return refuse(format!(

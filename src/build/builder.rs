@@ -16,6 +16,7 @@ use super::{
     Config, Request, Source, Staged,
     cache::{self, Cache, Caches},
     classic::{self, Classic},
+    cnb,
     decision::{Decision, conclude, decide},
     environment::stack,
     failure,
@@ -30,7 +31,7 @@ use crate::{
     blobs::Blobs,
     images::{ImageError, Images, Lease, Reference},
     logs::Logs,
-    model::{AppId, DropletKind, Failure, LayerId, ProcessType},
+    model::{AppId, DropletBuildpack, DropletKind, Failure, LayerId, LifecycleKind, ProcessType},
     runtimes::{Catalog, PlacedFile, Release, Runtime},
     sites,
 };
@@ -143,10 +144,16 @@ impl Builder {
         }
         let decision = self.prepare(decision, &folder).await?;
         let runtime = decision.runtimes.last();
-        let toolchain = match runtime {
+        let mut toolchain = match runtime {
             Some(runtime) => self.toolchain(runtime, log).await?,
             None => None,
         };
+        if request.lifecycle.kind == LifecycleKind::Cnb
+            && let Some(toolchain) = &mut toolchain
+        {
+            self.add_buildpacks(request, &folder, toolchain, log)
+                .await?;
+        }
         if !decision.steps.is_empty() {
             let cache = self.cache(request.app.id, &decision, &folder).await?;
             let (config, steps) = (&self.config, &decision);
@@ -163,7 +170,8 @@ impl Builder {
             }
             ran?;
         }
-        let (release, decision) = self.conclude(request, decision, &folder, log).await?;
+        let (release, decision, found) = self.conclude(request, decision, &folder, log).await?;
+        buildpacks = found.unwrap_or(buildpacks);
         let home = folder.home();
         let blob = self
             .blobs
@@ -205,9 +213,10 @@ impl Builder {
     ) -> Result<Decision, Failure> {
         let catalog = self.runtimes.borrow().clone();
         let (request, app) = (request.clone(), folder.app());
+        let config = self.config.clone();
         blocking("decide about the package", move || {
             let asked = asked.as_ref().map(|(classic, _)| classic);
-            decide(&catalog, &request, &app, asked)
+            decide(&config, &catalog, &request, &app, asked)
         })
         .await
     }
@@ -254,16 +263,24 @@ impl Builder {
         decision: Decision,
         folder: &Folder,
         log: &StagingLog,
-    ) -> Result<(Release, Decision), Failure> {
+    ) -> Result<(Release, Decision, Option<Vec<DropletBuildpack>>), Failure> {
         let (request, folder) = (request.clone(), folder.clone());
         let concluded = blocking("look at what was built", move || {
             let runtime = decision.runtimes.last().ok_or_else(|| Failure {
                 id: "NoAppDetectedError".to_owned(),
                 detail: "no runtime was chosen".to_owned(),
             })?;
-            let release = match decision.classic {
-                true => classic::release(&folder.home(), request.own_command, runtime)?,
-                false => conclude(runtime, &request, &folder.app())?,
+            let mut found = None;
+            let release = if decision.classic {
+                classic::release(&folder.home(), request.own_command, runtime)?
+            } else if runtime.kind == DropletKind::Cnb {
+                let taken = folder.reclaim();
+                taken.map_err(|error| failure::host("take back what was built", &error))?;
+                let (release, buildpacks) = cnb::release(&folder, request.own_command)?;
+                found = Some(buildpacks);
+                release
+            } else {
+                conclude(runtime, &request, &folder.app())?
             };
             if runtime.kind == DropletKind::Static {
                 sites::read(&folder.app(), &release.root)
@@ -274,7 +291,7 @@ impl Builder {
                 .and_then(|()| folder.tidy())
                 .and_then(|()| folder.place(&staging_info(&decision, &release)))
                 .map_err(|error| failure::host("tidy what was built", &error))?;
-            Ok((release, decision))
+            Ok((release, decision, found))
         })
         .await?;
         for (process, command) in &concluded.0.process_types {
@@ -294,6 +311,7 @@ impl Builder {
             .iter()
             .filter_map(|runtime| runtime.image.as_deref());
         let toolchains = named
+            .chain(self.config.builder.as_deref())
             .filter_map(|name| Reference::parse(name).ok())
             .map(|reference| reference.to_string());
         let toolchains = toolchains.collect();

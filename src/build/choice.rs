@@ -14,7 +14,7 @@ use super::{
     run,
 };
 use crate::{
-    model::{DropletBuildpack, Failure},
+    model::{DropletBuildpack, Failure, LifecycleKind},
     runtimes::{Runtime, Version},
     sandbox::Bind,
 };
@@ -82,7 +82,8 @@ impl Builder {
     ) -> Result<Option<(Classic, String)>, Failure> {
         let asked = request.classic.iter().filter(|classic| classic.enabled);
         let mut asked: Vec<&Classic> = asked.collect();
-        if asked.is_empty() || !request.lifecycle.buildpacks.is_empty() {
+        let native = request.lifecycle.kind == LifecycleKind::Cnb;
+        if native || asked.is_empty() || !request.lifecycle.buildpacks.is_empty() {
             return Ok(None);
         }
         if asked.iter().any(|classic| classic.behind > 0) {

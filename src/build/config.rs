@@ -35,6 +35,8 @@ pub struct Config {
     pub timeout: Duration,
     /// Environment for every build (package registries, proxies).
     pub env: BTreeMap<String, String>,
+    /// The builder of Cloud Native Buildpacks, an image; none where apps are not built so.
+    pub builder: Option<String>,
     /// Vouches for what is built; none where builds get no certificates.
     pub authority: Option<Arc<InstanceAuthority>>,
     /// The platform's own program, which is seen inside and compiles WebAssembly.
@@ -72,6 +74,7 @@ impl Config {
             memory: MEMORY,
             timeout: TIMEOUT,
             env: passed_on(environment),
+            builder: None,
             authority: None,
             program: program(),
         }

@@ -3,14 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Classic, Request,
+    Classic, Config, Request,
     classic::{self, Chosen},
-    failure,
+    cnb, failure,
     listing::Folder,
     tools,
 };
 use crate::{
-    model::Failure,
+    model::{Failure, LifecycleKind},
     runtimes::{
         Catalog, Facts, PlacedFile, PlannedStep, Release, Runtime, Test, Version, allows, detect,
         is_at_least, release, steps,
@@ -111,11 +111,15 @@ impl Wish {
 /// Decides about the package in `app`. `asked` is the buildpack of the operator's that has
 /// recognised it.
 pub(super) fn decide(
+    config: &Config,
     catalog: &Catalog,
     request: &Request,
     app: &Path,
     asked: Option<&Classic>,
 ) -> Result<Decision, Failure> {
+    if request.lifecycle.kind == LifecycleKind::Cnb {
+        return native(config, request);
+    }
     with_facts(request, app, |facts| {
         let found = chosen(catalog, request, facts, asked)?;
         // Where the tools are an image's, nothing has to be on the host.
@@ -165,6 +169,18 @@ pub(super) fn decide(
             decision.runtimes.push(runtime.clone());
         }
         Ok(decision)
+    })
+}
+
+/// Leaves everything to Cloud Native Buildpacks.
+fn native(config: &Config, request: &Request) -> Result<Decision, Failure> {
+    let (runtime, steps) = cnb::runtime(config, request)?;
+    Ok(Decision {
+        runtimes: vec![runtime],
+        steps,
+        in_image: true,
+        tellers: vec![None],
+        ..Decision::default()
     })
 }
 

@@ -158,6 +158,26 @@ pub(super) fn image(what: &str, error: &(dyn Error + 'static)) -> Failure {
     failure("StagingError", format!("cannot {what}: {}", chain(error)))
 }
 
+/// A name of a Cloud Native Buildpack behind which is none.
+pub(super) fn no_cloud_native_buildpack(name: &str) -> Failure {
+    failure(
+        "NoBuildpacksFound",
+        format!(
+            "{name} is no Cloud Native Buildpack: name the image of one (docker://REGISTRY/NAME:TAG), which \
+             `pack buildpack package` makes, or the id of one in the builder"
+        ),
+    )
+}
+
+/// Nothing of what was built serves requests.
+pub(super) fn no_web_process() -> Failure {
+    failure(
+        "BuildpackReleaseFailed",
+        "the buildpacks say no process `web`, and none that starts by itself: push with -c COMMAND"
+            .to_owned(),
+    )
+}
+
 /// An image that is larger than what its app was given, or than any may be.
 pub(super) fn image_too_large(error: &(dyn Error + 'static), disk: Megabytes) -> Failure {
     failure(

@@ -18,13 +18,15 @@ use crate::{
 };
 
 /// What `/home/vcap` of a droplet has; anything else there was the build's own.
-const KEPT: [&str; 6] = [
+const KEPT: [&str; 8] = [
     "app",
     "deps",
+    "layers",
     "logs",
     "profile.d",
     "staging_info.yml",
     "tmp",
+    "workspace",
 ];
 
 /// The folders of `/home/vcap` while it is built.

@@ -17,6 +17,8 @@ pub(super) struct Toolchain {
     pub(super) env: Vec<(String, String)>,
     /// Keeps its layers while they are needed here.
     pub(super) lease: Lease,
+    /// Keeps what lies on them.
+    pub(super) more: Vec<Lease>,
 }
 
 impl Builder {
@@ -120,11 +122,12 @@ impl Builder {
             layers,
             env,
             lease,
+            more: Vec::new(),
         }))
     }
 }
 
-fn told(error: &ImageError) -> Failure {
+pub(super) fn told(error: &ImageError) -> Failure {
     if error.is_ours() {
         failure::host("keep the image", error)
     } else {

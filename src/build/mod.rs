@@ -10,6 +10,7 @@ mod cache;
 mod catalog;
 mod choice;
 mod classic;
+mod cnb;
 mod config;
 mod decision;
 mod disk;

@@ -148,7 +148,10 @@ fn command(order: &Order, shell: Shell) -> Result<(Vec<String>, String), String>
                 process.process_type
             )
         })?;
-    let argv = shell_of(order, shell).argv(command);
+    let argv = match order.droplet.kind {
+        DropletKind::Cnb => launched(process.command.as_deref(), process.process_type.as_str()),
+        _ => shell_of(order, shell).argv(command),
+    };
     Ok((argv, "/home/vcap".to_owned()))
 }
 
@@ -168,9 +171,29 @@ fn sidecars(order: &Order, shell: Shell) -> Vec<Vec<String>> {
         Some(_) => ["/bin/sh", "-c", &sidecar.command]
             .map(str::to_owned)
             .into(),
+        None if order.droplet.kind == DropletKind::Cnb => launched(Some(&sidecar.command), ""),
         None => shell_of(order, shell).argv(&sidecar.command),
     })
     .collect()
+}
+
+/// What the lifecycle's launcher is told: a command of the user's, or by its own name which of the
+/// app's processes it is (Platform Interface Specification, "launcher").
+fn launched(command: Option<&str>, process_type: &str) -> Vec<String> {
+    const LAUNCHER: &str = "/cnb/lifecycle/launcher";
+    match command.filter(|command| !command.trim().is_empty()) {
+        Some(command) => [LAUNCHER, "--", "bash", "-c", command]
+            .map(str::to_owned)
+            .into(),
+        None => {
+            let script = format!(
+                "mkdir -p /tmp/process && ln -sfn {LAUNCHER} \"/tmp/process/$0\" && exec \"/tmp/process/$0\""
+            );
+            ["/bin/bash", "-c", &script, process_type]
+                .map(str::to_owned)
+                .into()
+        }
+    }
 }
 
 /// The sandbox of an instance that runs `argv` in `cwd`: `dir` is its folder, `home` the

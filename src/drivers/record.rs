@@ -85,7 +85,7 @@ impl Record {
         let (process, droplet) = (&order.process, &order.droplet);
         let kind = order.kind();
         let memory_mb = match kind {
-            DropletKind::Process | DropletKind::Wasm | DropletKind::Image => {
+            DropletKind::Process | DropletKind::Wasm | DropletKind::Image | DropletKind::Cnb => {
                 u64::from(process.memory.0)
             }
             DropletKind::Static => 0,

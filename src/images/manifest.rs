@@ -208,6 +208,8 @@ pub(super) struct RunConfig {
     pub(super) exposed_ports: std::collections::BTreeMap<String, serde_json::Value>,
     #[serde(deserialize_with = "or_default")]
     pub(super) stop_signal: String,
+    #[serde(deserialize_with = "or_default")]
+    pub(super) labels: std::collections::BTreeMap<String, String>,
 }
 
 /// Tools write `null` for what is empty.

@@ -1,6 +1,6 @@
 //! Having an image: its manifest, its configuration, and those of its layers that are not here.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use futures_util::{TryStreamExt as _, stream};
 use tokio::{sync::Mutex, time::sleep};
@@ -33,6 +33,8 @@ pub struct Pulled {
     pub launch: Launch,
     /// Variables that it sets.
     pub env: Vec<(String, String)>,
+    /// What it says of itself.
+    pub labels: BTreeMap<String, String>,
     /// Bytes of its layers as the registry has them.
     pub size: u64,
     /// Keeps its layers until they are in the state that says what is in use.
@@ -96,7 +98,8 @@ impl Images {
         let (digest, config, layers) = self.describe(registry, reference.selector()).await?;
         let size = self.bounded(&layers)?;
         let text = again(|| registry.small("the image's configuration", &config)).await?;
-        let (run, ids) = manifest::config(&text, layers.len())?;
+        let (mut run, ids) = manifest::config(&text, layers.len())?;
+        let labels = std::mem::take(&mut run.labels);
         let lease = self.shelf.lease(&ids);
         tell(format!(
             "{reference} is {digest}: {} layers, {}",
@@ -120,6 +123,7 @@ impl Images {
             },
             launch,
             env,
+            labels,
             size,
             lease,
         })

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{AppId, AppName, DropletId, GitSource, Metadata, SpaceId, Timestamp};
+use super::{AppId, AppName, DropletId, GitSource, Metadata, RegistryLogin, SpaceId, Timestamp};
 
 /// Whether an app should run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub enum LifecycleKind {
     Buildpack,
     /// Images, which are pulled from a registry.
     Docker,
+    /// Source, which Cloud Native Buildpacks build.
+    Cnb,
 }
 
 impl LifecycleKind {
@@ -45,6 +47,9 @@ pub struct Lifecycle {
     pub buildpacks: Vec<String>,
     /// The stack that was asked for; none for the default.
     pub stack: Option<String>,
+    /// Who asks registries for Cloud Native Buildpacks, by the registry's name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub credentials: BTreeMap<String, RegistryLogin>,
 }
 
 /// An app: a named thing that people push, start and scale.

@@ -20,6 +20,8 @@ pub enum DropletKind {
     Wasm,
     /// An image, in the process sandbox: its root is the app's root.
     Image,
+    /// What Cloud Native Buildpacks have built, in the process sandbox: their launcher starts it.
+    Cnb,
 }
 
 /// Where a droplet stands.

@@ -128,7 +128,7 @@ fn parse(file: &str, text: &str) -> Result<Runtime, RuntimeError> {
             ));
         }
     }
-    if runtime.kind == DropletKind::Image {
+    if matches!(runtime.kind, DropletKind::Image | DropletKind::Cnb) {
         let at = text.find("kind").unwrap_or(0);
         let message = "the kind is \"process\", \"static\" or \"wasm\"; an image with its tools is named by \
                        `image`";

@@ -73,7 +73,7 @@ pub fn release(runtime: &Runtime, facts: Facts<'_>) -> Result<Release, ReleaseEr
     }
     let root = match runtime.kind {
         DropletKind::Static => root(runtime, facts)?,
-        DropletKind::Process | DropletKind::Wasm | DropletKind::Image => {
+        DropletKind::Process | DropletKind::Wasm | DropletKind::Image | DropletKind::Cnb => {
             if process_types.is_empty() && !facts.own_command {
                 return Err(ReleaseError::NoStart(no_start(runtime)));
             }

@@ -124,6 +124,7 @@ pub(super) async fn run(config: Config, args: &Args) -> anyhow::Result<ExitCode>
             upload: config.upload.bytes(),
             first_uid: config.app_first_uid.get(),
             images: config.images,
+            builder: config.cnb_builder.is_some(),
             tcp_ports: config.tcp_ports.0,
         }),
         runtimes: runtimes.clone(),
@@ -337,6 +338,7 @@ fn build_config(config: &Config, disks: Disks) -> build::Config {
         disk: config.build_disk,
         io_ceiling: config.build_ceiling(),
         timeout: config.build_timeout,
+        builder: config.cnb_builder.clone(),
         env,
         ..build::Config::new(config.state_dir.join("builds"), disks, [])
     }

@@ -54,12 +54,35 @@ pub struct Update {
 /// A lifecycle as it comes in.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 pub struct LifecyclePatch {
-    /// `buildpack` or `docker`; Cloud Foundry also knows `cnb`.
+    /// `buildpack`, `docker` or `cnb`.
     #[serde(rename = "type")]
     pub kind: Option<String>,
     /// The rest.
     #[serde(default, deserialize_with = "shared::or_default")]
     pub data: LifecycleData,
+}
+
+/// Who asks registries, by their names.
+pub type RegistryCredentials = BTreeMap<String, RegistryCredential>;
+
+/// Who asks one registry.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct RegistryCredential {
+    /// The name there.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<String>,
+    /// A token in place of both.
+    pub token: Option<String>,
+}
+
+impl std::fmt::Debug for RegistryCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RegistryCredential")
+            .field("username", &self.username)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a lifecycle holds.
@@ -71,6 +94,9 @@ pub struct LifecycleData {
     /// The stack; `null` asks for the default.
     #[serde(default, deserialize_with = "shared::maybe_null")]
     pub stack: Option<Option<String>>,
+    /// Who asks registries for the buildpacks of `cnb`, by the registry's name; `null` for nobody.
+    #[serde(default, deserialize_with = "shared::maybe_null")]
+    pub credentials: Option<Option<Hidden<RegistryCredentials>>>,
 }
 
 /// Body of `PATCH /v3/apps/:guid/environment_variables`.
@@ -147,12 +173,13 @@ pub const fn state(state: AppState) -> &'static str {
     }
 }
 
-/// `buildpack` or `docker`.
+/// `buildpack`, `docker` or `cnb`.
 #[must_use]
 pub const fn lifecycle_kind(kind: LifecycleKind) -> &'static str {
     match kind {
         LifecycleKind::Buildpack => "buildpack",
         LifecycleKind::Docker => "docker",
+        LifecycleKind::Cnb => "cnb",
     }
 }
 
@@ -162,13 +189,14 @@ pub fn lifecycle(lifecycle: &Lifecycle) -> Value {
     if lifecycle.kind == LifecycleKind::Docker {
         return json!({ "type": "docker", "data": {} });
     }
-    json!({
-        "type": "buildpack",
-        "data": {
-            "buildpacks": lifecycle.buildpacks,
-            "stack": lifecycle.stack.as_deref().unwrap_or(STACK_NAME),
-        },
-    })
+    let mut data = json!({
+        "buildpacks": lifecycle.buildpacks,
+        "stack": lifecycle.stack.as_deref().unwrap_or(STACK_NAME),
+    });
+    if !lifecycle.credentials.is_empty() {
+        data["credentials"] = json!("***");
+    }
+    json!({ "type": lifecycle_kind(lifecycle.kind), "data": data })
 }
 
 /// The user's environment variables.

@@ -100,10 +100,10 @@ pub fn present(droplet: &Droplet, base: &Base) -> Value {
     } else if launch.is_none() {
         links = links.to("download", &format!("{path}/download"));
     }
-    let kind = if launch.is_some() {
-        "docker"
-    } else {
-        "buildpack"
+    let kind = match droplet.kind {
+        _ if launch.is_some() => "docker",
+        DropletKind::Cnb => "cnb",
+        _ => "buildpack",
     };
     json!({
         "guid": droplet.id.to_string(),

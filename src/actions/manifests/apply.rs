@@ -116,8 +116,17 @@ impl Apply<'_> {
         }
         let known = self.actions.known_buildpacks();
         if let Some(buildpacks) = &manifest.buildpacks {
-            lifecycle::check_buildpacks(&known, buildpacks)?;
+            match app.lifecycle.kind {
+                LifecycleKind::Cnb => lifecycle::check_native(buildpacks)?,
+                _ => lifecycle::check_buildpacks(&known, buildpacks)?,
+            }
             app.lifecycle.buildpacks.clone_from(buildpacks);
+        }
+        if let Some(credentials) = &manifest.credentials {
+            if app.lifecycle.kind != LifecycleKind::Cnb {
+                return Err("'cnb-credentials' needs 'lifecycle: cnb'".to_owned());
+            }
+            app.lifecycle.credentials = lifecycle::logins(&credentials.0)?;
         }
         let stack = manifest.stack.as_ref();
         if is_new || stack.is_some_and(|stack| app.lifecycle.stack.as_ref() != Some(stack)) {

@@ -86,7 +86,7 @@ async fn apps(
     let query = query.parse()?;
     let mut apps = api.actions.apps(&caller);
     apps.retain(|app| {
-        app.lifecycle.kind == LifecycleKind::Buildpack
+        app.lifecycle.kind != LifecycleKind::Docker
             && app.lifecycle.stack.as_deref().unwrap_or(STACK_NAME) == stack.name
     });
     let path = format!("/v3/stacks/{id}/apps");

@@ -196,6 +196,10 @@ pub struct Push {
     /// Runtime to build with, such as python_buildpack; recognised where not given
     #[arg(short, long, visible_alias = "runtime", value_name = "RUNTIME")]
     pub buildpack: Vec<String>,
+    /// How to build: buildpack, or cnb for Cloud Native Buildpacks, with who asks their registries in
+    /// CF_CNB_REGISTRY_CREDS
+    #[arg(long, value_name = "KIND", conflicts_with = "image")]
+    pub lifecycle: Option<String>,
     /// Memory of each instance, such as 256M
     #[arg(short, long)]
     pub memory: Option<String>,

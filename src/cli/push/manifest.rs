@@ -153,6 +153,7 @@ const fn is_about_one_app(args: &Push) -> bool {
         || args.command.is_some()
         || args.image.is_some()
         || !args.buildpack.is_empty()
+        || args.lifecycle.is_some()
         || args.memory.is_some()
         || args.disk.is_some()
         || args.instances.is_some()
@@ -222,9 +223,17 @@ fn planned(
     if let Some(instances) = args.instances {
         set("instances", json!(instances));
     }
+    if let Some(lifecycle) = &args.lifecycle {
+        set("lifecycle", json!(lifecycle));
+    }
     if !args.buildpack.is_empty() {
         set("buildpacks", json!(args.buildpack));
         app.shift_remove("buildpack");
+    }
+    if app.get("lifecycle").and_then(Value::as_str) == Some("cnb")
+        && let Some(credentials) = registry_credentials()?
+    {
+        app.insert("cnb-credentials".to_owned(), credentials);
     }
     if args.disk.is_some() {
         app.shift_remove("disk-quota");
@@ -247,6 +256,22 @@ fn planned(
         image,
         entry: app,
     })
+}
+
+/// Where people say who asks registries for Cloud Native Buildpacks, as for the stock client.
+const CREDENTIALS: &str = "CF_CNB_REGISTRY_CREDS";
+
+fn registry_credentials() -> Outcome<Option<Value>> {
+    let Ok(text) = std::env::var(CREDENTIALS) else {
+        return Ok(None);
+    };
+    match serde_json::from_str(&text) {
+        Ok(Value::Object(credentials)) => Ok(Some(Value::Object(credentials))),
+        // Without what is in it.
+        _ => usage(format!(
+            "{CREDENTIALS} must be JSON such as {{\"registry.example\": {{\"username\": \"...\", \"password\": \"...\"}}}}"
+        )),
+    }
 }
 
 /// The image of the flags or else of the manifest, which then has it.

@@ -214,7 +214,9 @@ impl Drivers {
 
     fn runtime(&self, kind: DropletKind) -> &dyn Runtime {
         match kind {
-            DropletKind::Process | DropletKind::Wasm | DropletKind::Image => &*self.inner.processes,
+            DropletKind::Process | DropletKind::Wasm | DropletKind::Image | DropletKind::Cnb => {
+                &*self.inner.processes
+            }
             DropletKind::Static => &*self.inner.static_files,
         }
     }

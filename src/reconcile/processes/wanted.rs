@@ -50,7 +50,7 @@ fn wanted_of(state: &State, process: &Process) -> Option<Wanted> {
         return None;
     }
     let memory_mb = match droplet.kind {
-        DropletKind::Process | DropletKind::Wasm | DropletKind::Image => {
+        DropletKind::Process | DropletKind::Wasm | DropletKind::Image | DropletKind::Cnb => {
             u64::from(process.memory.0)
         }
         DropletKind::Static => 0,

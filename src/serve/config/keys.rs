@@ -163,6 +163,8 @@ keys! { places;
     "builds.timeout" build_timeout: Duration = defaults::BUILD_TIMEOUT;
     /// How many builds run at once.
     "builds.parallel" build_parallel: NonZeroUsize = defaults::BUILD_PARALLEL;
+    /// The image in which Cloud Native Buildpacks build apps and apps built so run.
+    "builds.cnb_builder" cnb_builder: Option<String> = None;
     /// Environment of every build.
     "builds.env" build_env: Secrets = Secrets::default();
     /// More variables of the daemon's own environment that builds get.

@@ -132,6 +132,7 @@ pub(super) fn every_kind(number: u64) -> Vec<Record> {
         kind: LifecycleKind::Buildpack,
         buildpacks: vec!["python_buildpack".to_owned()],
         stack: Some("cflinuxfs4".to_owned()),
+        credentials: BTreeMap::new(),
     };
     let org_id = org.id;
     let mut records: Vec<Record> = vec![

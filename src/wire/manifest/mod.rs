@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{MetadataPatch, process::HealthPatch, shared::Hidden};
+use super::{MetadataPatch, app::RegistryCredentials, process::HealthPatch, shared::Hidden};
 use crate::model::{AppName, AppProtocol, Credentials, Megabytes, ProcessType};
 
 /// One entry of `applications`, checked. What the manifest does not mention stays as it is.
@@ -31,8 +31,10 @@ pub struct AppManifest {
     pub buildpacks: Option<Vec<String>>,
     /// The stack.
     pub stack: Option<String>,
-    /// What the app is made of: `buildpack` or `docker`.
+    /// What the app is made of: `buildpack`, `docker` or `cnb`.
     pub kind: Option<String>,
+    /// Who asks registries for the buildpacks of `cnb`.
+    pub credentials: Option<Hidden<RegistryCredentials>>,
     /// Whether an image is named. Which one is up to the package.
     pub docker: bool,
     /// Environment variables to set; none removes.

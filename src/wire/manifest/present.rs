@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     model::{App, AppProtocol, HealthKind, LifecycleKind, Process, SidecarPlan},
-    wire::{platform::STACK_NAME, process::kind_name},
+    wire::{app::lifecycle_kind, platform::STACK_NAME, process::kind_name},
 };
 
 /// What a manifest is made of.
@@ -58,8 +58,8 @@ pub fn present(view: &View<'_>) -> Map<String, Value> {
                 set("docker", docker);
             }
         }
-        LifecycleKind::Buildpack => {
-            set("lifecycle", json!("buildpack"));
+        kind @ (LifecycleKind::Buildpack | LifecycleKind::Cnb) => {
+            set("lifecycle", json!(lifecycle_kind(kind)));
             if !app.lifecycle.buildpacks.is_empty() {
                 set("buildpacks", json!(app.lifecycle.buildpacks));
             }

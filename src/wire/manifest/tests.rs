@@ -230,6 +230,7 @@ fn shop() -> (App, Process) {
             kind: LifecycleKind::Buildpack,
             buildpacks: vec!["python_buildpack".to_owned()],
             stack: None,
+            credentials: std::collections::BTreeMap::new(),
         },
         env: [("A".to_owned(), "1".to_owned())].into(),
         current_droplet: None,

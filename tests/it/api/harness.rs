@@ -87,6 +87,7 @@ impl Platform {
             disk: Megabytes(512),
             upload: LIMITS.upload,
             first_uid: 100_000,
+            builder: false,
             images: true,
             tcp_ports: Some(PortRange {
                 first: 61_000,

@@ -147,7 +147,7 @@ async fn flags_say_what_they_are_and_what_they_cannot_be() {
     let refused = set(&platform, "diego_cnb", json!({ "enabled": true }))
         .await
         .refusal(422);
-    assert!(refused.contains("always disabled"), "{refused}");
+    assert!(refused.contains("builds.cnb_builder"), "{refused}");
     for body in [
         json!({ "custom_error_message": "" }),
         json!({ "custom_error_message": "x".repeat(251) }),

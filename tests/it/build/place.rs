@@ -175,6 +175,7 @@ impl Place {
                 kind: LifecycleKind::Buildpack,
                 buildpacks: buildpacks.iter().map(|name| (*name).to_owned()).collect(),
                 stack: None,
+                credentials: BTreeMap::new(),
             },
             classic: Vec::new(),
             memory: None,

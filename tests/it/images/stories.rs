@@ -97,14 +97,14 @@ fn told(daemon: &Daemon, host: &str) -> String {
 }
 
 #[track_caller]
-fn has(text: &str, parts: &[&str]) {
+pub(super) fn has(text: &str, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "no {part:?} in:\n{text}");
     }
 }
 
 /// Waits until nothing is left of the instances of deleted apps.
-fn all_gone(daemon: &Daemon) {
+pub(super) fn all_gone(daemon: &Daemon) {
     let instances = daemon.state_dir().join("instances");
     eventually("the instances to go", || {
         (fs::read_dir(&instances).unwrap().count() == 0).then_some(())
@@ -454,7 +454,7 @@ fn what_images_cannot_do_is_said() {
 }
 
 /// A layer with a program of the host and what it is linked with.
-fn with_program(mut layer: Layer, path: &str) -> Layer {
+pub(super) fn with_program(mut layer: Layer, path: &str) -> Layer {
     let output = Command::new("ldd").arg(path).output().unwrap();
     let listed = String::from_utf8_lossy(&output.stdout).into_owned();
     let mut paths: Vec<&str> = listed

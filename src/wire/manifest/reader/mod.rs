@@ -11,14 +11,8 @@ use serde_json::{Map, Value};
 use super::{AppManifest, ServiceManifest};
 use crate::{
     model::{AppName, Credentials, Megabytes, parse_bytes},
-    wire::{MetadataPatch, shared::Hidden},
+    wire::{MetadataPatch, app::RegistryCredentials, shared::Hidden},
 };
-
-/// What Cloud Foundry's manifests know and this platform has no counterpart for.
-const REFUSED: [(&str, &str); 1] = [(
-    "cnb_credentials",
-    "Cloud Native Buildpacks are not supported",
-)];
 
 /// The manifest of one app, out of the entry number `index` of `applications`.
 ///
@@ -39,6 +33,7 @@ pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec
         buildpacks: reader.buildpacks(),
         stack: reader.string("stack").flatten(),
         kind: reader.string("lifecycle").flatten(),
+        credentials: reader.credentials(),
         docker: reader.docker(),
         env: Hidden(reader.env()),
         metadata: reader.metadata(),
@@ -49,7 +44,6 @@ pub fn read(index: usize, entry: &Map<String, Value>) -> Result<AppManifest, Vec
         sidecars: reader.sidecars(),
         name,
     };
-    reader.refuse();
     if reader.errors.is_empty() {
         return Ok(manifest);
     }
@@ -201,6 +195,21 @@ impl<'a> Reader<'a> {
         Some(names)
     }
 
+    /// Who asks registries, by their names.
+    fn credentials(&mut self) -> Option<Hidden<RegistryCredentials>> {
+        let value = self
+            .get("cnb_credentials")
+            .filter(|value| !value.is_null())?;
+        let read = serde_json::from_value(value.clone());
+        if read.is_err() {
+            // Without what is in it.
+            let rule = "a map of registries, each with 'username' and 'password'";
+            self.errors
+                .push(format!("'cnb-credentials' must be {rule}"));
+        }
+        read.ok().map(Hidden)
+    }
+
     /// Whether an image is named, and rightly.
     fn docker(&mut self) -> bool {
         let Some(map) = self.map("docker") else {
@@ -330,17 +339,6 @@ impl<'a> Reader<'a> {
             }
         }
         features
-    }
-
-    /// Refuses what would silently not happen.
-    fn refuse(&mut self) {
-        for (key, reason) in REFUSED {
-            if self.get(key).is_some_and(|value| !value.is_null()) {
-                self.errors.push(format!(
-                    "{reason} on this platform; push the app's files instead"
-                ));
-            }
-        }
     }
 }
 
