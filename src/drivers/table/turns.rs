@@ -26,6 +26,8 @@ struct Seen {
     cpu: Duration,
     at: Moment,
     turns: Turns,
+    /// Whether it was told so twice.
+    sure: bool,
 }
 
 /// An instance that runs, and its weight.
@@ -66,8 +68,8 @@ impl Drivers {
 }
 
 /// Compares what each has used with what was seen before, and has those whose turns should
-/// change take others. Those that take long ones are told each time, since what they start
-/// while they are told may be missed.
+/// change take others. What they start while they are told is missed, and begins with the turns
+/// of before. So all are told twice, and those that take long ones each time.
 fn look(
     running: &[Each],
     before: &BTreeMap<InstanceId, Seen>,
@@ -85,12 +87,20 @@ fn look(
     for ((id, running, _, cpu), turns) in known.into_iter().zip(turns::plan(&used)) {
         // Of what an earlier daemon said nothing is known. Where the kernel refuses, everything
         // goes on as it was.
-        let past = before.get(&id).map(|seen| seen.turns);
-        if turns == Turns::Long || past != Some(turns) {
+        let past = before.get(&id).filter(|seen| seen.turns == turns);
+        if turns == Turns::Long || past.is_none_or(|seen| !seen.sure) {
             let _ = running.take_turns(turns);
         }
-        let at = now;
-        seen.insert(id, Seen { cpu, at, turns });
+        let (at, sure) = (now, past.is_some());
+        seen.insert(
+            id,
+            Seen {
+                cpu,
+                at,
+                turns,
+                sure,
+            },
+        );
     }
     seen
 }
