@@ -3,7 +3,7 @@
 # Where the tests find the stock Cloud Foundry command line.
 export PASTINA_TEST_CF ?= $(CURDIR)/target/tools/cf
 
-.PHONY: bench-lists bench-network bench-pushes demo fuzz test check it e2e vm bench fmt prerequisites
+.PHONY: bench-gateway bench-lists bench-network bench-pushes demo fuzz test check it e2e vm bench fmt prerequisites
 
 demo: ## starts the platform, pushes every example, stays until Ctrl-C (DEMO_ONCE=1, RELEASE=1)
 	scripts/demo
@@ -28,6 +28,10 @@ bench: ## the figures of docs/performance.md
 	cargo build --release
 	python3 benches/main_job.py
 	cargo bench --bench sandbox_start
+
+bench-gateway: ## what a request costs beside nginx, HAProxy and Caddy
+	cargo build --release
+	python3 benches/gateway.py
 
 bench-lists: ## the control API with 2,000 apps, 200 spaces and 5,000 routes
 	cargo build --release
