@@ -7,10 +7,10 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use http::{HeaderValue, Method, Uri, Version};
+use http::Version;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::sync::mpsc;
 
@@ -23,19 +23,26 @@ use crate::{
 /// Longest part of a request that is copied into a line; clients send what they like.
 const LONGEST_PART: usize = 2048;
 
-/// One request in gorouter's format.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AccessRecord {
-    /// When the request came, nanoseconds since the Unix epoch.
-    pub at_ns: u64,
-    /// The app whose log it belongs to.
-    pub app: AppId,
-    /// The slot of the instance that answered.
-    pub index: u32,
-    /// The line, without a line end.
-    pub line: String,
-    /// What was measured, where it is of a request.
-    pub measured: Option<Box<logs::Measured>>,
+/// What the log of an app is told by the gateway.
+#[derive(Debug, Clone)]
+pub struct AccessRecord(What);
+
+#[derive(Debug, Clone)]
+enum What {
+    /// One request and its answer.
+    Request(Request),
+    /// Something that its people should know.
+    Notice {
+        at: SystemTime,
+        app: AppId,
+        text: String,
+    },
+}
+
+#[derive(Debug, Clone)]
+struct Request {
+    asked: Asked,
+    answered: Answered,
 }
 
 /// Takes access lines; clones share it. Never waits: where lines come faster than they are
@@ -80,165 +87,249 @@ impl AccessLog {
     }
 }
 
-/// What a line tells of a request, as it came.
-#[derive(Debug)]
+/// What a line tells of a request, as it came: copied together once, on the thread that serves,
+/// and made into text where there is time.
+#[derive(Debug, Clone)]
 pub(super) struct Asked {
-    pub(super) at: OffsetDateTime,
-    pub(super) host: HeaderValue,
-    pub(super) method: Method,
-    pub(super) uri: Uri,
-    pub(super) version: Version,
-    pub(super) referer: Option<HeaderValue>,
-    pub(super) user_agent: Option<HeaderValue>,
-    pub(super) forwarded_for: Option<HeaderValue>,
-    pub(super) forwarded_proto: Option<HeaderValue>,
-    pub(super) request_id: Option<HeaderValue>,
-    pub(super) trace: Option<HeaderValue>,
-    pub(super) peer: SocketAddr,
+    at: SystemTime,
+    peer: SocketAddr,
+    version: Version,
+    text: Vec<u8>,
+    /// Where each part of the text ends.
+    ends: [u16; PARTS],
+}
+
+/// What of a request is text.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Part {
+    Host,
+    Method,
+    Target,
+    Referer,
+    UserAgent,
+    ForwardedFor,
+    ForwardedProto,
+    RequestId,
+    Trace,
+}
+
+/// How many parts there are.
+pub(super) const PARTS: usize = 9;
+
+impl Asked {
+    /// `parts` are in the order of [`Part`]; what the request does not have is empty.
+    pub(super) fn new(
+        at: SystemTime,
+        peer: SocketAddr,
+        version: Version,
+        parts: [&[u8]; PARTS],
+    ) -> Self {
+        let parts = parts.map(|part| &part[..part.len().min(LONGEST_PART)]);
+        let mut text = Vec::with_capacity(parts.iter().map(|part| part.len()).sum());
+        let ends = parts.map(|part| {
+            text.extend_from_slice(part);
+            u16::try_from(text.len()).unwrap_or(u16::MAX)
+        });
+        Self {
+            at,
+            peer,
+            version,
+            text,
+            ends,
+        }
+    }
+
+    fn part(&self, part: Part) -> &[u8] {
+        let at = part as usize;
+        let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+        let range = usize::from(begin)..usize::from(self.ends[at]);
+        self.text.get(range).unwrap_or_default()
+    }
 }
 
 /// What a line tells of the answer.
-#[derive(Debug)]
-pub(super) struct Answered<'a> {
-    pub(super) backend: &'a Backend,
+#[derive(Debug, Clone)]
+pub(super) struct Answered {
+    pub(super) backend: Arc<Backend>,
     pub(super) status: u16,
     pub(super) received: u64,
     pub(super) sent: u64,
     pub(super) total: Duration,
     pub(super) gateway: Duration,
-    pub(super) error: Option<&'a str>,
+    pub(super) error: Option<&'static str>,
 }
 
-/// The line's record.
-pub(super) fn record(asked: &Asked, answered: &Answered<'_>) -> AccessRecord {
-    AccessRecord {
-        at_ns: u64::try_from(asked.at.unix_timestamp_nanos()).unwrap_or(0),
-        app: answered.backend.app,
-        index: answered.backend.index,
-        line: line(asked, answered),
-        measured: Some(Box::new(measured(asked, answered))),
+impl AccessRecord {
+    pub(super) const fn new(asked: Asked, answered: Answered) -> Self {
+        Self(What::Request(Request { asked, answered }))
     }
-}
 
-fn measured(asked: &Asked, answered: &Answered<'_>) -> logs::Measured {
-    let backend = answered.backend;
-    let request = request(asked, answered);
-    logs::Measured {
-        at_ns: request.stop_ns,
-        app: backend.app,
-        process: backend.process.clone(),
-        instance: backend.instance,
-        index: backend.index,
-        what: logs::Measure::Request(Box::new(request)),
+    pub(super) fn notice(app: AppId, text: String) -> Self {
+        let at = SystemTime::now();
+        Self(What::Notice { at, app, text })
     }
-}
 
-fn request(asked: &Asked, answered: &Answered<'_>) -> logs::Request {
-    let text = |value: Option<&HeaderValue>| {
-        let mut text = String::new();
-        part(&mut text, value.map_or(b"", HeaderValue::as_bytes));
-        text
-    };
-    let start_ns = u64::try_from(asked.at.unix_timestamp_nanos()).unwrap_or(0);
-    let took_ns = u64::try_from(answered.total.as_nanos()).unwrap_or(0);
-    let scheme = asked.forwarded_proto.as_ref();
-    let scheme = scheme.map_or("http", |value| {
-        if value.as_bytes() == b"https" {
-            "https"
-        } else {
-            "http"
+    /// When the request came, nanoseconds since the Unix epoch.
+    #[must_use]
+    pub fn at_ns(&self) -> u64 {
+        match &self.0 {
+            What::Request(request) => since_epoch(request.asked.at),
+            What::Notice { at, .. } => since_epoch(*at),
         }
-    });
-    let target = asked
-        .uri
-        .path_and_query()
-        .map_or("/", |target| target.as_str());
-    let mut uri = format!("{scheme}://");
-    part(&mut uri, asked.host.as_bytes());
-    part(&mut uri, target.as_bytes());
-    logs::Request {
-        start_ns,
-        stop_ns: start_ns.saturating_add(took_ns),
-        method: asked.method.to_string(),
-        uri,
-        status: answered.status,
-        content_length: answered.sent,
-        request_id: text(asked.request_id.as_ref()),
-        user_agent: text(asked.user_agent.as_ref()),
-        remote: asked.peer.to_string(),
-        forwarded: text(asked.forwarded_for.as_ref()),
     }
-}
 
-fn line(asked: &Asked, answered: &Answered<'_>) -> String {
-    let mut line = String::with_capacity(512);
-    let backend = answered.backend;
-    let at = asked.at.format(&Rfc3339).unwrap_or_default();
-    part(&mut line, asked.host.as_bytes());
-    let _ = write!(line, " - [{at}] \"{} ", asked.method);
-    part(
-        &mut line,
-        asked
-            .uri
-            .path_and_query()
-            .map_or("/", |target| target.as_str())
-            .as_bytes(),
-    );
-    let version = match asked.version {
-        Version::HTTP_10 => "HTTP/1.0",
-        Version::HTTP_2 => "HTTP/2.0",
-        _ => "HTTP/1.1",
-    };
-    let _ = write!(
-        line,
-        " {version}\" {} {} {} ",
-        answered.status, answered.received, answered.sent
-    );
-    quoted(&mut line, asked.referer.as_ref());
-    line.push(' ');
-    quoted(&mut line, asked.user_agent.as_ref());
-    let _ = write!(line, " \"{}\"", asked.peer);
-    match backend.target {
-        Target::Sandbox { port, .. } => {
-            let _ = write!(line, " \"127.0.0.1:{port}\"");
+    /// The app whose log it belongs to.
+    #[must_use]
+    pub fn app(&self) -> AppId {
+        match &self.0 {
+            What::Request(request) => request.answered.backend.app,
+            What::Notice { app, .. } => *app,
         }
-        Target::Static { .. } => line.push_str(" \"-\""),
     }
-    for (name, value) in [
-        ("x_forwarded_for", &asked.forwarded_for),
-        ("x_forwarded_proto", &asked.forwarded_proto),
-        ("vcap_request_id", &asked.request_id),
-    ] {
-        let _ = write!(line, " {name}:");
-        quoted(&mut line, value.as_ref());
+
+    /// The instance that answered, where it is of a request.
+    #[must_use]
+    pub fn backend(&self) -> Option<&Backend> {
+        match &self.0 {
+            What::Request(request) => Some(&request.answered.backend),
+            What::Notice { .. } => None,
+        }
     }
-    let _ = write!(
-        line,
-        " response_time:{:.6} gorouter_time:{:.6} app_id:\"{}\" app_index:\"{}\" \
-         instance_id:\"{}\" x_cf_routererror:\"{}\" x_b3_traceid:",
-        answered.total.as_secs_f64(),
-        answered.gateway.as_secs_f64(),
-        backend.app,
-        backend.index,
-        backend.instance,
-        answered.error.unwrap_or("-"),
-    );
-    quoted(&mut line, asked.trace.as_ref());
-    line
+
+    /// The text for the log, without a line end: in gorouter's format where it is of a request.
+    #[must_use]
+    pub fn line(&self) -> String {
+        match &self.0 {
+            What::Request(request) => request.line(),
+            What::Notice { text, .. } => text.clone(),
+        }
+    }
+
+    /// What was measured, where it is of a request.
+    #[must_use]
+    pub fn measured(&self) -> Option<logs::Measured> {
+        match &self.0 {
+            What::Request(request) => Some(request.measured()),
+            What::Notice { .. } => None,
+        }
+    }
 }
 
-fn quoted(line: &mut String, value: Option<&HeaderValue>) {
+fn since_epoch(at: SystemTime) -> u64 {
+    let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl Request {
+    fn measured(&self) -> logs::Measured {
+        let backend = &self.answered.backend;
+        let request = self.request();
+        logs::Measured {
+            at_ns: request.stop_ns,
+            app: backend.app,
+            process: backend.process.clone(),
+            instance: backend.instance,
+            index: backend.index,
+            what: logs::Measure::Request(Box::new(request)),
+        }
+    }
+
+    fn request(&self) -> logs::Request {
+        let (asked, answered) = (&self.asked, &self.answered);
+        let text = |part: Part| {
+            let mut text = String::new();
+            escaped(&mut text, asked.part(part));
+            text
+        };
+        let start_ns = since_epoch(asked.at);
+        let took_ns = u64::try_from(answered.total.as_nanos()).unwrap_or(0);
+        let scheme = match asked.part(Part::ForwardedProto) {
+            b"https" => "https",
+            _ => "http",
+        };
+        let mut uri = format!("{scheme}://");
+        escaped(&mut uri, asked.part(Part::Host));
+        escaped(&mut uri, asked.part(Part::Target));
+        logs::Request {
+            start_ns,
+            stop_ns: start_ns.saturating_add(took_ns),
+            method: text(Part::Method),
+            uri,
+            status: answered.status,
+            content_length: answered.sent,
+            request_id: text(Part::RequestId),
+            user_agent: text(Part::UserAgent),
+            remote: asked.peer.to_string(),
+            forwarded: text(Part::ForwardedFor),
+        }
+    }
+
+    fn line(&self) -> String {
+        let (asked, answered) = (&self.asked, &self.answered);
+        let backend = &answered.backend;
+        let mut line = String::with_capacity(asked.text.len() + 512);
+        let at = OffsetDateTime::from(asked.at).format(&Rfc3339);
+        escaped(&mut line, asked.part(Part::Host));
+        let _ = write!(line, " - [{}] \"", at.unwrap_or_default());
+        escaped(&mut line, asked.part(Part::Method));
+        line.push(' ');
+        escaped(&mut line, asked.part(Part::Target));
+        let version = match asked.version {
+            Version::HTTP_10 => "HTTP/1.0",
+            Version::HTTP_2 => "HTTP/2.0",
+            _ => "HTTP/1.1",
+        };
+        let _ = write!(
+            line,
+            " {version}\" {} {} {} ",
+            answered.status, answered.received, answered.sent
+        );
+        quoted(&mut line, asked.part(Part::Referer));
+        line.push(' ');
+        quoted(&mut line, asked.part(Part::UserAgent));
+        let _ = write!(line, " \"{}\"", asked.peer);
+        match backend.target {
+            Target::Sandbox { port, .. } => {
+                let _ = write!(line, " \"127.0.0.1:{port}\"");
+            }
+            Target::Static { .. } => line.push_str(" \"-\""),
+        }
+        for (name, part) in [
+            ("x_forwarded_for", Part::ForwardedFor),
+            ("x_forwarded_proto", Part::ForwardedProto),
+            ("vcap_request_id", Part::RequestId),
+        ] {
+            let _ = write!(line, " {name}:");
+            quoted(&mut line, asked.part(part));
+        }
+        let _ = write!(
+            line,
+            " response_time:{:.6} gorouter_time:{:.6} app_id:\"{}\" app_index:\"{}\" \
+             instance_id:\"{}\" x_cf_routererror:\"{}\" x_b3_traceid:",
+            answered.total.as_secs_f64(),
+            answered.gateway.as_secs_f64(),
+            backend.app,
+            backend.index,
+            backend.instance,
+            answered.error.unwrap_or("-"),
+        );
+        quoted(&mut line, asked.part(Part::Trace));
+        line
+    }
+}
+
+fn quoted(line: &mut String, text: &[u8]) {
     line.push('"');
-    match value {
-        Some(value) if !value.is_empty() => part(line, value.as_bytes()),
-        _ => line.push('-'),
+    if text.is_empty() {
+        line.push('-');
+    } else {
+        escaped(line, text);
     }
     line.push('"');
 }
 
 /// Appends text of a client's so that it cannot end its field or the line.
-fn part(line: &mut String, text: &[u8]) {
-    let text = &text[..text.len().min(LONGEST_PART)];
+fn escaped(line: &mut String, text: &[u8]) {
     for &byte in text {
         match byte {
             b'"' | b'\\' => {
@@ -261,20 +352,37 @@ mod tests {
     use crate::model::{AppProtocol, InstanceId, SpaceId};
 
     fn asked() -> Asked {
-        Asked {
-            at: OffsetDateTime::from_unix_timestamp(1_767_323_045).unwrap(),
-            host: HeaderValue::from_static("app.example.kr"),
-            method: Method::GET,
-            uri: Uri::from_static("/path?q=1"),
-            version: Version::HTTP_11,
-            referer: None,
-            user_agent: Some(HeaderValue::from_bytes(b"curl \"8\"\xff").unwrap()),
-            forwarded_for: Some(HeaderValue::from_static("10.0.0.1")),
-            forwarded_proto: Some(HeaderValue::from_static("https")),
-            request_id: Some(HeaderValue::from_static("id")),
-            trace: None,
-            peer: "10.0.0.1:5000".parse().unwrap(),
-        }
+        let parts: [&[u8]; PARTS] = [
+            b"app.example.kr",
+            b"GET",
+            b"/path?q=1",
+            b"",
+            b"curl \"8\"\xff",
+            b"10.0.0.1",
+            b"https",
+            b"id",
+            b"",
+        ];
+        let at = UNIX_EPOCH + Duration::from_secs(1_767_323_045);
+        Asked::new(
+            at,
+            "10.0.0.1:5000".parse().unwrap(),
+            Version::HTTP_11,
+            parts,
+        )
+    }
+
+    fn record() -> AccessRecord {
+        let answered = Answered {
+            backend: Arc::new(backend()),
+            status: 200,
+            received: 0,
+            sent: 12,
+            total: Duration::from_micros(1500),
+            gateway: Duration::from_micros(100),
+            error: None,
+        };
+        AccessRecord::new(asked(), answered)
     }
 
     fn backend() -> Backend {
@@ -301,18 +409,8 @@ mod tests {
 
     #[test]
     fn a_line_is_gorouters() {
-        let backend = backend();
-        let answered = Answered {
-            backend: &backend,
-            status: 200,
-            received: 0,
-            sent: 12,
-            total: Duration::from_micros(1500),
-            gateway: Duration::from_micros(100),
-            error: None,
-        };
         assert_eq!(
-            line(&asked(), &answered),
+            record().line(),
             "app.example.kr - [2026-01-02T03:04:05Z] \"GET /path?q=1 HTTP/1.1\" 200 0 12 \"-\" \
              \"curl \\\"8\\\"\\xff\" \"10.0.0.1:5000\" \"127.0.0.1:8080\" \
              x_forwarded_for:\"10.0.0.1\" x_forwarded_proto:\"https\" vcap_request_id:\"id\" \
@@ -326,18 +424,10 @@ mod tests {
     #[test]
     fn lines_that_nobody_reads_are_counted() {
         let (log, mut lines) = access_log(1);
-        let backend = backend();
-        let answered = Answered {
-            backend: &backend,
-            status: 200,
-            received: 0,
-            sent: 12,
-            total: Duration::from_micros(1500),
-            gateway: Duration::ZERO,
-            error: None,
+        let What::Request(request) = record().0 else {
+            panic!("a request");
         };
-        let record = || record(&asked(), &answered);
-        let request = request(&asked(), &answered);
+        let request = request.request();
         assert_eq!(request.uri, "https://app.example.kr/path?q=1");
         assert_eq!(request.stop_ns - request.start_ns, 1_500_000);
         log.write(record);

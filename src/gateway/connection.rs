@@ -1,7 +1,7 @@
 //! One connection of a client, from its first byte to its end.
 
 use std::{
-    future::Future, io, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
+    future::Future, net::SocketAddr, pin::Pin, rc::Rc, sync::Arc, task::Poll, time::Duration,
 };
 
 use hyper::{
@@ -11,7 +11,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    io::{AsyncRead, AsyncWrite},
     net::TcpStream,
     sync::watch,
     time::{Instant, timeout},
@@ -19,7 +19,8 @@ use tokio::{
 
 use super::{
     body::Outgoing,
-    io::{ClientIo, ConnState, Patience, Prefix},
+    direct::{self, Unusual},
+    io::{ClientIo, ConnState, Patience},
     service,
     worker::Worker,
 };
@@ -61,77 +62,69 @@ pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
     tls: bool,
-    mut drain: watch::Receiver<bool>,
+    drain: watch::Receiver<bool>,
 ) {
     let state = Arc::new(ConnState::new(peer, tls));
-    let limits = &worker.shared.config.limits;
     if tls {
         let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&worker.shared.tls));
-        match timeout(limits.header_time, acceptor.accept(stream)).await {
+        let limit = worker.shared.config.limits.header_time;
+        match timeout(limit, acceptor.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let multiplexed = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-                speak(worker, stream, Prefix::default(), state, multiplexed, drain).await;
+                let io = ClientIo::new(stream, Arc::clone(&state));
+                if multiplexed {
+                    speak(worker, io, state, true, drain).await;
+                } else {
+                    begin(worker, io, state, drain).await;
+                }
             }
             Ok(Err(error)) => tracing::debug!(%peer, %error, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%peer, "a TLS handshake took too long"),
         }
     } else {
-        let mut stream = stream;
-        let first = {
-            let mut first = std::pin::pin!(read_prefix(&mut stream));
-            tokio::select! {
-                biased;
-                first = timeout(limits.idle, &mut first) => first,
-                // The connection was accepted, so its request may be on the way.
-                _ = drain.wait_for(|draining| *draining) => timeout(DRAIN_GRACE, first).await,
-            }
-        };
-        let Ok(Ok(prefix)) = first else { return };
-        let multiplexed = prefix.bytes == *PREFACE;
-        speak(worker, stream, prefix, state, multiplexed, drain).await;
+        let io = ClientIo::new(stream, Arc::clone(&state));
+        begin(worker, io, state, drain).await;
     }
 }
 
-/// Reads as much as tells HTTP/2 from HTTP/1.
-async fn read_prefix(stream: &mut TcpStream) -> io::Result<Prefix> {
-    let mut prefix = Prefix::default();
-    while prefix.length < PREFACE.len() && prefix.bytes[..prefix.length] == PREFACE[..prefix.length]
-    {
-        match stream.read(&mut prefix.bytes[prefix.length..]).await? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            count => prefix.length += count,
-        }
-    }
-    Ok(prefix)
+/// Serves what is ordinary the short way, and from its first unusual message on the connection
+/// the long way.
+async fn begin<S>(
+    worker: Rc<Worker>,
+    io: ClientIo<S>,
+    state: Arc<ConnState>,
+    drain: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let keeper = Keeper::new(&worker, &state, false);
+    let direct = direct::Connection::new(Rc::clone(&worker), Arc::clone(&state), io);
+    let Some(Some(Unusual { io, bytes })) = keeper.keep(direct, drain.clone()).await else {
+        return;
+    };
+    // Over TLS it is agreed on before (RFC 9113, 3.2).
+    let multiplexed = !state.tls && bytes.starts_with(PREFACE);
+    let io = io.again(bytes, !multiplexed);
+    // Apart, so that connections which don't need it have no room for it.
+    Box::pin(speak(worker, io, state, multiplexed, drain)).await;
 }
 
 async fn speak<S>(
     worker: Rc<Worker>,
-    stream: S,
-    prefix: Prefix,
+    io: ClientIo<S>,
     state: Arc<ConnState>,
     multiplexed: bool,
     drain: watch::Receiver<bool>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let io = TokioIo::new(ClientIo::new(
-        stream,
-        prefix,
-        Arc::clone(&state),
-        !multiplexed,
-    ));
+    let io = TokioIo::new(io);
     let shared = Arc::clone(&worker.shared);
     let limits = &shared.config.limits;
-    let service = {
-        let state = Arc::clone(&state);
-        service_fn(move |request| service::handle(Rc::clone(&worker), Arc::clone(&state), request))
-    };
-    let keeper = Keeper {
-        state,
-        limits: limits.clone(),
-        multiplexed,
-    };
+    let keeper = Keeper::new(&worker, &state, multiplexed);
+    let peer = state.peer;
+    let service =
+        service_fn(move |request| service::handle(Rc::clone(&worker), Arc::clone(&state), request));
     if multiplexed {
         let connection = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
@@ -141,7 +134,7 @@ async fn speak<S>(
             .initial_connection_window_size(CONNECTION_WINDOW)
             .max_send_buf_size(STREAM_BUFFER)
             .serve_connection(io, service);
-        keeper.keep(connection, drain).await;
+        note(peer, keeper.keep(connection, drain).await);
     } else {
         let connection = http1::Builder::new()
             // The keeper's own watch also covers idle times and slow readers.
@@ -151,13 +144,25 @@ async fn speak<S>(
             .max_buf_size(HTTP1_BUFFER.max(limits.header_bytes))
             .serve_connection(io, service)
             .with_upgrades();
-        keeper.keep(connection, drain).await;
+        note(peer, keeper.keep(connection, drain).await);
+    }
+}
+
+fn note(peer: SocketAddr, outcome: Option<hyper::Result<()>>) {
+    if let Some(Err(error)) = outcome {
+        tracing::trace!(%peer, %error, "a connection broke");
     }
 }
 
 /// A connection that can be asked to end after the requests that it has.
-trait Graceful: Future<Output = hyper::Result<()>> {
+trait Graceful: Future {
     fn finish(self: Pin<&mut Self>);
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + 'static> Graceful for direct::Connection<S> {
+    fn finish(self: Pin<&mut Self>) {
+        Self::finish(&self);
+    }
 }
 
 impl<I, S> Graceful for http1::UpgradeableConnection<I, S>
@@ -191,7 +196,20 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep<C: Graceful>(&self, connection: C, mut drain: watch::Receiver<bool>) {
+    fn new(worker: &Worker, state: &Arc<ConnState>, multiplexed: bool) -> Self {
+        Self {
+            state: Arc::clone(state),
+            limits: worker.shared.config.limits.clone(),
+            multiplexed,
+        }
+    }
+
+    /// How the connection ends; none where it is closed from here.
+    async fn keep<C: Graceful>(
+        &self,
+        connection: C,
+        mut drain: watch::Receiver<bool>,
+    ) -> Option<C::Output> {
         let mut connection = std::pin::pin!(connection);
         let mut watch = std::pin::pin!(tokio::time::sleep(self.limits.look()));
         let mut drain = std::pin::pin!(drain.wait_for(|draining| *draining));
@@ -200,10 +218,7 @@ impl Keeper {
             loop {
                 // First of all, so that a request that has arrived is one in flight.
                 if let Poll::Ready(outcome) = connection.as_mut().poll(cx) {
-                    if let Err(error) = outcome {
-                        tracing::trace!(peer = %self.state.peer, %error, "a connection broke");
-                    }
-                    return Poll::Ready(());
+                    return Poll::Ready(Some(outcome));
                 }
                 if !draining && drain.as_mut().poll(cx).is_ready() {
                     draining = true;
@@ -221,7 +236,7 @@ impl Keeper {
                             finish = true;
                             DRAIN_GRACE
                         }
-                        Patience::Idle | Patience::Slow => return Poll::Ready(()),
+                        Patience::Idle | Patience::Slow => return Poll::Ready(None),
                     };
                     watch.as_mut().reset(Instant::now() + wait);
                 }
@@ -233,6 +248,6 @@ impl Keeper {
                 }
             }
         })
-        .await;
+        .await
     }
 }

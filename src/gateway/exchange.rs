@@ -3,7 +3,7 @@
 use std::{fmt, rc::Rc, sync::Arc, time::Instant};
 
 use super::{
-    access::{self, Answered, Asked},
+    access::{AccessRecord, Answered, Asked},
     body::UploadState,
     io::ConnState,
     worker::Worker,
@@ -25,6 +25,7 @@ pub(super) struct Exchange {
     upload: Option<Rc<UploadState>>,
     status: u16,
     error: Option<&'static str>,
+    received: u64,
     sent: u64,
 }
 
@@ -69,8 +70,14 @@ impl Exchange {
             upload: None,
             status: CLIENT_GONE,
             error: None,
+            received: 0,
             sent: 0,
         })
+    }
+
+    /// When it began.
+    pub(super) const fn started(&self) -> Instant {
+        self.started
     }
 
     /// Notes a request of an app, which is to have an access line.
@@ -100,6 +107,11 @@ impl Exchange {
         self.sent += bytes as u64;
     }
 
+    /// Notes what went to the backend, beside what an upload counts.
+    pub(super) fn received(&mut self, bytes: u64) {
+        self.received += bytes;
+    }
+
     /// Notes what went through a tunnel.
     pub(super) fn tunnelled(&mut self, received: u64, sent: u64) {
         self.sent += sent;
@@ -113,21 +125,21 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         self.conn.request_ended();
         self.worker.counters.request(self.status);
-        let (Some(asked), Some(backend)) = (&self.asked, &self.backend) else {
+        let (Some(asked), Some(held)) = (self.asked.take(), &self.backend) else {
             return;
         };
+        let total = self.started.elapsed();
         self.worker.shared.access.write(|| {
-            access::record(
+            AccessRecord::new(
                 asked,
-                &Answered {
-                    backend: &backend.backend,
+                Answered {
+                    backend: Arc::clone(&held.backend),
                     status: self.status,
-                    received: self.upload.as_ref().map_or(0, |upload| upload.bytes()),
+                    received: self.received
+                        + self.upload.as_ref().map_or(0, |upload| upload.bytes()),
                     sent: self.sent,
-                    total: self.started.elapsed(),
-                    gateway: self
-                        .dispatched
-                        .map_or_else(|| self.started.elapsed(), |at| at - self.started),
+                    total,
+                    gateway: self.dispatched.map_or(total, |at| at - self.started),
                     error: self.error,
                 },
             )

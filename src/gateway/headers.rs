@@ -124,7 +124,7 @@ pub(super) fn fresh_request_id(mut random: impl FnMut() -> u64) -> HeaderValue {
     text(&mut Uuid::encode_buffer(), request_id(&mut random))
 }
 
-fn request_id(random: &mut impl FnMut() -> u64) -> Uuid {
+pub(super) fn request_id(random: &mut impl FnMut() -> u64) -> Uuid {
     let bits = (u128::from(random()) << 64) | u128::from(random());
     uuid::Builder::from_random_bytes(bits.to_be_bytes()).into_uuid()
 }
@@ -152,46 +152,90 @@ fn append_client(headers: &mut HeaderMap, conn: &ConnState) {
     }
 }
 
+/// The trace that a request is part of, for both notations.
+#[derive(Debug)]
+pub(super) struct Trace {
+    pub(super) trace: [u8; 32],
+    pub(super) span: [u8; 16],
+    /// Whether it begins here.
+    pub(super) begins: bool,
+}
+
+impl Trace {
+    /// The one that the client has begun, by its `traceparent` and `x-b3-traceid`, or a new one.
+    pub(super) fn of(parent: Option<&[u8]>, b3: Option<&[u8]>, id: Uuid, span: u64) -> Self {
+        if let Some((trace, span)) = parent.and_then(trace_of) {
+            return Self {
+                trace,
+                span,
+                begins: false,
+            };
+        }
+        let mut fresh = [0; 32];
+        let given = b3.and_then(|b3| <[u8; 32]>::try_from(b3).ok());
+        Self {
+            trace: given.filter(|b3| is_hex(b3)).unwrap_or_else(|| {
+                id.simple().encode_lower(&mut fresh);
+                fresh
+            }),
+            span: hex(span),
+            begins: true,
+        }
+    }
+
+    /// As the value of `traceparent` (W3C Trace Context, 3.2).
+    pub(super) fn parent(&self) -> [u8; 55] {
+        let mut text = *b"00-................................-................-01";
+        text[3..35].copy_from_slice(&self.trace);
+        text[36..52].copy_from_slice(&self.span);
+        text
+    }
+
+    /// As the value of `b3`.
+    pub(super) fn b3(&self) -> [u8; 49] {
+        let mut text = [b'-'; 49];
+        text[..32].copy_from_slice(&self.trace);
+        text[33..].copy_from_slice(&self.span);
+        text
+    }
+}
+
+fn hex(number: u64) -> [u8; 16] {
+    std::array::from_fn(|at| {
+        let digit = (number >> (60 - 4 * at)) & 15;
+        b"0123456789abcdef"[usize::try_from(digit).unwrap_or(0)]
+    })
+}
+
 /// Begins a trace where the client has not begun one, in both notations with the same ids.
 fn add_trace(headers: &mut HeaderMap, id: Uuid, span: u64) {
-    let span = format!("{span:016x}");
-    let given = headers
-        .get(TRACE_PARENT)
-        .and_then(|value| value.to_str().ok())
-        .and_then(trace_of);
-    let (trace, span) = match given {
-        Some((trace, span)) => (trace.to_owned(), span.to_owned()),
-        None => {
-            let trace = match headers.get(B3_TRACE).and_then(|value| value.to_str().ok()) {
-                Some(given) if given.len() == 32 && is_hex(given) => given.to_owned(),
-                _ => id.simple().to_string(),
-            };
-            set(headers, TRACE_PARENT, format!("00-{trace}-{span}-01"));
-            headers.remove(TRACE_STATE);
-            (trace, span)
-        }
-    };
+    let bytes = |name| headers.get(name).map(HeaderValue::as_bytes);
+    let trace = Trace::of(bytes(TRACE_PARENT), bytes(B3_TRACE), id, span);
+    if trace.begins {
+        set(headers, TRACE_PARENT, &trace.parent());
+        headers.remove(TRACE_STATE);
+    }
     if !headers.contains_key(B3) && !headers.contains_key(B3_TRACE) {
-        set(headers, B3, format!("{trace}-{span}"));
-        set(headers, B3_TRACE, trace);
-        set(headers, B3_SPAN, span);
+        set(headers, B3, &trace.b3());
+        set(headers, B3_TRACE, &trace.trace);
+        set(headers, B3_SPAN, &trace.span);
     }
 }
 
 /// The trace and parent ids of a `traceparent` (W3C Trace Context, 3.2).
-fn trace_of(value: &str) -> Option<(&str, &str)> {
-    let mut parts = value.split('-');
+fn trace_of(value: &[u8]) -> Option<([u8; 32], [u8; 16])> {
+    let mut parts = value.split(|&byte| byte == b'-');
     let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    (version.len() == 2 && trace.len() == 32 && span.len() == 16 && is_hex(trace) && is_hex(span))
-        .then_some((trace, span))
+    (version.len() == 2 && is_hex(trace) && is_hex(span)).then_some(())?;
+    Some((trace.try_into().ok()?, span.try_into().ok()?))
 }
 
-fn is_hex(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_hexdigit())
+fn is_hex(text: &[u8]) -> bool {
+    text.iter().all(u8::is_ascii_hexdigit)
 }
 
-fn set(headers: &mut HeaderMap, name: HeaderName, value: String) {
-    if let Ok(value) = HeaderValue::try_from(value) {
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &[u8]) {
+    if let Ok(value) = HeaderValue::from_bytes(value) {
         headers.insert(name, value);
     }
 }

@@ -29,18 +29,22 @@ impl Host {
 
     /// In lower case, without a port or a trailing dot.
     pub(super) fn name(&self) -> Cow<'_, str> {
-        let text = self.as_str();
-        let end = if text.starts_with('[') {
-            text.find(']').map_or(text.len(), |end| end + 1)
-        } else {
-            text.find(':').unwrap_or(text.len())
-        };
-        let name = text[..end].strip_suffix('.').unwrap_or(&text[..end]);
-        if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
-            Cow::Owned(name.to_ascii_lowercase())
-        } else {
-            Cow::Borrowed(name)
-        }
+        name_of(self.as_str())
+    }
+}
+
+/// The name in a Host header, in lower case, without a port or a trailing dot.
+pub(super) fn name_of(host: &str) -> Cow<'_, str> {
+    let end = if host.starts_with('[') {
+        host.find(']').map_or(host.len(), |end| end + 1)
+    } else {
+        host.find(':').unwrap_or(host.len())
+    };
+    let name = host[..end].strip_suffix('.').unwrap_or(&host[..end]);
+    if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
     }
 }
 
@@ -128,7 +132,7 @@ fn from_authority(authority: &Authority) -> Result<HeaderValue, Refusal> {
 }
 
 /// Letters, digits and punctuation of names, addresses and ports; `@` is not among them.
-fn is_host_byte(byte: u8) -> bool {
+pub(super) const fn is_host_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']')
 }
 

@@ -1,12 +1,11 @@
 //! From a request to who answers it.
 
-use std::{convert::Infallible, rc::Rc, sync::Arc};
+use std::{convert::Infallible, rc::Rc, sync::Arc, time::SystemTime};
 
 use http::{
     HeaderName, HeaderValue, Request, Response, StatusCode, Version, header, request::Parts,
 };
 use hyper::body::Incoming;
-use time::OffsetDateTime;
 
 use super::{
     access::Asked,
@@ -122,7 +121,9 @@ async fn route(
         let answer = route_service::visit(worker, conn, exchange, service, parts, body).await;
         return answer.map(with_id);
     }
-    if let Some(exchange) = exchange {
+    if let Some(exchange) = exchange
+        && worker.has_line(&entry, exchange.started())
+    {
         exchange.asked(asked(&parts, &host, conn));
     }
     let first = choice.first(worker, &entry).ok_or(Refusal::NoEndpoints)?;
@@ -152,21 +153,23 @@ async fn route(
 
 /// What is kept of a request for its access line.
 pub(super) fn asked(parts: &Parts, host: &Host, conn: &ConnState) -> Asked {
-    let header = |name: HeaderName| parts.headers.get(name).cloned();
-    Asked {
-        at: OffsetDateTime::now_utc(),
-        host: host.value().clone(),
-        method: parts.method.clone(),
-        uri: parts.uri.clone(),
-        version: parts.version,
-        referer: header(header::REFERER),
-        user_agent: header(header::USER_AGENT),
-        forwarded_for: header(FORWARDED_FOR),
-        forwarded_proto: header(FORWARDED_PROTO),
-        request_id: header(REQUEST_ID),
-        trace: header(B3_TRACE),
-        peer: conn.peer,
-    }
+    let header = |name: HeaderName| {
+        let value = parts.headers.get(name);
+        value.map_or(&b""[..], HeaderValue::as_bytes)
+    };
+    let target = parts.uri.path_and_query();
+    let text = [
+        host.value().as_bytes(),
+        parts.method.as_str().as_bytes(),
+        target.map_or("/", |target| target.as_str()).as_bytes(),
+        header(header::REFERER),
+        header(header::USER_AGENT),
+        header(FORWARDED_FOR),
+        header(FORWARDED_PROTO),
+        header(REQUEST_ID),
+        header(B3_TRACE),
+    ];
+    Asked::new(SystemTime::now(), conn.peer, parts.version, text)
 }
 
 /// Whether the request itself says where it wants to go.
@@ -198,7 +201,7 @@ impl Choice {
         Ok(sticky::wanted(headers).map_or(Self::Any, Self::Session))
     }
 
-    fn first(&self, worker: &Worker, entry: &Entry) -> Option<Arc<Backend>> {
+    pub(super) fn first(&self, worker: &Worker, entry: &Entry) -> Option<Arc<Backend>> {
         let session = match self {
             Self::Pinned(backend) => Some(backend),
             Self::Session(instance) => entry.instance(*instance),

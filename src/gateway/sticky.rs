@@ -12,10 +12,16 @@ const INSTANCE: &str = "__VCAP_ID__";
 
 /// The instance that the request's session is with, where it has one.
 pub(super) fn wanted(headers: &HeaderMap) -> Option<InstanceId> {
+    let lines = headers.get_all(header::COOKIE).iter();
+    wanted_by(lines.map(HeaderValue::as_bytes))
+}
+
+/// The same of the values of its Cookie fields.
+pub(super) fn wanted_by<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<InstanceId> {
     let mut session = false;
     let mut instance = None;
-    for line in headers.get_all(header::COOKIE) {
-        for pair in line.to_str().ok()?.split(';') {
+    for line in lines {
+        for pair in std::str::from_utf8(line).ok()?.split(';') {
             match pair.trim().split_once('=') {
                 Some((SESSION, _)) => session = true,
                 Some((INSTANCE, id)) => instance = id.parse().ok(),
@@ -29,18 +35,29 @@ pub(super) fn wanted(headers: &HeaderMap) -> Option<InstanceId> {
 /// Binds a session to `instance`: one that the response begins, or one whose instance is gone
 /// (`lost`).
 pub(super) fn bind(headers: &mut HeaderMap, instance: InstanceId, lost: bool) {
-    let begun = headers.get_all(header::SET_COOKIE).iter().find_map(|line| {
-        line.to_str()
-            .ok()
-            .filter(|line| line.split('=').next().map(str::trim) == Some(SESSION))
-    });
-    let cookie = match begun {
-        Some(session) => cookie(session, instance),
-        None if lost => format!("{INSTANCE}={instance}; Path=/; HttpOnly"),
-        None => return,
-    };
-    if let Ok(cookie) = HeaderValue::try_from(cookie) {
+    let lines = headers.get_all(header::SET_COOKIE).iter();
+    if let Some(cookie) = binding(lines.map(HeaderValue::as_bytes), instance, lost)
+        && let Ok(cookie) = HeaderValue::try_from(cookie)
+    {
         headers.append(header::SET_COOKIE, cookie);
+    }
+}
+
+/// The cookie that binds, where the values of the response's Set-Cookie fields or a lost
+/// instance ask for one.
+pub(super) fn binding<'a>(
+    mut lines: impl Iterator<Item = &'a [u8]>,
+    instance: InstanceId,
+    lost: bool,
+) -> Option<String> {
+    let begun = lines.find_map(|line| {
+        let line = std::str::from_utf8(line).ok()?;
+        (line.split('=').next().map(str::trim) == Some(SESSION)).then_some(line)
+    });
+    match begun {
+        Some(session) => Some(cookie(session, instance)),
+        None if lost => Some(format!("{INSTANCE}={instance}; Path=/; HttpOnly")),
+        None => None,
     }
 }
 

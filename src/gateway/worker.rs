@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use arc_swap::ArcSwap;
@@ -22,7 +22,14 @@ use tokio::{
 };
 
 use super::{
-    ApiService, Config, access::AccessLog, connection, counters::Counters, listen, pool::Pool,
+    ApiService, Config,
+    access::{AccessLog, AccessRecord},
+    connection,
+    counters::Counters,
+    direct::{Scratch, Spares},
+    listen,
+    pool::Pool,
+    sample::{Line, Sample},
     site::Logins,
 };
 use crate::{
@@ -52,10 +59,13 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) counters: Arc<Counters>,
     pub(super) pool: Pool,
+    /// What the short way keeps for the next request.
+    pub(super) spares: Spares,
+    pub(super) scratch: Scratch,
     pub(super) live: Live,
     /// Who may see sites.
     pub(super) logins: Logins,
-    cursors: RefCell<HashMap<RouteId, Cursor>>,
+    lanes: RefCell<HashMap<RouteId, Lane>>,
     random: RefCell<SmallRng>,
     /// Whether clients are to be told that their connection ends with the next answer.
     pub(super) draining: Cell<bool>,
@@ -69,6 +79,12 @@ impl fmt::Debug for Worker {
             .field("offset", &self.offset)
             .finish_non_exhaustive()
     }
+}
+
+/// What a thread remembers of a route.
+struct Lane {
+    cursor: Cursor,
+    sample: Sample,
 }
 
 /// Counts what a drain has to wait for: connections and tunnels.
@@ -105,13 +121,16 @@ impl Worker {
         // Identifiers of requests and traces need to be distinct, not secret.
         let seed = getrandom::u64().unwrap_or_else(|_| u64::from(offset) ^ entropy());
         let pool = Pool::new(&shared.config.limits);
+        let spares = Spares::new(&shared.config.limits);
         Rc::new(Self {
             shared,
             counters,
             pool,
+            spares,
+            scratch: Scratch::default(),
             live: Live::default(),
             logins: Logins::default(),
-            cursors: RefCell::default(),
+            lanes: RefCell::default(),
             random: RefCell::new(SmallRng::seed_from_u64(seed)),
             draining: Cell::new(false),
             offset,
@@ -124,14 +143,39 @@ impl Worker {
         entry: &'a Entry,
         exclude: &[InstanceId],
     ) -> Option<&'a Arc<Backend>> {
-        let mut cursors = self.cursors.borrow_mut();
-        if cursors.len() >= REMEMBERED_ROUTES {
-            cursors.clear();
+        self.lane(entry, |lane| choose(entry, &mut lane.cursor, exclude))
+    }
+
+    /// Whether a request that has come now gets a line in its app's log.
+    pub(super) fn has_line(&self, entry: &Entry, now: Instant) -> bool {
+        match self.lane(entry, |lane| lane.sample.next(now)) {
+            Line::Written => true,
+            Line::LeftOut => false,
+            Line::After(left_out) => {
+                if let Some(backend) = entry.backends.first() {
+                    self.shared.access.write(|| {
+                        let text = format!(
+                            "{left_out} requests for {}{} have no line here, since they came \
+                             faster than a log is for.",
+                            entry.host, entry.path
+                        );
+                        AccessRecord::notice(backend.app, text)
+                    });
+                }
+                true
+            }
         }
-        let cursor = cursors
-            .entry(entry.route)
-            .or_insert(Cursor::starting_at(self.offset));
-        choose(entry, cursor, exclude)
+    }
+
+    fn lane<T>(&self, entry: &Entry, with: impl FnOnce(&mut Lane) -> T) -> T {
+        let mut lanes = self.lanes.borrow_mut();
+        if lanes.len() >= REMEMBERED_ROUTES {
+            lanes.clear();
+        }
+        with(lanes.entry(entry.route).or_insert_with(|| Lane {
+            cursor: Cursor::starting_at(self.offset),
+            sample: Sample::new(Instant::now()),
+        }))
     }
 
     /// Random bits.
@@ -225,6 +269,7 @@ impl Worker {
         loop {
             tokio::time::sleep(period).await;
             self.pool.sweep();
+            self.spares.sweep();
         }
     }
 }

@@ -39,19 +39,20 @@ fn last_hop(headers: &http::HeaderMap) -> Option<IpAddr> {
 /// Puts access lines into the logs of their apps, until the gateway is gone.
 pub(super) async fn keep_access_lines(mut lines: AccessLines, logs: Logs) {
     while let Some(record) = lines.recv().await {
-        let process = record.measured.as_ref().map(|one| one.process.clone());
-        if let Some(measured) = record.measured {
-            logs.measure(*measured);
-        }
+        let backend = record.backend();
+        let index = backend.map_or(0, |backend| backend.index);
         logs.append(Line {
-            at_ns: record.at_ns,
-            app: record.app,
+            at_ns: record.at_ns(),
+            app: record.app(),
             source: "RTR".to_owned(),
-            instance: record.index.to_string(),
-            process,
+            instance: index.to_string(),
+            process: backend.map(|backend| backend.process.clone()),
             stream: Stream::Out,
-            text: record.line.into(),
+            text: record.line().into(),
         });
+        if let Some(measured) = record.measured() {
+            logs.measure(measured);
+        }
     }
 }
 

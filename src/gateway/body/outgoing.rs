@@ -73,6 +73,14 @@ impl Outgoing {
         Self::new(Source::Full(Bytes::new()))
     }
 
+    /// The bytes of a body that is all there; none of another.
+    pub(in crate::gateway) fn into_full(self) -> Bytes {
+        match self.source {
+            Source::Full(bytes) => bytes,
+            Source::Upstream(_) | Source::Api(_) | Source::File(_) => Bytes::new(),
+        }
+    }
+
     /// Binds the exchange to the body, so that it ends when the body has been sent or given up.
     pub(in crate::gateway) fn watched_by(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);

@@ -5,4 +5,4 @@ mod state;
 mod stream;
 
 pub(super) use state::{ConnState, Patience};
-pub(super) use stream::{ClientIo, Prefix};
+pub(super) use stream::ClientIo;

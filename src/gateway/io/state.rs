@@ -67,6 +67,11 @@ impl ConnState {
         self.head_since.store(0, Relaxed);
     }
 
+    /// Notes a head that begins with what was read before.
+    pub(in crate::gateway) fn head_began(&self) {
+        self.head_since.store(self.now(), Relaxed);
+    }
+
     pub(in crate::gateway) fn request_ended(&self) {
         self.idle_since.store(self.now(), Relaxed);
         self.ended.fetch_add(1, Relaxed);

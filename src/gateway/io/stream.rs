@@ -16,32 +16,27 @@ use super::{ConnState, head_scan::HeadScan};
 pub(in crate::gateway) struct ClientIo<S> {
     stream: S,
     /// Bytes that were read before it was known what they are.
-    prefix: Prefix,
+    ahead: Vec<u8>,
     state: Arc<ConnState>,
     heads: Option<HeadScan>,
 }
 
-/// Up to three bytes read ahead.
-#[derive(Debug, Clone, Copy, Default)]
-pub(in crate::gateway) struct Prefix {
-    pub(in crate::gateway) bytes: [u8; 3],
-    pub(in crate::gateway) length: usize,
-}
-
 impl<S> ClientIo<S> {
-    /// `heads` says whether to look for heads of HTTP/1 in what is read.
-    pub(in crate::gateway) fn new(
-        stream: S,
-        prefix: Prefix,
-        state: Arc<ConnState>,
-        heads: bool,
-    ) -> Self {
+    pub(in crate::gateway) const fn new(stream: S, state: Arc<ConnState>) -> Self {
         Self {
             stream,
-            prefix,
+            ahead: Vec::new(),
             state,
-            heads: heads.then(HeadScan::default),
+            heads: None,
         }
+    }
+
+    /// The stream from `ahead` on, which was read already. `heads` says whether to look for
+    /// heads of HTTP/1 in it.
+    pub(in crate::gateway) fn again(mut self, ahead: Vec<u8>, heads: bool) -> Self {
+        self.ahead = ahead;
+        self.heads = heads.then(HeadScan::default);
+        self
     }
 
     fn note_read(&mut self, bytes: &[u8]) {
@@ -77,19 +72,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for ClientIo<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let before = buf.filled().len();
-        let ahead = this.prefix.length.min(buf.remaining());
-        if ahead > 0 {
-            buf.put_slice(&this.prefix.bytes[..ahead]);
-            this.prefix.bytes.copy_within(ahead.., 0);
-            this.prefix.length -= ahead;
+        if !this.ahead.is_empty() {
+            let count = this.ahead.len().min(buf.remaining());
+            buf.put_slice(&this.ahead[..count]);
+            this.ahead.drain(..count);
+            if this.ahead.is_empty() {
+                this.ahead = Vec::new();
+            }
+            this.note_read(&buf.filled()[before..]);
+            return Poll::Ready(Ok(()));
         }
         let polled = Pin::new(&mut this.stream).poll_read(cx, buf);
         this.note_read(&buf.filled()[before..]);
-        if ahead > 0 {
-            Poll::Ready(Ok(()))
-        } else {
-            polled
-        }
+        polled
     }
 }
 

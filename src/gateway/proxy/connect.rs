@@ -7,7 +7,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{net::TcpStream, time::timeout};
 
 use super::Errand;
-use crate::gateway::{body::Upload, connection::LocalExecutor, pool::Key};
+use crate::gateway::{body::Upload, connection::LocalExecutor, pool::Key, worker::Worker};
 
 /// Room for a response's head.
 const RESPONSE_BUFFER: usize = 256 * 1024;
@@ -27,7 +27,7 @@ impl Errand<'_> {
         key: Key,
         dir: &Path,
     ) -> Option<http1::SendRequest<Upload>> {
-        let stream = self.dial(key, dir).await?;
+        let stream = dial(self.worker, key, dir).await?;
         let (sender, connection) = http1::Builder::new()
             .max_headers(RESPONSE_HEADERS)
             .max_buf_size(RESPONSE_BUFFER)
@@ -49,7 +49,7 @@ impl Errand<'_> {
         key: Key,
         dir: &Path,
     ) -> Option<http2::SendRequest<Upload>> {
-        let stream = self.dial(key, dir).await?;
+        let stream = dial(self.worker, key, dir).await?;
         let (sender, connection) = http2::Builder::new(LocalExecutor)
             .timer(TokioTimer::new())
             .initial_stream_window_size(RESPONSE_WINDOW)
@@ -67,20 +67,21 @@ impl Errand<'_> {
         });
         Some(sender)
     }
+}
 
-    async fn dial(&self, key: Key, dir: &Path) -> Option<TcpStream> {
-        let config = &self.worker.shared.config;
-        self.worker.counters.dial();
-        let error = match timeout(config.limits.connect, (config.dial)(dir, key.port)).await {
-            Ok(Ok(stream)) => {
-                // Not fatal: packets merely wait to be filled.
-                let _ = stream.set_nodelay(true);
-                return Some(stream);
-            }
-            Ok(Err(error)) => error,
-            Err(_) => io::ErrorKind::TimedOut.into(),
-        };
-        tracing::debug!(instance = %key.instance, port = key.port, %error, "cannot connect");
-        None
-    }
+/// Opens a connection to a port of an instance; says why not, and gives none, where that fails.
+pub(in crate::gateway) async fn dial(worker: &Worker, key: Key, dir: &Path) -> Option<TcpStream> {
+    let config = &worker.shared.config;
+    worker.counters.dial();
+    let error = match timeout(config.limits.connect, (config.dial)(dir, key.port)).await {
+        Ok(Ok(stream)) => {
+            // Not fatal: packets merely wait to be filled.
+            let _ = stream.set_nodelay(true);
+            return Some(stream);
+        }
+        Ok(Err(error)) => error,
+        Err(_) => io::ErrorKind::TimedOut.into(),
+    };
+    tracing::debug!(instance = %key.instance, port = key.port, %error, "cannot connect");
+    None
 }

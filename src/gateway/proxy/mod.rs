@@ -4,4 +4,5 @@ mod connect;
 mod errand;
 mod repeat;
 
+pub(super) use connect::dial;
 pub(super) use errand::{Errand, Upgrade};

@@ -89,7 +89,9 @@ pub(in crate::gateway) async fn visit(
     parts.uri = url.clone();
     match here {
         Some(entry) => {
-            if let Some(exchange) = exchange {
+            if let Some(exchange) = exchange
+                && worker.has_line(&entry, exchange.started())
+            {
                 exchange.asked(asked(&parts, &host, conn));
             }
             inside(worker, exchange, &entry, &host, parts, body).await

@@ -5,7 +5,7 @@ use std::{
     error::Error,
     net::SocketAddr,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use tokio::sync::watch;
@@ -173,23 +173,15 @@ impl Ports {
         }
         for app in apps {
             if closed.told.insert(app) {
-                self.shared.access.write(|| AccessRecord {
-                    at_ns: now_ns(),
-                    app,
-                    index: 0,
-                    line: format!(
+                self.shared.access.write(|| {
+                    let text = format!(
                         "TCP port {number} of this app's route cannot be opened on the host, \
                          which has other use for it. It is tried again; to have another port, \
                          delete the route and create one anew."
-                    ),
-                    measured: None,
+                    );
+                    AccessRecord::notice(app, text)
                 });
             }
         }
     }
-}
-
-fn now_ns() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    u64::try_from(since.unwrap_or_default().as_nanos()).unwrap_or(u64::MAX)
 }

@@ -108,7 +108,7 @@ impl Bed {
     }
 
     pub(super) async fn line(&mut self) -> String {
-        within(self.lines.recv()).await.unwrap().line
+        within(self.lines.recv()).await.unwrap().line()
     }
 
     /// A client of HTTP/2 by prior knowledge.

@@ -2,6 +2,7 @@
 
 mod bed;
 mod contract;
+mod direct;
 mod drain;
 mod http1;
 mod http2;

@@ -161,12 +161,9 @@ async fn a_port_that_is_taken_is_told_of_and_opened_when_it_is_free() {
     let port = taken.local_addr().unwrap().port();
     let (mut bed, tabled) = bed(vec![at(port, &[&origin])]);
     let record = within(bed.lines.recv()).await.unwrap();
-    assert_eq!(record.app, origin.app);
-    assert!(
-        record.line.contains(&format!("TCP port {port}")),
-        "{}",
-        record.line
-    );
+    assert_eq!(record.app(), origin.app);
+    let line = record.line();
+    assert!(line.contains(&format!("TCP port {port}")), "{line}");
     drop(taken);
     tabled.send_replace(());
     assert_eq!(say(connect(port).await, "free").await, "free, free");
