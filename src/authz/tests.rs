@@ -78,6 +78,7 @@ fn in_space(kind: RoleKind) -> &'static [Verb] {
             Verb::ReadSpace,
             Verb::ReadRoutes,
             Verb::WriteApps,
+            Verb::ConnectApps,
             Verb::OperateApps,
             Verb::ReadSecrets,
             Verb::ReadCredentials,

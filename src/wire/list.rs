@@ -1,6 +1,10 @@
 //! Lists and their pages.
 
-use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
 
 use super::{Base, Error, Query};
 
@@ -37,35 +41,58 @@ pub fn paginate<T>(query: &Query, all: Vec<T>) -> Result<Page<T>, Error> {
     })
 }
 
+/// The document of a page. Its resources are text already: as values those of a large page
+/// would take ten times the room, all at once.
+#[derive(Debug, Serialize)]
+pub struct List {
+    pagination: Value,
+    resources: Vec<Box<RawValue>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    included: Option<Map<String, Value>>,
+}
+
+impl JsonSchema for List {
+    fn schema_name() -> Cow<'static, str> {
+        "List".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        true.into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
 impl<T> Page<T> {
     /// The list document: `pagination`, `resources` and, where there is some, `included`.
     /// `path` is the list's own (`/v3/apps`).
-    pub fn json(
+    pub fn list(
         &self,
         base: &Base,
         path: &str,
         query: &Query,
         included: Option<Map<String, Value>>,
-        present: impl FnMut(&T) -> Value,
-    ) -> Value {
+        mut present: impl FnMut(&T) -> Value,
+    ) -> List {
         let pages = self.total.div_ceil(self.per_page).max(1);
         let link =
             |page: usize| base.link(&format!("{path}?{}", query.with_page(page, self.per_page)));
-        let mut document = json!({
-            "pagination": {
+        // A value is always JSON.
+        let text = |item| serde_json::value::to_raw_value(&present(item)).unwrap_or_default();
+        List {
+            pagination: json!({
                 "total_results": self.total,
                 "total_pages": pages,
                 "first": link(1),
                 "last": link(pages),
                 "next": (self.number < pages).then(|| link(self.number + 1)),
                 "previous": (self.number > 1).then(|| link(self.number - 1)),
-            },
-            "resources": self.items.iter().map(present).collect::<Vec<_>>(),
-        });
-        if let Some(included) = included {
-            document["included"] = Value::Object(included);
+            }),
+            resources: self.items.iter().map(text).collect(),
+            included,
         }
-        document
     }
 }
 
@@ -93,7 +120,8 @@ mod tests {
             loop {
                 let query = Query::list(&text, &["names"]).unwrap();
                 let page = paginate(&query, (0..total).collect()).unwrap();
-                let document = page.json(&base, "/v3/x", &query, None, |item| json!(item));
+                let list = page.list(&base, "/v3/x", &query, None, |item| json!(item));
+                let document = json!(list);
                 prop_assert_eq!(&document["pagination"]["total_results"], &json!(total));
                 let numbers = document["resources"].as_array().unwrap().clone();
                 prop_assert!(numbers.len() <= per_page);

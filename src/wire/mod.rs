@@ -48,7 +48,7 @@ pub mod task;
 pub mod user;
 
 pub use error::Error;
-pub use list::{Page, included, paginate};
+pub use list::{List, Page, included, paginate};
 pub use listed::{Filter, Listed, Order, arrange, by_name};
 pub use query::Query;
 pub use select::Selector;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
-use super::resource::{Answer, Resource, View, show};
+use super::resource::{Listing, Resource, View, show};
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
@@ -54,7 +54,7 @@ async fn list(
     Auth(caller): Auth,
     Base(base): Base,
     query: RawQuery<AppUsage>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let items = api.actions.app_usage(&caller, query.get("after_guid"))?;
     View::new(&api, &caller, &base).page(&query, items, AppUsage::PATH)

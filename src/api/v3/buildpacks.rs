@@ -8,7 +8,7 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::upload::one_file;
+use super::{resource::Listing, upload::one_file};
 use crate::{
     api::{
         Api, Failure,
@@ -128,7 +128,7 @@ async fn list(
     Auth(_): Auth,
     Base(base): Base,
     query: RawQuery<All>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let query = query.parse()?;
     query.check_one_of("lifecycle", &["buildpack", "cnb"])?;
     let selector = match query.get("label_selector") {
@@ -152,7 +152,7 @@ async fn list(
     });
     order(&query, &mut found)?;
     let page = paginate(&query, found)?;
-    let document = page.json(&base, "/v3/buildpacks", &query, None, |entry| {
+    let document = page.list(&base, "/v3/buildpacks", &query, None, |entry| {
         entry.present(&base)
     });
     Ok(Json(document))

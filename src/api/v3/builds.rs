@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     place,
-    resource::{Answer, Resource, View, create, list, show, update, verbs},
+    resource::{Listing, Resource, View, create, list, show, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -76,7 +76,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<OfApp>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     place,
-    resource::{Answer, Resource, View, delete, list, show, update, verbs},
+    resource::{Listing, Resource, View, delete, list, show, update, verbs},
     upload,
 };
 use crate::{
@@ -77,7 +77,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<OfApp>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let app = api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);

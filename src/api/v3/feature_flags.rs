@@ -6,7 +6,10 @@ use axum::{
 };
 use serde_json::Value;
 
-use super::{platform::page, resource::Answer};
+use super::{
+    platform::page,
+    resource::{Answer, Listing},
+};
 use crate::{
     api::{
         Api, Failure,
@@ -37,7 +40,12 @@ fn document(api: &Api, flag: Flag, base: &wire::Base) -> Value {
     flag::present(flag, api.actions.is_on(flag), state.flag(flag), base)
 }
 
-async fn list(State(api): State<Api>, _: Auth, Base(base): Base, query: RawQuery<Plain>) -> Answer {
+async fn list(
+    State(api): State<Api>,
+    _: Auth,
+    Base(base): Base,
+    query: RawQuery<Plain>,
+) -> Listing {
     let query = query.parse()?;
     let all = Flag::ALL.iter().map(|flag| document(&api, *flag, &base));
     let mut all: Vec<Value> = all.collect();

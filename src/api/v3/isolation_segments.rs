@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::Value;
 
-use super::resource::{Answer, Resource, View, create, list, show, update, verbs};
+use super::resource::{Answer, Listing, Resource, View, create, list, show, update, verbs};
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
@@ -116,7 +116,7 @@ async fn orgs(
     Base(base): Base,
     Id(id): Id<SegmentId>,
     query: RawQuery<Orgs>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let segment = api.actions.isolation_segment(&caller, id)?;
     let mut orgs: Vec<Arc<Org>> = api.actions.organizations(&caller);

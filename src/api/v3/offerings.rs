@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     include,
     plans::{Marketplace, offered_in},
-    resource::{Answer, One, Resource, View, update, verbs},
+    resource::{Answer, Listing, One, Resource, View, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -106,7 +106,7 @@ async fn list(
     Marketplace(caller): Marketplace,
     Base(base): Base,
     query: RawQuery<Offering>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let items = Offering::all(&api.actions, &caller, &query);
     View::new(&api, &caller, &base).page(&query, items, Offering::PATH)

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     domains::sees,
-    resource::{Resource, View, create, delete, list, show, update, verbs},
+    resource::{Listing, Resource, View, create, delete, list, show, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -68,7 +68,7 @@ async fn domains(
     Base(base): Base,
     Id(id): Id<OrgId>,
     query: RawQuery<Domain>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let query = query.parse()?;
     let all = api.actions.domains_of(&caller, id)?;
     let path = format!("/v3/organizations/{id}/domains");
@@ -91,7 +91,7 @@ async fn users(
     Base(base): Base,
     Id(id): Id<OrgId>,
     query: RawQuery<super::users::Users>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     api.actions.organization(&caller, id)?;
     let path = format!("/v3/organizations/{id}/users");
     super::users::list_in(

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     place,
-    resource::{Answer, Resource, View, delete, list, show, update, verbs},
+    resource::{Listing, Resource, View, delete, list, show, update, verbs},
     upload,
 };
 use crate::{
@@ -95,7 +95,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<OfApp>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let view = View::new(&api, &caller, &base);
@@ -125,7 +125,7 @@ async fn droplets(
     Base(base): Base,
     Id(id): Id<PackageId>,
     query: RawQuery<Droplets>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let package = api.actions.package(&caller, id)?;
     let view = View::new(&api, &caller, &base);

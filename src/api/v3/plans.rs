@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::{
     include,
-    resource::{Answer, One, Resource, View, update, verbs},
+    resource::{Answer, Listing, One, Resource, View, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -199,7 +199,7 @@ async fn list(
     Marketplace(caller): Marketplace,
     Base(base): Base,
     query: RawQuery<Plan>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let items = Plan::all(&api.actions, &caller, &query);
     View::new(&api, &caller, &base).page(&query, items, Plan::PATH)

@@ -3,10 +3,10 @@
 use axum::{Json, extract::State};
 use serde_json::Value;
 
-use super::resource::Answer;
+use super::resource::{Answer, Listing};
 use crate::{
     api::{
-        Api, Failure,
+        Api,
         extract::{Auth, Base},
         openapi::{Router, get},
     },
@@ -18,12 +18,7 @@ pub(super) fn router() -> Router {
 }
 
 /// A list of fixed resources, narrowed by `names` and `guids`.
-pub(super) fn page(
-    mut items: Vec<Value>,
-    query: &Query,
-    base: &wire::Base,
-    path: &str,
-) -> Result<Json<Value>, Failure> {
+pub(super) fn page(mut items: Vec<Value>, query: &Query, base: &wire::Base, path: &str) -> Listing {
     let [names, guids] = ["names", "guids"].map(|key| query.filter(key));
     items.retain(|item| {
         names.passes_name(item["name"].as_str().unwrap_or_default())
@@ -32,7 +27,7 @@ pub(super) fn page(
             && query.get("label_selector").is_none_or(|text| text.starts_with('!'))
     });
     let page = paginate(query, items)?;
-    Ok(Json(page.json(base, path, query, None, Value::clone)))
+    Ok(Json(page.list(base, path, query, None, Value::clone)))
 }
 
 async fn usage(State(api): State<Api>, Auth(caller): Auth, Base(base): Base) -> Answer {

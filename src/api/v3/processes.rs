@@ -9,6 +9,7 @@ use axum::{
 };
 use serde_json::Value;
 
+use super::resource::Listing;
 use crate::{
     actions::Caller,
     api::{
@@ -123,7 +124,7 @@ async fn list(
     Auth(caller): Auth,
     Base(base): Base,
     query: RawQuery<All>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let query = query.parse()?;
     let all = api.actions.processes(&caller);
     page(&api, &caller, &base, &query, all, "/v3/processes")
@@ -135,7 +136,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<OfApp>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let query = query.parse()?;
     api.actions.app(&caller, id)?;
     let state = api.actions.store.state();
@@ -154,7 +155,7 @@ fn page(
     query: &Query,
     mut all: Vec<Arc<Process>>,
     path: &str,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     query.check_names("embed", "embedded", &EMBEDDED)?;
     let state = api.actions.store.state();
     let (types, apps) = (query.filter("types"), query.filter("app_guids"));
@@ -171,7 +172,7 @@ fn page(
     let embed = query.names("embed", "process_instances");
     let observed = api.observed.borrow().clone();
     let now = api.actions.now();
-    let document = paginate(query, all)?.json(base, path, query, None, |found| {
+    let document = paginate(query, all)?.list(base, path, query, None, |found| {
         let mut document = present(api, caller, found, base);
         if embed && let Some(app) = state.apps.get(&found.app) {
             let slots = observed.processes.get(&found.id);

@@ -17,11 +17,14 @@ use crate::{
     },
     model::{Job, Observed},
     store,
-    wire::{self, Listed, Order, Query, arrange, paginate},
+    wire::{self, List, Listed, Order, Query, arrange, paginate},
 };
 
 /// What handlers answer with.
 pub(super) type Answer = Result<Json<Value>, Failure>;
+
+/// What lists answer with.
+pub(super) type Listing = Result<Json<List>, Failure>;
 
 /// Who looks, at what, and under which address.
 pub(super) struct View<'a> {
@@ -57,13 +60,13 @@ impl<'a> View<'a> {
         query: &Query,
         mut items: Vec<Arc<R>>,
         path: &str,
-    ) -> Answer {
+    ) -> Listing {
         R::check(query)?;
         R::narrow(query, self, &mut items);
         arrange(query, &mut items, R::ORDERS)?;
         let page = paginate(query, items)?;
         let included = R::include(query, self, &page.items);
-        let document = page.json(self.base, path, query, included, |item| item.present(self));
+        let document = page.list(self.base, path, query, included, |item| item.present(self));
         Ok(Json(document))
     }
 }
@@ -213,7 +216,7 @@ pub(super) async fn list<R: Resource>(
     Auth(caller): Auth,
     Base(base): Base,
     query: RawQuery<R>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let items = R::all(&api.actions, &caller, &query);
     View::new(&api, &caller, &base).page(&query, items, R::PATH)

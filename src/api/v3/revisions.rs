@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::Value;
 
-use super::resource::{Answer, Resource, View, show, update, verbs};
+use super::resource::{Answer, Listing, Resource, View, show, update, verbs};
 use crate::{
     actions::{ActionError, Actions, Caller, is_deployable},
     api::{
@@ -73,7 +73,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<Revision>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let all = api.actions.revisions(&caller, id)?;
     let path = format!("/v3/apps/{id}/revisions");
@@ -86,7 +86,7 @@ async fn deployed(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<Plain>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let all = api.actions.deployed_revisions(&caller, id)?;
     let path = format!("/v3/apps/{id}/revisions/deployed");

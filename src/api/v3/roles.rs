@@ -3,7 +3,7 @@
 use axum::{Json, extract::State};
 use serde_json::{Map, Value};
 
-use super::include;
+use super::{include, resource::Listing};
 use crate::{
     api::{
         Api, Failure,
@@ -73,7 +73,7 @@ async fn list(
     Auth(caller): Auth,
     Base(base): Base,
     query: RawQuery<All>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let query = query.parse()?;
     let [orgs, spaces] = ["organization_guids", "space_guids"].map(|key| query.filter(key));
     let [users, types] = ["user_guids", "types"].map(|key| query.filter(key));
@@ -88,7 +88,7 @@ async fn list(
     let page = paginate(&query, roles)?;
     let on_page: Vec<_> = page.items.iter().map(AsRef::as_ref).collect();
     let included = include(&query, &api.actions.store.state(), &on_page, &base);
-    Ok(Json(page.json(
+    Ok(Json(page.list(
         &base,
         "/v3/roles",
         &query,

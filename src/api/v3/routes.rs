@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     include,
-    resource::{Answer, Resource, View, create, delete, list, show, update, verbs},
+    resource::{Listing, Resource, View, create, delete, list, show, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -150,7 +150,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<Route>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let routes = api.actions.routes_of_app(&caller, id)?;
     let path = format!("/v3/apps/{id}/routes");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use serde_json::Value;
 
-use super::resource::{Answer, Resource, View, create, delete, list, show, update, verbs};
+use super::resource::{Answer, Listing, Resource, View, create, delete, list, show, update, verbs};
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
@@ -165,7 +165,7 @@ async fn list_of_space(
     Base(base): Base,
     Id(id): Id<SpaceId>,
     query: RawQuery<OfSpace>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let groups = api.actions.security_groups_of(&caller, id, workload)?;
     let name = match workload {

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     processes::Target,
-    resource::{Answer, Resource, View, show, update, verbs},
+    resource::{Listing, Resource, View, show, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -69,7 +69,7 @@ async fn list_of_app(
     Base(base): Base,
     Id(id): Id<AppId>,
     query: RawQuery<Plain>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let all = api.actions.sidecars(&caller, id)?;
     let path = format!("/v3/apps/{id}/sidecars");
@@ -82,7 +82,7 @@ pub(super) async fn list_of_process(
     Base(base): Base,
     target: Target,
     query: RawQuery<Plain>,
-) -> Answer {
+) -> Listing {
     let query = query.parse()?;
     let all = api.actions.sidecars_of_process(&target.caller, target.id)?;
     let path = format!("/v3/processes/{}/sidecars", target.id);

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     include,
-    resource::{Resource, View, create, delete, list, show, update, verbs},
+    resource::{Listing, Resource, View, create, delete, list, show, update, verbs},
 };
 use crate::{
     actions::{ActionError, Actions, Caller},
@@ -135,7 +135,7 @@ async fn users(
     Base(base): Base,
     Id(id): Id<SpaceId>,
     query: RawQuery<super::users::Users>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     api.actions.space(&caller, id)?;
     let path = format!("/v3/spaces/{id}/users");
     let here = |_: &store::State, space| space == id;

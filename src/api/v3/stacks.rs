@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use serde_json::Value;
 
-use super::resource::{Answer, Resource, View, create, list, show, update, verbs};
+use super::resource::{Listing, Resource, View, create, list, show, update, verbs};
 use crate::{
     actions::{ActionError, Actions, Caller},
     api::{
@@ -81,7 +81,7 @@ async fn apps(
     Base(base): Base,
     Id(id): Id<StackId>,
     query: RawQuery<App>,
-) -> Answer {
+) -> Listing {
     let stack = api.actions.stack(id)?;
     let query = query.parse()?;
     let mut apps = api.actions.apps(&caller);

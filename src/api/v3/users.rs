@@ -3,6 +3,7 @@
 use axum::{Json, extract::State};
 use serde_json::Value;
 
+use super::resource::Listing;
 use crate::{
     actions::Caller,
     api::{
@@ -32,7 +33,7 @@ async fn list(
     Auth(caller): Auth,
     Base(base): Base,
     query: RawQuery<Users>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     list_where(&api, &caller, &query, &base, "/v3/users", |_| true)
 }
 
@@ -45,7 +46,7 @@ pub(super) fn list_in(
     path: &str,
     is_here: impl Fn(&store::State, SpaceId) -> bool,
     org: Option<OrgId>,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let state = api.actions.store.state();
     list_where(api, caller, query, base, path, |user| {
         state.roles_of_user(user.id).any(|role| match role.scope {
@@ -62,7 +63,7 @@ fn list_where(
     base: &wire::Base,
     path: &str,
     is_wanted: impl Fn(&User) -> bool,
-) -> Result<Json<Value>, Failure> {
+) -> Listing {
     let query = query.parse()?;
     check(&query)?;
     let [names, origins] = ["usernames", "origins"].map(|key| query.filter(key));
@@ -83,7 +84,7 @@ fn list_where(
     });
     arrange(&query, &mut users, &[])?;
     let page = paginate(&query, users)?;
-    Ok(Json(page.json(base, path, &query, None, |item| {
+    Ok(Json(page.list(base, path, &query, None, |item| {
         user::present(item, base)
     })))
 }
